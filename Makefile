@@ -1,0 +1,60 @@
+# Everything a person types. `make` alone lists it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check fix bench lock clean
+
+help: ## List these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+install: $(VENV)/.ready-run ## Install whatsit into .venv
+
+run: install ## Start the page and the API on http://localhost:8501
+	@exec $(BIN)/whatsit serve $(ARGS)
+
+test: $(VENV)/.ready-test ## Run all tests, those in a real browser included (ARGS="-k cache")
+	@$(BIN)/python scripts/install_browser.py
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.ready-check ## Check format, lint and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+fix: $(VENV)/.ready-check ## Repair format and what lint can repair
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.ready-test ## Measure speed and memory, side by side with their floors
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: $(VENV)/.ready-check ## Resolve all dependencies anew into constraints.txt
+	@$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --all-extras \
+		--no-annotate --no-header --output-file constraints.txt
+
+clean: ## Remove what was installed and what tests left
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
+		sys.exit(0 if (3, 11) <= v < (3, 14) else "whatsit needs Python 3.11, 3.12 or 3.13, this is %d.%d. Say which: make PYTHON=python3.12 ..." % v)'
+	@echo "Making a virtual environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.ready-run: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	@echo "Installing whatsit and what it needs, once; this takes a minute or two ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.ready-test: $(VENV)/.ready-run
+	@echo "Installing what the tests need ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(VENV)/.ready-check: $(VENV)/.ready-test
+	@echo "Installing what the checks need ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[check]'
+	@touch $@

@@ -1,0 +1,127 @@
+"""The tier in Redis or Valkey: shared by all replicas, trusted by none."""
+
+import random
+from collections.abc import Callable
+from typing import TypeVar
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from whatsit.cache.breaker import CircuitBreaker
+from whatsit.cache.codec import decode_prediction, encode_prediction
+from whatsit.errors import CacheError, SettingsError
+from whatsit.prediction import Prediction
+
+_Result = TypeVar("_Result")
+
+_TTL_JITTER_RATIO = 0.1
+"""Entries written together do not all expire together."""
+
+
+class RedisCache:
+    """Predictions in a Redis that may be slow, full, empty, damaged or gone.
+
+    Args:
+        client: Made by `connect`; closed with the cache.
+        ttl_seconds: How long an entry is kept, give or take a tenth.
+        breaker: Holds calls back while Redis fails.
+    """
+
+    def __init__(
+        self, client: redis.Redis, ttl_seconds: int, breaker: CircuitBreaker | None = None
+    ) -> None:
+        self._client = client
+        self._ttl_seconds = ttl_seconds
+        self._breaker = breaker or CircuitBreaker()
+
+    def ping(self) -> bool:
+        """Whether Redis answers now; bounded by the client's time-outs."""
+        try:
+            self._call(self._client.ping)
+        except CacheError:
+            return False
+        return True
+
+    def get(self, key: str) -> Prediction | None:
+        """See `PredictionCache.get`. A damaged or foreign entry is deleted, then reported.
+
+        Raises:
+            CacheError: Redis can't be asked, or held something that is not a prediction.
+        """
+        try:
+            stored = self._call(lambda: self._client.get(key))
+        except _WrongType as error:
+            self._discard(key)
+            raise CacheError("A cached value is of another type.") from error
+        if stored is None:
+            return None
+        try:
+            return decode_prediction(stored)  # type: ignore[arg-type]  # bytes, by the client's settings
+        except CacheError:
+            self._discard(key)
+            raise
+
+    def put(self, key: str, prediction: Prediction) -> None:
+        """See `PredictionCache.put`.
+
+        Raises:
+            CacheError: Redis is unreachable, full or read-only.
+        """
+        spread = self._ttl_seconds * _TTL_JITTER_RATIO
+        seconds = max(1, round(self._ttl_seconds + random.uniform(-spread, spread)))
+        value = encode_prediction(prediction)
+        self._call(lambda: self._client.set(key, value, ex=seconds))
+
+    def close(self) -> None:
+        """Close the connections; the entries stay."""
+        self._client.close()
+
+    def _discard(self, key: str) -> None:
+        self._call(lambda: self._client.delete(key))
+
+    def _call(self, command: Callable[[], _Result]) -> _Result:
+        if not self._breaker.admits():
+            raise CacheError("Redis is left alone for a moment after a failure.")
+        try:
+            result = command()
+        except redis.ResponseError as error:
+            # Redis answered, so it lives; it just will not do this (full, read-only, no right).
+            self._breaker.succeeded()
+            if str(error).startswith("WRONGTYPE"):
+                raise _WrongType(str(error)) from error
+            raise CacheError(f"Redis refused: {error}") from error
+        except (redis.RedisError, OSError) as error:
+            self._breaker.failed()
+            raise CacheError(f"Redis does not answer: {type(error).__name__}") from error
+        self._breaker.succeeded()
+        return result
+
+
+class _WrongType(CacheError):
+    """The key holds a list, a hash or the like."""
+
+
+def connect(url: str, *, timeout_seconds: float) -> redis.Redis:
+    """A client for `RedisCache`. Nothing is sent until it is used.
+
+    Args:
+        url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, with user and password if needed.
+        timeout_seconds: For connecting, and again for each answer.
+
+    Raises:
+        SettingsError: The address is of no known form.
+    """
+    try:
+        return redis.Redis.from_url(
+            url,
+            socket_connect_timeout=timeout_seconds,
+            socket_timeout=timeout_seconds,
+            # One more try, for connections that a restart of Redis has left behind dead.
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+        )
+    except ValueError as error:
+        raise SettingsError(
+            "WHATSIT_REDIS_URL must look like redis://user:password@host:6379/0 "
+            "(or rediss://, or unix:///path)."
+        ) from error

@@ -1,0 +1,218 @@
+"""Image -> prediction. No cache, no I/O: the part a program can hold in its hand."""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from whatsit.answer import Logits, softmax, top_k, word_answer
+from whatsit.engines import Engine, open_engine
+from whatsit.errors import InferenceFailed, InvalidModelCard
+from whatsit.images import (
+    DEFAULT_MAX_PIXELS,
+    DEFAULT_MAX_UPLOAD_BYTES,
+    decode_image,
+    load_decoders,
+)
+from whatsit.labels import LabelSet
+from whatsit.model_card import ModelCard
+from whatsit.models.catalogue import DEFAULT_MODEL
+from whatsit.models.store import ModelFolder, ModelStore, default_home, resolve_model
+from whatsit.prediction import MAX_TOP_K, ImageFacts, ModelId, Prediction
+from whatsit.preprocess import fit_image, to_batch
+
+_log = logging.getLogger(__name__)
+
+ANSWER_VERSION = 1
+"""Raise it when the code changes an answer without any fact of the card changing."""
+
+
+@dataclass
+class Stopwatch:
+    """Milliseconds spent in each named stage of one request."""
+
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Add the time inside the block to `stage`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            elapsed = (time.perf_counter() - start) * 1000
+            self.timings_ms[stage] = self.timings_ms.get(stage, 0.0) + elapsed
+
+
+class Classifier:
+    """A model, its labels and an engine, joined to answer pictures.
+
+    Safe to call from several threads; as many calls run at once as the engine allows.
+
+    Example:
+        >>> with Classifier.load("efficientnet-lite2") as classifier:
+        ...     prediction = classifier.classify(example_pictures()["cat"])
+        >>> prediction.image.width, prediction.image.height
+        (451, 300)
+    """
+
+    def __init__(
+        self,
+        card: ModelCard,
+        labels: LabelSet,
+        engine: Engine,
+        *,
+        max_upload_bytes: int = DEFAULT_MAX_UPLOAD_BYTES,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+    ) -> None:
+        if engine.num_classes != len(labels):
+            raise InvalidModelCard(
+                f"The model {card.name!r} has {engine.num_classes} outputs, but its labels "
+                f"{labels.name!r} name {len(labels)} classes."
+            )
+        self.card = card
+        self.labels = labels
+        self.engine = engine
+        self.max_upload_bytes = max_upload_bytes
+        self.max_pixels = max_pixels
+        self.model = ModelId(card.name, build_fingerprint(card, labels, engine.identity))
+
+    @classmethod
+    def load(
+        cls, model: str = DEFAULT_MODEL, *, home: Path | None = None, engine: str = "openvino"
+    ) -> Self:
+        """A classifier that is warm, by the name of its model.
+
+        Args:
+            model: A stored, bundled or catalogued model. One of the catalogue is downloaded
+                first; where that fails, the bundled model is loaded, with a warning in the log.
+            home: Folder of the model store; the user's own by default.
+            engine: See `whatsit.engines.open_engine`.
+
+        Raises:
+            UnknownModel: Nothing has that name.
+            ModelError: The model can't be used.
+        """
+        resolved = resolve_model(ModelStore(home or default_home()), model)
+        if resolved.note is not None:
+            _log.warning(resolved.note)
+        return cls.from_folder(resolved.folder, engine=engine)
+
+    @classmethod
+    def from_folder(
+        cls,
+        folder: ModelFolder,
+        *,
+        engine: str = "openvino",
+        max_upload_bytes: int = DEFAULT_MAX_UPLOAD_BYTES,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+    ) -> Self:
+        """A classifier that is warm, from a verified model folder.
+
+        Raises:
+            SettingsError: There is no such engine.
+            ModelError: The engine can't run these weights, or the labels do not fit them.
+        """
+        classifier = cls(
+            folder.card,
+            folder.labels,
+            open_engine(engine, folder.weights, folder.card),
+            max_upload_bytes=max_upload_bytes,
+            max_pixels=max_pixels,
+        )
+        classifier.warm_up()
+        return classifier
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def classify(
+        self,
+        picture: bytes | str | PathLike[str],
+        *,
+        sha256: str | None = None,
+        stopwatch: Stopwatch | None = None,
+    ) -> Prediction:
+        """Say what a picture shows.
+
+        Args:
+            picture: Its bytes (see `whatsit.images.decode_image`), or the path of its file.
+            sha256: Hex digest of the bytes where the caller has it already.
+            stopwatch: Receives the milliseconds of ``decode``, ``preprocess``, ``infer`` and
+                ``answer``.
+
+        Raises:
+            InputError: This is no picture that can be answered.
+            InferenceFailed: The engine failed.
+            OSError: The file can't be read.
+        """
+        image_bytes = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+        stopwatch = stopwatch or Stopwatch()
+        with stopwatch.measure("decode"):
+            decoded = decode_image(
+                image_bytes,
+                shorter_side=self.card.input.resize_shorter_side,
+                max_bytes=self.max_upload_bytes,
+                max_pixels=self.max_pixels,
+            )
+        with stopwatch.measure("preprocess"):
+            batch = to_batch(fit_image(decoded.pixels, self.card.input), self.card.input)
+        with stopwatch.measure("infer"):
+            logits = self.engine.infer(batch)
+        with stopwatch.measure("answer"):
+            facts = ImageFacts(
+                decoded.width,
+                decoded.height,
+                decoded.format,
+                sha256 or hashlib.sha256(image_bytes).hexdigest(),
+            )
+            return self._predict(logits, facts)
+
+    def warm_up(self) -> None:
+        """Load all decoders and run the engine once, so that no user pays for the first call."""
+        load_decoders()
+        blank = np.zeros((self.card.input.size, self.card.input.size, 3), dtype=np.uint8)
+        self.engine.infer(to_batch(blank, self.card.input))
+
+    def close(self) -> None:
+        """Close the engine."""
+        self.engine.close()
+
+    def _predict(self, logits: Logits, facts: ImageFacts) -> Prediction:
+        if not np.isfinite(logits).all():
+            raise InferenceFailed(f"The model {self.card.name!r} gave no finite answer.")
+        if self.card.output.activation == "softmax":
+            logits = np.log(np.maximum(logits, np.float32(1e-12)))
+        scores = softmax(logits, self.card.calibration.temperature)[0]
+        top = top_k(scores, self.labels, min(MAX_TOP_K, len(self.labels)))
+        answer = word_answer(top, self.labels, self.card.thresholds)
+        return Prediction(self.model, answer, top, facts)
+
+
+def build_fingerprint(card: ModelCard, labels: LabelSet, engine_identity: str) -> str:
+    """Digest of everything that decides an answer, except the picture.
+
+    That is: weights, input and output handling, calibration, thresholds, every label, the
+    engine's precision and `ANSWER_VERSION`. A model's name and description are left out.
+
+    Returns:
+        64 hex digits.
+    """
+    facts = {
+        "card": card.answer_facts(),
+        "labels": labels.digest,
+        "engine": engine_identity,
+        "version": ANSWER_VERSION,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,299 @@
+"""The command line. Results go to standard output, everything else to standard error."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from whatsit import __version__
+from whatsit.errors import InputError, ModelError, SettingsError, UnknownModel, WhatsitError
+
+EXIT_CODES: Mapping[type[WhatsitError], int] = {
+    InputError: 1,
+    SettingsError: 2,
+    UnknownModel: 2,
+    ModelError: 3,
+    WhatsitError: 4,
+}
+"""Exit status by class of error; the nearest base class counts."""
+
+
+def exit_code_of(error: WhatsitError) -> int:
+    """The exit status that tells of `error`."""
+    return next(EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="whatsit")
+def cli() -> None:
+    """Show it a picture; it tells you what it is, in words."""
+
+
+def main() -> NoReturn:
+    """The console script: one sentence instead of a traceback for every known error."""
+    try:
+        status = cli(standalone_mode=False)
+    except WhatsitError as error:
+        click.echo(f"whatsit: {error.detail}", err=True)
+        sys.exit(exit_code_of(error))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+_store_option = click.option("--store", help="Folder of models and of the embedded cache.")
+_model_option = click.option("--model", help="Name of the model that answers.")
+
+
+@cli.command()
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=int, help="Port to listen on; 0 picks a free one.")
+@_model_option
+@_store_option
+@click.option("--no-ui", is_flag=True, help="Serve the API only, without the page.")
+def serve(*, no_ui: bool, **options: Any) -> None:
+    """Start the page and the API."""
+    from whatsit.settings import load_settings
+    from whatsit.web.serve import serve
+
+    settings = load_settings(options)
+    try:
+        with _download_progress() as progress:
+            serve(settings, page_enabled=not no_ui, progress=progress)
+    except OSError as error:
+        address = f"{settings.host}:{settings.port}"
+        raise SettingsError(f"Can't listen on {address}: {error.strerror}.") from error
+
+
+@cli.command()
+@click.argument(
+    "paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
+@click.option("--top-k", type=click.IntRange(1, 20), default=5, show_default=True)
+@_model_option
+@_store_option
+@click.pass_context
+def classify(
+    context: click.Context, /, *, paths: tuple[Path, ...], as_json: bool, top_k: int, **options: Any
+) -> None:
+    """Say what is in each picture."""
+    from whatsit.bootstrap import open_service
+    from whatsit.settings import load_settings
+    from whatsit.telemetry import configure_logging
+
+    settings = load_settings(options)
+    configure_logging("warning", "text")
+    failed = False
+    with _download_progress() as progress, open_service(settings, progress) as running:
+        show = _print_json if as_json else _TablePrinter()
+        for path in paths:
+            try:
+                reply = running.service.classify(_read(path), top_k=top_k)
+            except InputError as error:
+                failed = True
+                click.echo(f"{path}: {error.detail}", err=True)
+            else:
+                show(path, reply)
+    if failed:
+        context.exit(EXIT_CODES[InputError])
+
+
+@cli.group()
+def models() -> None:
+    """List, show, pull, add and remove models."""
+
+
+@models.command("list")
+@_store_option
+def list_models(**options: Any) -> None:
+    """List every model that can be served."""
+    store = _open_store(options)
+    present = store.present_names()
+    rows = [
+        (
+            name,
+            "here" if name in present else "to pull",
+            (card := store.card(name)).licence,
+            card.description,
+        )
+        for name in store.known_names()
+    ]
+    _print_rows(("model", "weights", "licence", "description"), rows)
+
+
+@models.command()
+@click.argument("name")
+@_store_option
+def show(*, name: str, **options: Any) -> None:
+    """Print a model's card."""
+    from whatsit.model_card import format_card
+
+    click.echo(format_card(_open_store(options).card(name)), nl=False)
+
+
+@models.command()
+@click.argument("name")
+@_store_option
+def pull(*, name: str, **options: Any) -> None:
+    """Download a model of the catalogue; goes on where an earlier attempt stopped."""
+    store = _open_store(options)
+    with _download_progress() as progress:
+        store.pull(name, progress)
+    click.echo(f"{name} is here. Serve it with: whatsit serve --model {name}")
+
+
+@models.command()
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.option("--name", help="Name to store it under; needed for a bare .onnx file.")
+@click.option(
+    "--labels",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="For a bare .onnx file: its labels, one a line; ImageNet's if left out.",
+)
+@click.option("--size", type=int, help="For a bare .onnx file: side of its input, pixels.")
+@click.option("--resize", type=int, help="Shorter side before the crop, pixels [size * 256 / 224].")
+@click.option(
+    "--mean", type=(float, float, float), help="Subtracted from 0..1 values, per channel."
+)
+@click.option("--std", type=(float, float, float), help="Divides 0..1 values, per channel.")
+@click.option("--bgr", is_flag=True, help="The channels are blue, green, red.")
+@click.option("--softmax", is_flag=True, help="The output is probabilities, not logits.")
+@click.option("--licence", default="", help="Licence of the weights.")
+@_store_option
+def add(*, source: Path, name: str | None, store: str | None, **facts: Any) -> None:
+    """Copy a model folder, or a bare .onnx file with its facts as options, into the store."""
+    models_store = _open_store({"store": store})
+    if source.is_dir():
+        given = sorted(option for option, value in facts.items() if value)
+        if given:
+            raise SettingsError(
+                f"A model folder has these facts in its card: --{', --'.join(given)}."
+            )
+        added = _add_checked(models_store, source, name)
+    else:
+        from whatsit.models.bare import card_for_onnx, folder_for_onnx
+
+        if name is None:
+            raise SettingsError("A bare .onnx file needs --name.")
+        labels = facts.pop("labels")
+        card = card_for_onnx(source, name, labels=labels, **facts)
+        with folder_for_onnx(source, card, labels) as folder:
+            added = _add_checked(models_store, folder)
+    click.echo(
+        f"{added.card.name} is here ({len(added.labels)} classes). "
+        f"Serve it with: whatsit serve --model {added.card.name}"
+    )
+
+
+def _add_checked(store: Any, folder: Path, name: str | None = None) -> Any:
+    """Add a folder only if its model runs and its labels fit it."""
+    from whatsit.classifier import Classifier
+    from whatsit.models.store import open_folder
+
+    Classifier.from_folder(open_folder(folder)).close()
+    return store.add(folder, name)
+
+
+@models.command()
+@click.argument("name")
+@_store_option
+def remove(*, name: str, **options: Any) -> None:
+    """Delete a stored model."""
+    _open_store(options).remove(name)
+    click.echo(f"{name} is gone from the store.")
+
+
+@cli.command()
+def settings() -> None:
+    """Print the effective settings, secrets masked."""
+    from whatsit.settings import load_settings, masked
+
+    for variable, value in masked(load_settings()).items():
+        click.echo(f"{variable}={value}")
+
+
+def _open_store(options: Mapping[str, Any]) -> Any:  # ModelStore, imported only when needed
+    from whatsit.models.store import ModelStore
+    from whatsit.settings import load_settings
+
+    return ModelStore(load_settings(options).store)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"The file can't be read: {error.strerror}.") from error
+
+
+def _print_json(path: Path, reply: Any) -> None:
+    document = {"path": str(path), **asdict(reply.prediction), "cache": reply.cache}
+    document["top"] = [asdict(entry) for entry in reply.top]
+    click.echo(json.dumps(document, ensure_ascii=False))
+
+
+class _TablePrinter:
+    """Prints each picture's answer as soon as it is there."""
+
+    def __call__(self, path: Path, reply: Any) -> None:
+        click.echo(click.style(f"{path}: ", dim=True) + reply.prediction.answer.text)
+        width = max(len(entry.label) for entry in reply.top)
+        for entry in reply.top:
+            bar = "█" * round(entry.score * 30)
+            click.echo(f"  {entry.label:<{width}}  {entry.score:6.1%}  {bar}")
+
+
+def _print_rows(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    for row in [head, *rows]:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+@contextmanager
+def _download_progress() -> Iterator[Any]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    bar = Progress(
+        TextColumn("Downloading the model"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    task: TaskID | None = None
+
+    def report(present: int, total: int) -> None:
+        nonlocal task
+        if task is None:
+            bar.start()
+            task = bar.add_task("download", total=total)
+        bar.update(task, completed=present)
+        if present >= total:
+            bar.stop()
+
+    try:
+        yield report
+    finally:
+        if task is not None:
+            bar.stop()

@@ -1,0 +1,136 @@
+"""Everything that can go wrong, named by who can act on it.
+
+Each error carries a stable ``code`` for programs, a sentence for people and its facts as
+attributes. None of them knows HTTP or exit codes; ``web/api/problems.py`` and ``cli.py`` map them.
+"""
+
+from typing import ClassVar
+
+
+class WhatsitError(Exception):
+    """Base of every error that whatsit raises on purpose."""
+
+    code: ClassVar[str] = "internal"
+
+    @property
+    def detail(self) -> str:
+        """The sentence for people: what happened, the limit, what to do."""
+        return str(self)
+
+
+class InputError(WhatsitError):
+    """The caller sent something that can't be answered; sending something else helps."""
+
+    code = "invalid_input"
+
+
+class ImageUnreadable(InputError):
+    """The bytes are not a whole picture."""
+
+    code = "image_unreadable"
+
+
+class ImageUnsupported(InputError):
+    """The bytes are a document or picture of a kind that is not read here."""
+
+    code = "image_unsupported"
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(
+            f"This is {kind}, which can't be read here. "
+            "Send a JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF picture."
+        )
+        self.kind = kind
+
+
+class ImageTooLarge(InputError):
+    """The bytes are more than the limit."""
+
+    code = "image_too_large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(
+            f"The picture is larger than {limit_bytes / 1e6:.0f} MB "
+            "(WHATSIT_MAX_UPLOAD_BYTES). Make it smaller and try again."
+        )
+        self.limit_bytes = limit_bytes
+
+
+class ImageTooManyPixels(InputError):
+    """The picture would have more pixels than the limit once decoded."""
+
+    code = "image_too_many_pixels"
+
+    def __init__(self, limit_pixels: int, pixels: int | None = None) -> None:
+        size = "too many pixels" if pixels is None else f"{pixels / 1e6:.0f} megapixels"
+        super().__init__(
+            f"The picture has {size}; the limit is {limit_pixels / 1e6:.0f} megapixels "
+            "(WHATSIT_MAX_PIXELS). Make it smaller and try again."
+        )
+        self.limit_pixels = limit_pixels
+        self.pixels = pixels
+
+
+class InvalidParameter(InputError):
+    """A parameter lies outside its range."""
+
+    code = "invalid_parameter"
+
+
+class UnknownModel(InputError):
+    """No model of that name is in the catalogue or the store."""
+
+    code = "unknown_model"
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"There is no model called {name!r}. Known: {', '.join(known)}.")
+        self.name = name
+        self.known = known
+
+
+class ModelError(WhatsitError):
+    """The model can't be used as it is; the operator can act."""
+
+    code = "model"
+
+
+class ModelNotReady(ModelError):
+    """The model is still being loaded."""
+
+    code = "not_ready"
+
+
+class InvalidModelCard(ModelError):
+    """A model card says something unknown or impossible."""
+
+    code = "invalid_model_card"
+
+
+class WeightsRejected(ModelError):
+    """A weights file is missing, or is not the file its card promises."""
+
+    code = "weights_rejected"
+
+
+class ModelUnavailable(ModelError):
+    """A model could not be downloaded from any of its addresses."""
+
+    code = "model_unavailable"
+
+
+class InferenceFailed(ModelError):
+    """The engine refused the model or failed while running it."""
+
+    code = "inference"
+
+
+class SettingsError(WhatsitError):
+    """A setting is unknown or outside its range; whatsit does not start."""
+
+    code = "settings"
+
+
+class CacheError(WhatsitError):
+    """The cache failed. Never leaves the service: the answer is computed instead."""
+
+    code = "cache"

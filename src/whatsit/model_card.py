@@ -1,0 +1,214 @@
+"""The model card: the facts that travel with the weights and drive the code.
+
+A model is a folder with a ``card.toml``, a ``model.onnx`` and, unless the labels are bundled,
+a labels file. Nobody types a mean or an input size anywhere else.
+"""
+
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from whatsit.errors import InvalidModelCard
+
+CARD_FILE = "card.toml"
+
+_NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+_FILE_PATTERN = (
+    r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # a plain name: a card can't point outside its folder
+)
+
+Triple = tuple[float, float, float]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class WeightsSection(_Section):
+    """Which file holds the weights, and its SHA-256."""
+
+    file: str = Field("model.onnx", pattern=_FILE_PATTERN)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class InputSpec(_Section):
+    """How an upright RGB image becomes the model's batch.
+
+    Attributes:
+        name: Name of the model's input; may be left out where it has only one.
+        size: Side of the square input, pixels.
+        resize_shorter_side: The image's shorter side is scaled to this many pixels; then the
+            centre of `size` x `size` is cut out.
+        interpolation: Filter of that resize, always with antialiasing.
+        channel_order: Order of the channels the model was trained with.
+        scale: Pixel values 0..255 are multiplied by this first.
+        mean: Then this is subtracted, per channel in `channel_order`.
+        std: Then it is divided by this, per channel in `channel_order`.
+    """
+
+    name: str | None = Field(None, min_length=1)
+    size: int = Field(ge=16, le=2048)
+    resize_shorter_side: int = Field(ge=16, le=4096)
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear"
+    channel_order: Literal["RGB", "BGR"] = "RGB"
+    scale: float = Field(1.0, gt=0)
+    mean: Triple = (0.0, 0.0, 0.0)
+    std: tuple[
+        Annotated[float, Field(gt=0)],
+        Annotated[float, Field(gt=0)],
+        Annotated[float, Field(gt=0)],
+    ] = (1.0, 1.0, 1.0)
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> Self:
+        if self.resize_shorter_side < self.size:
+            raise ValueError(
+                f"resize_shorter_side is {self.resize_shorter_side}, "
+                f"smaller than the crop of {self.size}"
+            )
+        return self
+
+
+class OutputSpec(_Section):
+    """What the model's output means.
+
+    Attributes:
+        name: Name of the model's output, shape (N, num_classes); may be left out where it has
+            only one.
+        labels: A bundled label set, or a file in the folder with one label a line.
+        activation: ``none`` if the output is logits, ``softmax`` if it is probabilities.
+    """
+
+    name: str | None = Field(None, min_length=1)
+    labels: str = Field(pattern=_FILE_PATTERN)
+    activation: Literal["none", "softmax"] = "none"
+
+
+class Calibration(_Section):
+    """How logits become scores: softmax of ``logits / temperature``.
+
+    Temperature scaling: Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
+    """
+
+    temperature: float = Field(1.0, gt=0, le=100)
+
+
+class Thresholds(_Section):
+    """From which score on an answer is called ``sure``, and from which ``probably``."""
+
+    sure: float = Field(0.80, ge=0, le=1)
+    probably: float = Field(0.40, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.probably > self.sure:
+            raise ValueError(
+                f"probably ({self.probably}) must not be higher than sure ({self.sure})"
+            )
+        return self
+
+
+class ModelCard(_Section):
+    """All that is known about one set of weights; can't be built with impossible facts."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True
+    )
+
+    card_schema: Literal[1] = Field(1, alias="schema")
+    name: str = Field(pattern=_NAME_PATTERN)
+    architecture: str = ""
+    tag: str = ""
+    description: str = ""
+    source: str = ""
+    licence: str = ""
+    weights: WeightsSection
+    input: InputSpec
+    output: OutputSpec
+    calibration: Calibration = Calibration()
+    thresholds: Thresholds = Thresholds()
+    quality: dict[str, Any] = {}  # free: what was measured differs from model to model
+    provenance: dict[str, Any] = {}  # free: where weights come from has no fixed shape
+
+    def answer_facts(self) -> dict[str, Any]:
+        """Every fact that can change an answer, and none that can't (name, description...)."""
+        decisive = {"weights", "input", "output", "calibration", "thresholds"}
+        facts = self.model_dump(mode="json", include=decisive)
+        del facts["weights"]["file"]
+        return facts
+
+    def renamed(self, name: str) -> "ModelCard":
+        """The same card under another name, validated again."""
+        return build_card({**self.model_dump(by_alias=True), "name": name}, origin="--name")
+
+
+def build_card(facts: dict[str, Any], origin: str = CARD_FILE) -> ModelCard:
+    """Validate the facts of a card.
+
+    Args:
+        facts: The tables of a ``card.toml``.
+        origin: What to call the source in an error, without its folder.
+
+    Raises:
+        InvalidModelCard: Something is missing, unknown or impossible; the sentence names the key.
+    """
+    try:
+        return ModelCard.model_validate(facts)
+    except ValidationError as error:
+        raise InvalidModelCard(f"{origin}: {_first_complaint(error)}") from error
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Read and validate the card of a model folder.
+
+    Raises:
+        InvalidModelCard: There is no readable card, or its facts are wrong.
+    """
+    path = folder / CARD_FILE
+    try:
+        facts = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InvalidModelCard(f"The folder {folder.name!r} has no {CARD_FILE}.") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidModelCard(f"{CARD_FILE} can't be read: {error}") from error
+    return build_card(facts)
+
+
+def write_card(folder: Path, card: ModelCard) -> None:
+    """Write the card of a model folder."""
+    (folder / CARD_FILE).write_text(format_card(card), encoding="utf-8")
+
+
+def format_card(card: ModelCard) -> str:
+    """A card as the TOML text that `read_card` reads."""
+    return tomli_w.dumps(card.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+
+def _first_complaint(error: ValidationError) -> str:
+    complaint = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in complaint["loc"])
+    if complaint["type"] == "extra_forbidden":
+        return f"unknown key {where!r}{_suggestion(complaint['loc'])}."
+    if complaint["type"] == "missing":
+        return f"the key {where!r} is missing."
+    reason = complaint["msg"].removeprefix("Value error, ")
+    return f"{where}: {reason} (it says {complaint['input']!r})." if where else f"{reason}."
+
+
+def _suggestion(location: tuple[int | str, ...]) -> str:
+    sections: dict[str, type[BaseModel]] = {
+        "weights": WeightsSection,
+        "input": InputSpec,
+        "output": OutputSpec,
+        "calibration": Calibration,
+        "thresholds": Thresholds,
+    }
+    *parents, key = map(str, location)
+    section = sections.get(parents[0], ModelCard) if parents else ModelCard
+    known = [field.alias or name for name, field in section.model_fields.items()]
+    near = get_close_matches(key, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

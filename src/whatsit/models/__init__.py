@@ -1,0 +1,1 @@
+"""Models are folders: a catalogue of known ones, a store of present ones, a way to get them."""

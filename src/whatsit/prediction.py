@@ -1,0 +1,87 @@
+"""The values an answer is made of."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Certainty = Literal["sure", "probably", "unsure"]
+
+MAX_TOP_K = 20
+"""How many labels a stored prediction keeps; a request may ask for 1 to this many."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredLabel:
+    """One label and how much the model believes in it.
+
+    Attributes:
+        label: Human name, unique in its label set.
+        wnid: WordNet id, such as ``n02088364``; None where the label set has none.
+        index: Class index, 0-based position in the model's output.
+        score: Calibrated probability, 0 to 1.
+    """
+
+    label: str
+    wnid: str | None
+    index: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is said to a person.
+
+    Attributes:
+        text: One or two sentences with percentages.
+        label: The label the sentence puts first.
+        wnid: Its WordNet id, where there is one.
+        score: Its calibrated probability, 0 to 1.
+        certainty: How far the sentence commits itself.
+    """
+
+    text: str
+    label: str
+    wnid: str | None
+    score: float
+    certainty: Certainty
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What is known of the picture itself.
+
+    Attributes:
+        width: Pixels, after turning it upright.
+        height: Pixels, after turning it upright.
+        format: Name of the file format, such as ``JPEG``.
+        sha256: Hex digest of the image bytes as they were sent.
+    """
+
+    width: int
+    height: int
+    format: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelId:
+    """Which model answered: its name, and the fingerprint of all that decides its answers."""
+
+    name: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Everything whatsit has to say about one picture.
+
+    Attributes:
+        model: Who answered.
+        answer: The sentence and its certainty.
+        top: The best labels, best first, at most `MAX_TOP_K`.
+        image: Facts of the picture.
+    """
+
+    model: ModelId
+    answer: Answer
+    top: tuple[ScoredLabel, ...]
+    image: ImageFacts

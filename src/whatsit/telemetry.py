@@ -1,0 +1,118 @@
+"""What whatsit tells about itself: Prometheus metrics and log lines."""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from whatsit.prediction import ModelId
+from whatsit.service import CacheOutcome
+
+_STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({})))
+
+
+class Telemetry:
+    """The metrics of one process; the `whatsit.service.ServiceEvents` of its service."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._answers = Counter(
+            "whatsit_answers", "Pictures answered.", ["cache"], registry=self.registry
+        )
+        self._refusals = Counter(
+            "whatsit_refusals", "Pictures not answered.", ["code"], registry=self.registry
+        )
+        self._stages = Histogram(
+            "whatsit_stage_seconds",
+            "Time spent in each stage of an answer.",
+            ["stage"],
+            buckets=_STAGE_BUCKETS,
+            registry=self.registry,
+        )
+        self._cache_failures = Counter(
+            "whatsit_cache_failures", "Calls that the shared cache failed.", registry=self.registry
+        )
+        self._requests = Counter(
+            "whatsit_http_requests",
+            "HTTP requests by route and status.",
+            ["route", "status"],
+            registry=self.registry,
+        )
+        self._model = Gauge(
+            "whatsit_model_info",
+            "Which model answers.",
+            ["name", "fingerprint"],
+            registry=self.registry,
+        )
+
+    def answered(self, outcome: CacheOutcome, timings_ms: Mapping[str, float]) -> None:
+        """Count an answer and the time of its stages."""
+        self._answers.labels(outcome).inc()
+        for stage, milliseconds in timings_ms.items():
+            self._stages.labels(stage).observe(milliseconds / 1000)
+
+    def refused(self, code: str) -> None:
+        """Count a picture that was not answered."""
+        self._refusals.labels(code).inc()
+
+    def cache_failed(self) -> None:
+        """Count a call that the shared cache failed."""
+        self._cache_failures.inc()
+
+    def requested(self, route: str, status: int) -> None:
+        """Count an HTTP request. `route` is the pattern, so that labels stay few."""
+        self._requests.labels(route, str(status)).inc()
+
+    def serving(self, model: ModelId) -> None:
+        """Tell which model answers."""
+        self._model.clear()
+        self._model.labels(model.name, model.fingerprint[:16]).set(1)
+
+    def exposition(self) -> bytes:
+        """All metrics in the Prometheus text format."""
+        return generate_latest(self.registry)
+
+
+def configure_logging(level: str, log_format: Literal["text", "json"]) -> None:
+    """Send log lines of whatsit and its libraries to standard error. Called once, by `main`."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines() if log_format == "json" else _TextLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("whatsit").setLevel(level.upper())
+
+
+class _TextLines(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = " ".join(f"{name}={value}" for name, value in _extra(record).items())
+        line = super().format(record)
+        return f"{line}  {facts}" if facts else line
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_extra(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def _extra(record: logging.LogRecord) -> dict[str, object]:
+    ours = {"message", "asctime", *_RECORD_FIELDS}
+    return {name: value for name, value in vars(record).items() if name not in ours}

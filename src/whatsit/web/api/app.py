@@ -1,0 +1,72 @@
+"""The API as an ASGI application."""
+
+import logging
+from http import HTTPStatus
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from whatsit import __version__
+from whatsit.bootstrap import Running
+from whatsit.errors import WhatsitError
+from whatsit.web.api.problems import problem, problem_for
+from whatsit.web.api.routes import build_router
+from whatsit.web.api.workers import Workers
+
+_log = logging.getLogger(__name__)
+
+API_PREFIXES = ("/api", "/v2", "/healthz", "/readyz", "/metrics")
+"""Paths that belong to the API; all others are the page's."""
+
+
+def build_api(running: Running, workers: Workers) -> FastAPI:
+    """The API of one running service; its documentation needs no other host."""
+    api = FastAPIOffline(
+        title="whatsit",
+        summary="Show it a picture; it tells you what it is, in words.",
+        version=__version__,
+        openapi_url="/api/openapi.json",
+        docs_url="/api/docs",
+        redoc_url=None,
+        static_url="/api/docs-assets",
+        swagger_ui_oauth2_redirect_url="/api/docs/oauth2-redirect",
+    )
+    api.include_router(build_router(running, workers))
+    api.add_exception_handler(WhatsitError, _answer_error)
+    api.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
+    api.add_exception_handler(HTTPException, _answer_http_error)
+    return api
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, WhatsitError)
+    response = problem_for(error)
+    if response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("A request failed.", exc_info=error)
+    return response
+
+
+async def _answer_invalid_parameter(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    complaint = error.errors()[0]
+    name = str(complaint["loc"][-1])
+    detail = f"{name}: {complaint['msg']}."
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_parameter", detail)
+
+
+async def _answer_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return problem(
+            HTTPStatus.NOT_FOUND, "not_found", f"There is nothing at {request.url.path}."
+        )
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        detail = f"{request.url.path} does not take {request.method}; it takes {allowed}."
+        return problem(error.status_code, "method_not_allowed", detail, error.headers)
+    code = HTTPStatus(error.status_code).name.lower()
+    return problem(error.status_code, code, str(error.detail), error.headers)

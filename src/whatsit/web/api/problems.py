@@ -1,0 +1,68 @@
+"""Errors as RFC 9457 problem documents: the one table from error class to HTTP status."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from starlette.responses import Response
+
+from whatsit.errors import (
+    ImageTooLarge,
+    ImageTooManyPixels,
+    ImageUnreadable,
+    ImageUnsupported,
+    InferenceFailed,
+    InvalidParameter,
+    ModelNotReady,
+    UnknownModel,
+    WhatsitError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS_BY_ERROR: Mapping[type[WhatsitError], HTTPStatus] = {
+    ImageUnreadable: HTTPStatus.BAD_REQUEST,
+    ImageTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ImageTooManyPixels: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ImageUnsupported: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    InvalidParameter: HTTPStatus.UNPROCESSABLE_ENTITY,
+    UnknownModel: HTTPStatus.NOT_FOUND,
+    ModelNotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+    InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""Errors that are not listed are ours, not the caller's: 500."""
+
+
+def problem(
+    status: int, code: str, detail: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A problem document.
+
+    Args:
+        status: HTTP status.
+        code: Stable name of the problem, for programs.
+        detail: A sentence for people.
+        headers: Further headers, such as ``Retry-After``.
+    """
+    document = {
+        "type": f"urn:whatsit:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": int(status),
+        "detail": detail,
+        "code": code,
+    }
+    return Response(
+        json.dumps(document, ensure_ascii=False),
+        status_code=status,
+        media_type=MEDIA_TYPE,
+        headers=dict(headers or {}),
+    )
+
+
+def problem_for(error: WhatsitError) -> Response:
+    """The problem document of an error. What is our own fault is not explained to strangers."""
+    status = STATUS_BY_ERROR.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return problem(status, error.code, "Something went wrong here. It has been logged.")
+    headers = {"Retry-After": "1"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return problem(status, error.code, error.detail, headers)

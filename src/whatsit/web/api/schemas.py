@@ -1,0 +1,106 @@
+"""The shapes of the API's documents, for the OpenAPI description and for reading answers back."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from whatsit.bootstrap import CacheState
+from whatsit.prediction import Certainty
+from whatsit.service import CacheOutcome
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelDocument(_Document):
+    """Which model answered."""
+
+    name: str
+    fingerprint: str = Field(description="Digest of everything that decides an answer.")
+
+
+class AnswerDocument(_Document):
+    """What is said to a person."""
+
+    text: str = Field(examples=["A beagle (93 %)."])
+    label: str
+    wnid: str | None = Field(description="WordNet id of the label, where it has one.")
+    score: float = Field(ge=0, le=1, description="Calibrated probability.")
+    certainty: Certainty
+
+
+class ScoredLabelDocument(_Document):
+    """One label and its score."""
+
+    label: str
+    wnid: str | None
+    index: int = Field(ge=0, description="Position in the model's output.")
+    score: float = Field(ge=0, le=1, description="Calibrated probability.")
+
+
+class ImageDocument(_Document):
+    """Facts of the picture."""
+
+    width: int = Field(ge=1, description="Pixels, upright.")
+    height: int = Field(ge=1, description="Pixels, upright.")
+    format: str = Field(examples=["JPEG"])
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class ClassifyDocument(_Document):
+    """The answer to a picture."""
+
+    id: str = Field(description="Id of this request, as in the header X-Request-Id.")
+    model: ModelDocument
+    answer: AnswerDocument
+    top: list[ScoredLabelDocument] = Field(description="Best labels, best first.")
+    cache: CacheOutcome
+    timings_ms: dict[str, float] = Field(description="Milliseconds by stage.")
+    image: ImageDocument
+
+
+class KnownModelDocument(_Document):
+    """A model that could be served."""
+
+    name: str
+    description: str
+    licence: str
+    present: bool = Field(description="Whether its weights are on this machine.")
+    serving: bool = Field(description="Whether it answers now.")
+    problem: str | None = Field(None, description="Why it can't be served, where it can't.")
+
+
+class ModelsDocument(_Document):
+    """The models of this installation."""
+
+    requested: str = Field(description="The model that was asked for at start.")
+    serving: ModelDocument
+    note: str | None = Field(description="Why another model answers than the requested one.")
+    models: list[KnownModelDocument]
+
+
+class ProblemDocument(_Document):
+    """An error, in the form of RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = Field(description="What happened and what to do, for people.")
+    code: str = Field(description="Stable name of the problem, for programs.")
+
+
+class ReadyDocument(_Document):
+    """Whether pictures are answered."""
+
+    status: Literal["ready"]
+    model: str
+    cache: CacheState = Field(
+        description="State of the shared cache; without one, answers still come."
+    )
+
+
+class HealthDocument(_Document):
+    """Whether the process answers."""
+
+    status: Literal["ok"]

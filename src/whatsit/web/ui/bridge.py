@@ -1,0 +1,25 @@
+"""How the page's script reaches the service of its process.
+
+Streamlit runs the script anew for every interaction and passes it nothing, so what it needs
+waits here.
+"""
+
+from whatsit.bootstrap import Running
+
+_running: list[Running] = []
+
+
+def install(running: Running) -> None:
+    """Make `running` the one that the page shows; called once, before the first visitor."""
+    _running[:] = [running]
+
+
+def running_service() -> Running:
+    """What the page shows.
+
+    Raises:
+        RuntimeError: The page was not started by ``whatsit serve``.
+    """
+    if not _running:
+        raise RuntimeError("The page has no service behind it. Start it with: whatsit serve")
+    return _running[0]

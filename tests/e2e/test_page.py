@@ -1,0 +1,121 @@
+"""The page, as a person sees it in a real browser."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+
+from scripts.install_browser import find_browser
+from tests.running import RunningServer
+from whatsit.data import example_pictures
+from whatsit.testing import plain_picture
+
+pytestmark = pytest.mark.browser
+
+DESKTOP = ViewportSize(width=1280, height=860)
+PHONE = ViewportSize(width=390, height=844)
+# Streamlit labels the drop zone of its uploader although it marks it as decoration.
+NOT_OURS = {"presentation-role-conflict"}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=["desktop light", "desktop dark", "phone light", "phone dark"])
+def page(request: pytest.FixtureRequest, browser: Browser, server: RunningServer) -> Iterator[Page]:
+    device, scheme = request.param.split()
+    context = browser.new_context(
+        viewport=DESKTOP if device == "desktop" else PHONE, color_scheme=scheme
+    )
+    page = context.new_page()
+    errors: list[str] = []
+    page.on(
+        "console", lambda message: errors.append(message.text) if message.type == "error" else None
+    )
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    elsewhere: list[str] = []
+    own = (server.url, server.url.replace("http", "ws"), "data:", "blob:")
+    page.on(
+        "request", lambda sent: None if sent.url.startswith(own) else elsewhere.append(sent.url)
+    )
+    page.goto(server.url)
+    page.get_by_role("button", name="Cat").wait_for()
+    yield page
+    context.close()
+    assert errors == []
+    assert elsewhere == []
+
+
+def upload(page: Page, name: str, picture: bytes) -> None:
+    page.locator("input[type=file]").set_input_files(
+        {"name": name, "mimeType": "application/octet-stream", "buffer": picture}
+    )
+
+
+def test_an_uploaded_picture_is_answered(page):
+    upload(page, "coffee.jpg", example_pictures()["coffee"])
+
+    expect(page.get_by_role("status").filter(has_text="espresso")).to_be_visible()
+    expect(page.get_by_role("listitem")).to_have_count(5)
+    expect(page.get_by_role("listitem").first).to_contain_text(re.compile(r"espresso.*%"))
+    expect(page.get_by_text("600 × 400 JPEG")).to_be_visible()
+    expect(
+        page.get_by_text(re.compile(r"(Computed|From the cache) in (\d+|under 1) ms"))
+    ).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("espresso"))).to_be_visible()
+
+
+def test_an_example_is_answered_and_the_second_time_from_the_cache(page):
+    for _ in range(2):
+        page.get_by_role("button", name="Bee").click()
+        expect(page.get_by_role("status").filter(has_text="bee")).to_be_visible()
+        page.reload()
+    page.get_by_role("button", name="Bee").click()
+
+    expect(page.get_by_text(re.compile("From the cache in"))).to_be_visible()
+
+
+def test_a_bad_picture_gets_a_sentence_and_the_next_one_an_answer(page):
+    upload(page, "notes.jpg", b"These are notes, not a picture.")
+    expect(page.get_by_role("alert")).to_contain_text("This is not a picture")
+
+    upload(page, "bee.jpg", example_pictures()["bee"])
+    expect(page.get_by_role("status").filter(has_text="bee")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_nothing_has_to_be_scrolled_sideways(page):
+    upload(page, "wide.png", plain_picture("teal", (900, 60)))
+    page.get_by_role("listitem").first.wait_for()
+
+    width, room = page.evaluate(
+        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
+    assert width <= room
+
+
+def test_no_accessibility_rule_is_broken(page):
+    upload(page, "cat.jpg", example_pictures()["cat"])
+    page.get_by_role("listitem").first.wait_for()
+    page.wait_for_timeout(500)  # the page fades new parts in, and contrast is measured in between
+
+    found = Axe().run(page).response["violations"]
+    ours = [violation for violation in found if violation["id"] not in NOT_OURS]
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in ours] == []
+
+
+def test_the_keyboard_alone_is_enough(page):
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.innerText") == "Coffee":
+            break
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("status").filter(has_text="espresso")).to_be_visible()

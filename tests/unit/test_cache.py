@@ -1,0 +1,148 @@
+"""Parts of the cache that need no server: codec, key, breaker, tiers, memory."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whatsit.cache.breaker import CircuitBreaker
+from whatsit.cache.codec import decode_prediction, encode_prediction
+from whatsit.cache.key import build_cache_key
+from whatsit.cache.memory import MemoryCache
+from whatsit.cache.redis import connect
+from whatsit.cache.tiers import TieredCache
+from whatsit.errors import CacheError, SettingsError
+from whatsit.testing import fake_classifier, plain_picture
+
+PREDICTION = fake_classifier().classify(plain_picture("red"))
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class FailingCache:
+    """A shared tier that is away."""
+
+    def get(self, key):
+        raise CacheError("away")
+
+    def put(self, key, prediction):
+        raise CacheError("away")
+
+    def close(self):
+        pass
+
+
+def test_a_prediction_survives_the_codec():
+    assert decode_prediction(encode_prediction(PREDICTION)) == PREDICTION
+
+
+@given(st.binary(max_size=200))
+def test_foreign_bytes_are_never_taken_for_a_prediction(stored):
+    with pytest.raises(CacheError):
+        decode_prediction(stored)
+
+
+@given(st.data())
+def test_no_changed_bit_goes_unnoticed(data):
+    stored = bytearray(encode_prediction(PREDICTION))
+    position = data.draw(st.integers(0, len(stored) - 1))
+    stored[position] ^= 1 << data.draw(st.integers(0, 7))
+
+    with pytest.raises(CacheError):
+        decode_prediction(bytes(stored))
+
+
+def test_the_key_differs_with_each_ingredient_and_only_with_them():
+    base = ("whatsit", "f" * 64, "0" * 64)
+    keys = {
+        build_cache_key(*base),
+        build_cache_key("other", *base[1:]),
+        build_cache_key(base[0], "e" + "f" * 63, base[2]),
+        build_cache_key(*base[:2], "1" + "0" * 63),
+    }
+
+    assert len(keys) == 4
+    assert build_cache_key(*base) in keys
+
+
+def test_the_breaker_opens_probes_and_closes():
+    clock = Clock()
+    breaker = CircuitBreaker(pause_seconds=2.0, clock=clock)
+    assert breaker.admits()
+
+    breaker.failed()
+    assert not breaker.admits()
+    clock.now = 2.0
+    assert breaker.admits()
+    assert not breaker.admits(), "only one probe in a pause"
+
+    breaker.succeeded()
+    assert not breaker.is_open
+    assert breaker.admits()
+
+
+def test_a_failed_probe_keeps_the_breaker_open():
+    clock = Clock()
+    breaker = CircuitBreaker(pause_seconds=2.0, clock=clock)
+    breaker.failed()
+    clock.now = 2.0
+    assert breaker.admits()
+    breaker.failed()
+
+    clock.now = 3.9
+    assert not breaker.admits()
+    clock.now = 4.0
+    assert breaker.admits()
+
+
+def test_a_failing_shared_tier_is_a_miss_and_is_reported():
+    failures: list[str] = []
+    cache = TieredCache(MemoryCache(10, 60), FailingCache(), lambda: failures.append("failed"))
+
+    assert cache.get("some") is None
+    cache.put("some", PREDICTION)
+    assert cache.get("some") == PREDICTION
+    assert failures == ["failed", "failed"]
+
+
+def test_what_the_shared_tier_has_is_kept_in_front():
+    front, back = MemoryCache(10, 60), MemoryCache(10, 60)
+    back.put("some", PREDICTION)
+    cache = TieredCache(front, back)
+
+    assert cache.get_fast("some") is None
+    assert cache.get("some") == PREDICTION
+    assert cache.get_fast("some") == PREDICTION
+
+
+def test_memory_forgets_the_least_recently_used():
+    cache = MemoryCache(2, 60)
+    for key in ("a", "b"):
+        cache.put(key, PREDICTION)
+    cache.get("a")
+    cache.put("c", PREDICTION)
+
+    assert [cache.get(key) is not None for key in ("a", "b", "c")] == [True, False, True]
+
+
+def test_memory_forgets_after_the_time_to_live():
+    clock = Clock()
+    cache = MemoryCache(2, 60, clock)
+    cache.put("a", PREDICTION)
+    clock.now = 59.9
+    assert cache.get("a") == PREDICTION
+    clock.now = 60.0
+    assert cache.get("a") is None
+
+
+def test_an_address_that_is_none_is_refused_without_its_password():
+    with pytest.raises(SettingsError) as caught:
+        connect("http://user:secret@host", timeout_seconds=1)
+
+    assert "secret" not in caught.value.detail

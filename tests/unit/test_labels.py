@@ -1,0 +1,133 @@
+"""Every class of a model has a name of its own, and its place."""
+
+from pathlib import Path
+
+import pytest
+
+from whatsit.errors import InvalidModelCard
+from whatsit.labels import LabelEntry, LabelSet, load_labels
+
+
+def write_labels(folder: Path, *lines: str) -> Path:
+    (folder / "labels.txt").write_text("\n".join(lines), encoding="utf-8")
+    return folder
+
+
+# The bundled set
+
+
+@pytest.fixture(scope="module")
+def imagenet() -> LabelSet:
+    return load_labels("imagenet-1k", Path("no-such-folder"))
+
+
+def test_the_bundled_set_names_1000_classes_differently(imagenet):
+    assert len(imagenet) == 1000
+    assert len({entry.label.casefold() for entry in imagenet.entries}) == 1000
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [
+        (0, LabelEntry("tench", "n01440764", "a")),
+        (162, LabelEntry("beagle", "n02088364", "a")),
+        (937, LabelEntry("broccoli", "n07714990", "")),
+    ],
+)
+def test_the_bundled_set_stands_in_the_order_of_imagenet(imagenet, index, expected):
+    assert imagenet.entries[index] == expected
+
+
+def test_a_file_of_the_folder_wins_over_a_bundled_set(tmp_path):
+    (tmp_path / "imagenet-1k").write_text("owl\ncrow\n", encoding="utf-8")
+
+    assert [entry.label for entry in load_labels("imagenet-1k", tmp_path).entries] == [
+        "owl",
+        "crow",
+    ]
+
+
+# Files
+
+
+def test_a_file_has_one_label_a_line_in_output_order(tmp_path):
+    labels = load_labels("labels.txt", write_labels(tmp_path, "wren", " owl ", "jay, blue", ""))
+
+    assert labels == LabelSet(
+        "labels.txt",
+        (
+            LabelEntry("wren", None, "a"),
+            LabelEntry("owl", None, "an"),
+            LabelEntry("jay, blue", None, "a"),
+        ),
+    )
+
+
+def test_a_file_may_use_any_script_and_either_line_ending(tmp_path):
+    (tmp_path / "labels.txt").write_bytes("Zaunkönig\r\n猫\r\n".encode())
+
+    names = [entry.label for entry in load_labels("labels.txt", tmp_path).entries]
+
+    assert names == ["Zaunkönig", "猫"]
+
+
+@pytest.mark.parametrize("twin", ["owl", "OWL", " Owl "])
+def test_two_classes_of_one_name_are_refused(tmp_path, twin):
+    folder = write_labels(tmp_path, "owl", "wren", twin)
+
+    with pytest.raises(InvalidModelCard, match=r"(?i)'labels\.txt' name two classes 'owl'"):
+        load_labels("labels.txt", folder)
+
+
+def test_a_set_that_is_nowhere_is_refused_by_its_name(tmp_path):
+    with pytest.raises(InvalidModelCard, match="'birds' are neither") as caught:
+        load_labels("birds", tmp_path)
+
+    assert str(tmp_path) not in caught.value.detail
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n"])
+def test_a_file_without_labels_is_refused(tmp_path, content):
+    (tmp_path / "labels.txt").write_bytes(content)
+
+    with pytest.raises(InvalidModelCard, match="are empty"):
+        load_labels("labels.txt", tmp_path)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "labels.txt").write_bytes(b"\xff\xfeo\0w\0l\0")
+
+    with pytest.raises(InvalidModelCard, match=r"'labels\.txt' can't be read"):
+        load_labels("labels.txt", tmp_path)
+
+
+# Phrase and digest
+
+
+@pytest.mark.parametrize(("article", "phrase"), [("a", "a hen"), ("an", "an hen"), ("", "hen")])
+def test_a_phrase_starts_with_the_article_if_there_is_one(article, phrase):
+    assert LabelEntry("hen", None, article).phrase == phrase
+
+
+BIRDS = (LabelEntry("owl", "n1", "an"), LabelEntry("wren", None, "a"))
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        (LabelEntry("Owl", "n1", "an"), BIRDS[1]),
+        (LabelEntry("owl", "n2", "an"), BIRDS[1]),
+        (LabelEntry("owl", None, "an"), BIRDS[1]),
+        (LabelEntry("owl", "n1", ""), BIRDS[1]),
+        (BIRDS[1], BIRDS[0]),
+        (BIRDS[0],),
+        (*BIRDS, LabelEntry("jay")),
+    ],
+    ids=["name", "wnid", "no-wnid", "article", "order", "fewer", "more"],
+)
+def test_the_digest_changes_with(entries):
+    assert LabelSet("birds", entries).digest != LabelSet("birds", BIRDS).digest
+
+
+def test_the_digest_does_not_depend_on_the_name_of_the_set():
+    assert LabelSet("birds", BIRDS).digest == LabelSet("fowl", BIRDS).digest

@@ -1,0 +1,177 @@
+"""Every setting comes from one place, the nearest one wins, and a wrong one stops the start."""
+
+from pathlib import Path
+
+import pytest
+
+from whatsit.errors import SettingsError
+from whatsit.settings import Settings, load_settings, masked
+
+FIELDS = Settings.model_fields
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder without the ``.env`` of a developer."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("dotenv", "environment", "option", "expected"),
+    [
+        (None, None, None, 8501),
+        ("1001", None, None, 1001),
+        (None, "1002", None, 1002),
+        ("1001", "1002", None, 1002),
+        (None, None, 1003, 1003),
+        ("1001", "1002", 1003, 1003),
+    ],
+    ids=["default", ".env", "environment", "environment-first", "option", "option-first"],
+)
+def test_the_nearest_source_of_a_setting_wins(
+    folder, monkeypatch, dotenv, environment, option, expected
+):
+    if dotenv is not None:
+        (folder / ".env").write_text(f"WHATSIT_PORT={dotenv}\n")
+    if environment is not None:
+        monkeypatch.setenv("WHATSIT_PORT", environment)
+
+    assert load_settings({"port": option}).port == expected
+
+
+def test_settings_need_nothing_from_outside():
+    settings = load_settings()
+
+    assert (settings.host, settings.model, settings.cache) == ("127.0.0.1", "resnet50", "on")
+    assert settings.redis_url is None
+
+
+def test_a_variable_may_be_written_in_small_letters(monkeypatch):
+    monkeypatch.setenv("whatsit_port", "1004")
+
+    assert load_settings().port == 1004
+
+
+@pytest.mark.parametrize(
+    ("variable", "nearest"),
+    [
+        ("WHATSIT_PROT", "WHATSIT_PORT"),
+        ("WHATSIT_REDIS_URI", "WHATSIT_REDIS_URL"),
+        ("WHATSIT_MAX_UPLOAD_BITES", "WHATSIT_MAX_UPLOAD_BYTES"),
+        ("whatsit_modle", "WHATSIT_MODEL"),
+    ],
+)
+def test_a_misspelt_variable_stops_the_start_with_the_nearest_name(monkeypatch, variable, nearest):
+    monkeypatch.setenv(variable, "1")
+
+    with pytest.raises(SettingsError, match=f"no setting {variable}. Did you mean {nearest}\\?"):
+        load_settings()
+
+
+def test_a_misspelt_line_of_dotenv_stops_the_start_too(folder):
+    (folder / ".env").write_text("WHATSIT_PROT=1\n")
+
+    with pytest.raises(SettingsError, match="WHATSIT_PORT"):
+        load_settings()
+
+
+def test_a_variable_like_no_other_stops_the_start_without_a_guess(monkeypatch):
+    monkeypatch.setenv("WHATSIT_ABRACADABRA_HOCUS_POCUS", "1")
+
+    with pytest.raises(SettingsError, match=r"no setting WHATSIT_ABRACADABRA_HOCUS_POCUS\.$"):
+        load_settings()
+
+
+def test_variables_of_others_are_none_of_our_business(folder, monkeypatch):
+    monkeypatch.setenv("WHATSIT_SHARED", "/somewhere")
+    monkeypatch.setenv("PORT", "1")
+    (folder / ".env").write_text("OTHER=1\n")
+
+    assert load_settings().port == 8501
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", "-1"),
+        ("port", "65536"),
+        ("port", "http"),
+        ("inference_threads", "0"),
+        ("inference_threads", "257"),
+        ("max_upload_bytes", "999"),
+        ("max_upload_bytes", "500000001"),
+        ("max_pixels", "999"),
+        ("max_pixels", "89000001"),
+        ("cache", "maybe"),
+        ("cache_ttl_seconds", "0"),
+        ("cache_namespace", ""),
+        ("cache_namespace", "a b"),
+        ("cache_namespace", "n" * 65),
+        ("cache_memory_entries", "-1"),
+        ("cache_memory_entries", "1000001"),
+        ("redis_timeout_seconds", "0"),
+        ("redis_timeout_seconds", "11"),
+        ("log_level", "loud"),
+        ("log_format", "xml"),
+    ],
+)
+def test_a_value_outside_its_range_stops_the_start_by_its_name(monkeypatch, name, value):
+    variable = f"WHATSIT_{name.upper()}"
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(SettingsError, match=f"^{variable}: .+"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", 0),
+        ("port", 65535),
+        ("inference_threads", 256),
+        ("max_upload_bytes", 1_000),
+        ("max_upload_bytes", 500_000_000),
+        ("max_pixels", 1_000),
+        ("max_pixels", 89_000_000),
+        ("cache_ttl_seconds", 1),
+        ("cache_memory_entries", 0),
+        ("redis_timeout_seconds", 10),
+    ],
+)
+def test_the_ends_of_a_range_are_allowed(name, value):
+    assert getattr(load_settings({name: value}), name) == value
+
+
+def test_masked_settings_hide_the_redis_password(monkeypatch):
+    monkeypatch.setenv("WHATSIT_REDIS_URL", "redis://app:hunter2@cache:6379/0")
+
+    settings = load_settings()
+
+    assert settings.redis_url is not None
+    assert settings.redis_url.get_secret_value() == "redis://app:hunter2@cache:6379/0"
+    assert masked(settings)["WHATSIT_REDIS_URL"] == "**********"
+    assert "hunter2" not in f"{masked(settings)} {settings} {settings!r}"
+
+
+def test_masked_settings_show_every_other_value_by_its_variable(monkeypatch):
+    monkeypatch.setenv("WHATSIT_PORT", "1005")
+
+    shown = masked(load_settings())
+
+    assert set(shown) == {f"WHATSIT_{name.upper()}" for name in FIELDS}
+    assert (shown["WHATSIT_PORT"], shown["WHATSIT_REDIS_URL"]) == ("1005", "")
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_setting_has_a_default_and_a_sentence_of_description(name):
+    field = FIELDS[name]
+
+    assert not field.is_required()
+    assert field.description
+    assert field.description.endswith(".")
+
+
+def test_settings_can_not_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings().port = 1
