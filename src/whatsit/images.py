@@ -6,6 +6,7 @@ and refused before anything is decoded.
 
 import io
 from dataclasses import dataclass
+from importlib import import_module
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -21,7 +22,8 @@ from whatsit.errors import (
 DEFAULT_MAX_UPLOAD_BYTES = 20_000_000
 DEFAULT_MAX_PIXELS = 50_000_000
 
-_PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
+_PILLOW_PLUGINS = ("Jpeg", "Mpo", "Png", "WebP", "Gif", "Bmp", "Tiff", "Avif")
 _SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, straight from the DCT coefficients. Keeping
 # twice the wanted size leaves the final antialiased resize enough to work with: on 300 photographs
@@ -117,7 +119,8 @@ def encode_preview(image_bytes: bytes, max_side: int, *, max_pixels: int) -> byt
 
 def _open(image_bytes: bytes, max_pixels: int) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(image_bytes), formats=_readable_formats())
+        load_decoders()
+        return Image.open(io.BytesIO(image_bytes), formats=_FORMATS)
     except UnidentifiedImageError as error:
         raise _refusal(image_bytes) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -130,16 +133,12 @@ def _open(image_bytes: bytes, max_pixels: int) -> Image.Image:
 
 def load_decoders() -> None:
     """Load every decoder now, so that the first picture of a rare format does not wait for it."""
-    _readable_formats()
-    Image.init()
-
-
-def _readable_formats() -> tuple[str, ...]:
     if "HEIF" not in Image.OPEN:
         import pi_heif
 
+        for name in _PILLOW_PLUGINS:
+            import_module(f"PIL.{name}ImagePlugin")
         pi_heif.register_heif_opener()
-    return (*_PILLOW_FORMATS, "HEIF")
 
 
 def _format_name(image: Image.Image) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import openvino as ov
-from openvino import passes
 
 from whatsit.answer import Logits
 from whatsit.engines.base import require_port
@@ -23,32 +22,24 @@ add in another order, and bfloat16 and int8 round the difference up to about a h
 
 
 class OpenVinoEngine:
-    """One model, compiled twice: for one picture at a time, and for several at once.
+    """A model compiled for one picture at a time and, where that is cheap, for several at once.
 
-    A lone request runs on all cores (latency hint). Requests that overlap run side by side on
-    one core each (throughput streams), which answers more of them per second. If the two forms
-    do not agree on a probe, only the first is used (docs/decisions/0002).
+    A lone request runs on all cores (latency hint). Requests that overlap may run side by side
+    on one core each (throughput streams), which answers more of them per second. Models that
+    compute in 8 bits are small enough to be compiled a second time for that, in the background,
+    when requests first overlap. The second form is used only if it agrees with the first on a
+    probe (docs/decisions/0002).
 
     Numeric precision is OpenVINO's choice for the processor: bfloat16 where it has
     instructions for it, float32 elsewhere, int8 where the model is quantised.
     """
 
     def __init__(self, weights: Path, card: ModelCard) -> None:
-        core = ov.Core()
-        try:
-            model = core.read_model(weights)
-            _unpack_weights(model)
-            self._alone, self._together = (
-                _Requests(core.compile_model(model, "CPU", {"PERFORMANCE_HINT": hint}), card)
-                for hint in ("LATENCY", "THROUGHPUT")
-            )
-            if not _agree(self._alone, self._together, card.input.size):
-                _log.warning(
-                    "OpenVINO's streams give wrong answers with %r; it runs without.", card.name
-                )
-                self._together = self._alone
-        except RuntimeError as error:
-            raise InferenceFailed(f"OpenVINO can't load the weights of {card.name!r}.") from error
+        self._weights = weights
+        self._card = card
+        self._alone = self._compile("LATENCY")
+        self._together = self._alone
+        self._compiling: threading.Thread | None = None
         self._in_flight = 0
         self._lock = threading.Lock()
         self.identity = f"openvino-{self._alone.precision}"
@@ -58,7 +49,11 @@ class OpenVinoEngine:
         """See `Engine.infer`."""
         with self._lock:
             self._in_flight += 1
-            requests = self._alone if self._in_flight == 1 else self._together
+            overlaps = self._in_flight > 1
+            if overlaps and self._compiling is None and self._alone.computes_in_8_bits:
+                self._compiling = threading.Thread(target=self._compile_for_many, daemon=True)
+                self._compiling.start()
+            requests = self._together if overlaps else self._alone
         try:
             return requests.infer(batch)
         finally:
@@ -67,19 +62,43 @@ class OpenVinoEngine:
 
     def close(self) -> None:
         """See `Engine.close`."""
+        if self._compiling is not None:
+            self._compiling.join()
         del self._alone, self._together
+
+    def _compile_for_many(self) -> None:
+        together = self._compile("THROUGHPUT")
+        if _agree(self._alone, together, self._card.input.size):
+            self._together = together
+        else:
+            _log.warning("OpenVINO's streams give wrong answers; it runs without them.")
+
+    def _compile(self, hint: str) -> "_Requests":
+        try:
+            core = ov.Core()
+            model = core.read_model(self._weights)
+            compiled = core.compile_model(model, "CPU", {"PERFORMANCE_HINT": hint})
+        except RuntimeError as error:
+            raise InferenceFailed(
+                f"OpenVINO can't load the weights of {self._card.name!r}."
+            ) from error
+        return _Requests(model, compiled, self._card)
 
 
 class _Requests:
     """A compiled model and its free infer requests; each serves one thread at a time."""
 
-    def __init__(self, compiled: ov.CompiledModel, card: ModelCard) -> None:
+    def __init__(self, model: ov.Model, compiled: ov.CompiledModel, card: ModelCard) -> None:
         self._input = require_port("input", card.input.name, _names(compiled.inputs))
         self._output = require_port("output", card.output.name, _names(compiled.outputs))
         output = compiled.output(self._output)
         self.num_classes = int(output.partial_shape[1].get_length())
         precision = compiled.get_property("INFERENCE_PRECISION_HINT")
         self.precision = {ov.Type.bf16: "bf16", ov.Type.f16: "f16"}.get(precision, "f32")
+        # Activations that are quantised too arrive as this operation.
+        self.computes_in_8_bits = any(
+            operation.get_type_name() == "FakeQuantize" for operation in model.get_ops()
+        )
         self._compiled = compiled
         self._free: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
         for _ in range(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")):
@@ -96,18 +115,6 @@ class _Requests:
             raise InferenceFailed("OpenVINO failed on this batch.") from error
         finally:
             self._free.put(request)
-
-
-def _unpack_weights(model: ov.Model) -> None:
-    """Turn weights that are stored in 8 bits, but computed with in floating point, into floats.
-
-    OpenVINO would do so itself, but with several streams it mixes the unpacked weights up
-    (openvinotoolkit/openvino#36328). Models that compute in 8 bits too are left as they are.
-    """
-    if not any(operation.get_type_name() == "FakeQuantize" for operation in model.get_ops()):
-        manager = passes.Manager()
-        manager.register_pass(passes.ConstantFolding())
-        manager.run_passes(model)
 
 
 def _agree(one: _Requests, other: _Requests, size: int) -> bool:

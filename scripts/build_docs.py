@@ -1,0 +1,84 @@
+"""Write the pages that are made from the code: docs/settings.md and docs/errors.md."""
+
+from pathlib import Path
+
+from whatsit.cli import exit_code_of
+from whatsit.errors import WhatsitError
+from whatsit.settings import Settings
+from whatsit.web.api.problems import STATUS_BY_ERROR
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def settings_page() -> str:
+    """The page of all settings."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = "see text" if field.default_factory else field.default
+        shown = "" if default is None else f"`{default}`"
+        rows.append(f"| `WHATSIT_{name.upper()}` | {shown} | {field.description} |")
+    return "\n".join(
+        [
+            "# Settings",
+            "",
+            "<!-- Written by scripts/build_docs.py from src/whatsit/settings.py. -->",
+            "",
+            "An option of the command line wins over the environment, which wins over a file "
+            "`.env` in the working folder, which wins over the default.",
+            "A `WHATSIT_...` variable that does not exist stops the start, with the nearest name.",
+            "`whatsit settings` prints what is in force, with secrets masked.",
+            "",
+            "| variable | default | meaning |",
+            "|---|---|---|",
+            *rows,
+            "",
+            "`WHATSIT_STORE` is the user's data folder by default, such as "
+            "`~/.local/share/whatsit`; "
+            "`WHATSIT_INFERENCE_THREADS` is one more than there are cores.",
+            "",
+        ]
+    )
+
+
+def errors_page() -> str:
+    """The page of all errors."""
+    kinds = sorted(_subclasses(WhatsitError), key=lambda kind: kind.code)
+    rows = [
+        f"| `{kind.code}` | {STATUS_BY_ERROR.get(kind, '')!s} | {_exit_code(kind)} "
+        f"| {(kind.__doc__ or '').splitlines()[0]} |"
+        for kind in kinds
+    ]
+    return "\n".join(
+        [
+            "# Errors",
+            "",
+            "<!-- Written by scripts/build_docs.py from src/whatsit/errors.py. -->",
+            "",
+            "Over HTTP an error is a problem document (RFC 9457) with `type`, `title`, `status`, "
+            "`detail` and `code`; on the command line it is a sentence and an exit status.",
+            "`code` never changes its meaning; `detail` is for people and may be reworded.",
+            "An error without an HTTP status does not reach a request.",
+            "",
+            "| code | HTTP | exit status | meaning |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _subclasses(kind: type[WhatsitError]) -> set[type[WhatsitError]]:
+    direct = {sub for sub in kind.__subclasses__() if not sub.__name__.startswith("_")}
+    return direct | {deeper for sub in direct for deeper in _subclasses(sub)}
+
+
+def _exit_code(kind: type[WhatsitError]) -> int:
+    return exit_code_of(kind.__new__(kind))
+
+
+PAGES = {"settings.md": settings_page, "errors.md": errors_page}
+
+
+if __name__ == "__main__":
+    for file, page in PAGES.items():
+        (DOCS / file).write_text(page(), encoding="utf-8")

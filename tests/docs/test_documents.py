@@ -1,0 +1,161 @@
+"""What the documents claim is run, and what they list is complete."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.build_docs import PAGES
+from tests.conftest import ROOT
+from tests.waiting import wait_until
+from whatsit.data import example_pictures
+from whatsit.model_card import ModelCard
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+RUN_ELSEWHERE = {
+    "make run": "test_make_run_starts_the_page",
+    "make test": "the run that runs this",
+    "make check": "continuous integration runs it",
+    "make fix": "changes files",
+    "apt-get": "needs root",
+    "python scripts/build_labels.py": "needs WordNet",
+}
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    """The code blocks of one language in a Markdown file."""
+    text = document.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[tuple[str, str]]:
+    """Every shell command in the documents, with the document's name."""
+    found = []
+    for document in DOCUMENTS:
+        for block in blocks(document, "sh"):
+            lines = block.replace("\\\n", " ").splitlines()
+            found += [
+                (document.name, line.split(" #")[0].strip()) for line in lines if line.strip()
+            ]
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the pictures that the documents speak of."""
+    for name, picture in example_pictures().items():
+        (tmp_path / f"{name}.jpg").write_bytes(picture)
+    return tmp_path
+
+
+def environment(tmp_path: Path) -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {
+        **os.environ,
+        "PATH": path,
+        "WHATSIT_STORE": str(tmp_path / "home"),
+        "WHATSIT_MODEL": "efficientnet-lite2",
+    }
+
+
+def test_there_are_commands_to_run():
+    assert len(commands()) > 10
+
+
+@pytest.mark.parametrize(("document", "command"), commands())
+def test_a_command_works(document, command, folder, server):
+    if command.startswith(tuple(RUN_ELSEWHERE)):
+        return
+    command = command.replace("http://localhost:8501", server.url)
+    done = subprocess.run(
+        ["bash", "-euc", command],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert '"code"' not in done.stdout, "an HTTP problem"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_python_blocks_run_and_print(document, folder):
+    for block in blocks(document, "python"):
+        done = subprocess.run(
+            [sys.executable, "-c", block],
+            cwd=folder,
+            env=environment(folder),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "bee" in done.stdout
+
+
+def test_make_run_starts_the_page(tmp_path):
+    if not (ROOT / ".venv" / ".ready-run").exists():
+        pytest.skip("This is not run by `make test`, so `make run` would install all over again.")
+    log = tmp_path / "log"
+    with log.open("w") as target:
+        process = subprocess.Popen(
+            ["make", "run", f"ARGS=--port 0 --store {tmp_path} --model efficientnet-lite2"],
+            cwd=ROOT,
+            stderr=target,
+            start_new_session=True,
+        )
+    try:
+        assert wait_until(lambda: "whatsit is ready on" in log.read_text(), seconds=60)
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(20)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_made_from_the_code_are_fresh(page):
+    written = (ROOT / "docs" / page).read_text(encoding="utf-8")
+
+    assert written == PAGES[page](), "Run: python scripts/build_docs.py"
+
+
+@pytest.mark.parametrize("section", ["weights", "input", "output", "calibration", "thresholds"])
+def test_every_key_of_the_card_is_documented(section):
+    page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    model = ModelCard.model_fields[section].annotation
+    assert model is not None
+
+    for key in model.model_fields:
+        assert f"`{section}.{key}`" in page
+
+
+def test_links_within_the_repository_lead_somewhere():
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
+            if not target.startswith("http"):
+                assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_the_two_commands_stand_in_the_first_screen_of_the_readme():
+    first_screen = "\n".join((ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:25])
+
+    assert "make run" in first_screen
+    assert "make test" in first_screen
+
+
+def test_the_makefile_lists_its_commands():
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed.")
+    listed = subprocess.run(
+        ["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+    for command in ("install", "run", "test", "check", "bench"):
+        assert f"make {command}" in listed
