@@ -1,6 +1,7 @@
 """The models present on this machine: one verified folder each."""
 
 import hashlib
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from whatsit.models.catalogue import (
     bundled_folder,
     catalogue,
 )
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -233,12 +236,10 @@ def resolve_model(
     try:
         return ResolvedModel(store.pull(name, progress), name)
     except (ModelUnavailable, OSError) as error:
-        reason = (
-            str(error) if isinstance(error, ModelUnavailable) else "The store can't be written."
-        )
+        _log.info("%s", error)
     return ResolvedModel(
         store.open(BUNDLED_MODEL),
         name,
-        note=f"{name} is not on this machine yet, so {BUNDLED_MODEL} answers. {reason} "
-        f"To get it later: whatsit models pull {name}",
+        note=f"{name} is not on this machine and can't be downloaded now, so {BUNDLED_MODEL} "
+        f"answers. To get it later: whatsit models pull {name}",
     )

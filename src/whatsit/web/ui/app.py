@@ -56,7 +56,7 @@ def _take_upload() -> None:
 st.set_page_config(
     page_title="whatsit", page_icon=str(Path(views.__file__).parent / "assets/mark.svg")
 )
-st.html(views.style())
+st.html(views.style(answered=REPLY in st.session_state))
 st.html(views.header())
 
 if running.model.note is not None:

@@ -16,9 +16,12 @@ TAGLINE = "Show it a picture; it tells you what it is."
 
 
 @cache
-def style() -> str:
-    """The page's style sheet."""
-    return f"<style>{(_ASSETS / 'page.css').read_text(encoding='utf-8')}</style>"
+def style(*, answered: bool) -> str:
+    """The page's style sheet; once a picture is answered, the drop zone makes room for it."""
+    sheet = (_ASSETS / "page.css").read_text(encoding="utf-8")
+    if answered:
+        sheet += '[data-testid="stFileUploaderDropzone"] { min-height: 0; }'
+    return f"<style>{sheet}</style>"
 
 
 @cache
