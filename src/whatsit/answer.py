@@ -14,6 +14,11 @@ Logits = npt.NDArray[np.float32]
 Probabilities = npt.NDArray[np.float32]
 
 
+_MAX_GUESSES = 3
+_WORTH_SAYING = 0.05
+"""A guess below this score is left out of the sentence."""
+
+
 def softmax(logits: Logits, temperature: float = 1.0) -> Probabilities:
     """Turn raw scores into probabilities.
 
@@ -60,12 +65,15 @@ def top_k(probabilities: Probabilities, labels: LabelSet, k: int) -> tuple[Score
     """
     if not 1 <= k <= len(probabilities):
         raise InvalidParameter(f"top_k is {k}; it must lie between 1 and {len(probabilities)}.")
-    order = np.argsort(-probabilities, kind="stable")[:k]
+    # Only what can be among the best is sorted; ties at the edge keep class order too.
+    edge = np.partition(probabilities, -k)[-k]
+    candidates = np.flatnonzero(probabilities >= edge)
+    order = candidates[np.argsort(-probabilities[candidates], kind="stable")][:k].tolist()
     return tuple(
         ScoredLabel(
             label=labels.entries[index].label,
             wnid=labels.entries[index].wnid,
-            index=int(index),
+            index=index,
             score=float(probabilities[index]),
         )
         for index in order
@@ -87,15 +95,18 @@ def word_answer(top: Sequence[ScoredLabel], labels: LabelSet, thresholds: Thresh
     """
     best = top[0]
     certainty = _certainty(best.score, thresholds)
-    named = [f"{labels.entries[entry.index].phrase} ({_percent(entry.score)})" for entry in top]
+    named = [
+        f"{labels.entries[entry.index].phrase} ({_percent(entry.score)})"
+        for entry in top[:_MAX_GUESSES]
+        if entry is best or entry.score >= _WORTH_SAYING
+    ]
     match certainty:
         case "sure":
             text = f"{_capitalised(named[0])}."
         case "probably":
             text = f"Probably {named[0]}."
         case "unsure":
-            guesses = [name for name, entry in zip(named, top, strict=True) if entry.score >= 0.05]
-            text = f"I am not sure. It might be {' or '.join((guesses or named)[:3])}."
+            text = f"I am not sure. It might be {' or '.join(named)}."
     return Answer(text, best.label, best.wnid, best.score, certainty)
 
 

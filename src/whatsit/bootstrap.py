@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from whatsit.cache.behind import WriteBehind
 from whatsit.cache.embedded import EmbeddedValkey
 from whatsit.cache.memory import MemoryCache
 from whatsit.cache.redis import RedisCache, connect
@@ -88,7 +89,8 @@ def open_service(settings: Settings, progress: Progress | None = None) -> Iterat
             front = MemoryCache(
                 settings.cache_memory_entries, min(_FRONT_TTL_SECONDS, settings.cache_ttl_seconds)
             )
-            cache = TieredCache(front, shared, telemetry.cache_failed)
+            back = None if shared is None else WriteBehind(shared, telemetry.cache_failed)
+            cache = TieredCache(front, back, telemetry.cache_failed)
             stack.callback(cache.close)
         service = Service(classifier, cache, namespace=settings.cache_namespace, events=telemetry)
         yield Running(service, model, store, telemetry, shared, settings)

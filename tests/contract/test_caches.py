@@ -9,6 +9,7 @@ import pytest
 from tests.private_redis import PrivateRedis
 from tests.waiting import wait_until
 from whatsit.cache.base import PredictionCache
+from whatsit.cache.behind import WriteBehind
 from whatsit.cache.memory import MemoryCache
 from whatsit.cache.redis import RedisCache, connect
 from whatsit.prediction import Prediction
@@ -18,13 +19,21 @@ MakeCache = Callable[[int], PredictionCache]
 """Makes a cache whose entries live for so many seconds."""
 
 
+class Settled(WriteBehind):
+    """Waits until a write has arrived, so that a test can read it back at once."""
+
+    def put(self, key, prediction):
+        super().put(key, prediction)
+        assert wait_until(lambda: self.get(key) == prediction, seconds=5)
+
+
 @pytest.fixture(scope="module")
 def private_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRedis]:
     with PrivateRedis(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "behind"])
 def make_cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeCache]:
     made: list[PredictionCache] = []
 
@@ -33,7 +42,8 @@ def make_cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeC
             made.append(MemoryCache(100, ttl_seconds))
         else:
             server = request.getfixturevalue("private_redis")
-            made.append(RedisCache(connect(server.url, timeout_seconds=1.0), ttl_seconds))
+            cache = RedisCache(connect(server.url, timeout_seconds=1.0), ttl_seconds)
+            made.append(Settled(cache) if request.param == "behind" else cache)
         return made[-1]
 
     yield make

@@ -1,9 +1,12 @@
 """Parts of the cache that need no server: codec, key, breaker, tiers, memory."""
 
+import threading
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whatsit.cache.behind import WriteBehind
 from whatsit.cache.breaker import CircuitBreaker
 from whatsit.cache.codec import decode_prediction, encode_prediction
 from whatsit.cache.key import build_cache_key
@@ -146,3 +149,49 @@ def test_an_address_that_is_none_is_refused_without_its_password():
         connect("http://user:secret@host", timeout_seconds=1)
 
     assert "secret" not in caught.value.detail
+
+
+class StuckCache(FailingCache):
+    """A shared tier that holds every write back until it is let go."""
+
+    def __init__(self):
+        self.released = threading.Event()
+        self.written: list[str] = []
+
+    def put(self, key, prediction):
+        assert self.released.wait(10)
+        self.written.append(key)
+
+
+def test_writing_behind_never_waits_and_finishes_at_the_end():
+    tier = StuckCache()
+    cache = WriteBehind(tier)
+    for number in range(10):
+        cache.put(str(number), PREDICTION)
+    assert tier.written == []
+
+    tier.released.set()
+    cache.close()
+    assert tier.written == [str(number) for number in range(10)]
+
+
+def test_writing_behind_drops_what_the_queue_can_not_hold():
+    dropped: list[str] = []
+    tier = StuckCache()
+    cache = WriteBehind(tier, lambda: dropped.append("dropped"))
+    for number in range(1_010):
+        cache.put(str(number), PREDICTION)
+    tier.released.set()
+    cache.close()
+
+    assert 1_000 <= len(tier.written) <= 1_001
+    assert len(tier.written) + len(dropped) == 1_010
+
+
+def test_a_failed_write_is_reported():
+    failures: list[str] = []
+    cache = WriteBehind(FailingCache(), lambda: failures.append("failed"))
+    cache.put("some", PREDICTION)
+    cache.close()
+
+    assert failures == ["failed"]

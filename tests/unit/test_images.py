@@ -136,12 +136,23 @@ def test_a_turned_picture_keeps_its_size_when_decoded_smaller():
     assert decoded.pixels.size == (200, 300)
 
 
-@pytest.mark.parametrize("exif", [b"Exif\0\0nonsense", b"Exif\0\0II*\0\xff\xff\xff\xff", b""])
+def exif_that_can_not_be_written_again() -> bytes:
+    """Orientation 6, and a tag that holds a fraction where a whole number belongs."""
+    tags = struct.pack(">HHII", 0x0103, 5, 1, 38) + struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)
+    header = b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 2)
+    return header + tags + struct.pack(">III", 0, 72, 1)
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [b"Exif\0\0nonsense", b"Exif\0\0II*\0\xff\xff\xff\xff", exif_that_can_not_be_written_again()],
+    ids=["nonsense", "pointing-nowhere", "wrong-type"],
+)
 @as_in_the_service
 def test_unreadable_exif_is_no_reason_to_refuse_a_picture(exif):
     decoded = decode_image(encode(plain(), "JPEG", exif=exif))
 
-    assert (decoded.width, decoded.height) == (40, 30)
+    assert sorted((decoded.width, decoded.height)) == [30, 40]
 
 
 # Modes
@@ -324,12 +335,17 @@ def test_a_jpeg_is_decoded_whole_unless_a_side_is_wanted():
 
 @pytest.mark.parametrize(
     "image_bytes",
-    [b"", b"\0", b"hello, I am not a picture", b"\0" * 5000, random.Random(1).randbytes(5000)],
-    ids=["empty", "one-byte", "text", "zeros", "random"],
+    [b"\0", b"hello, I am not a picture", b"\0" * 5000, random.Random(1).randbytes(5000)],
+    ids=["one-byte", "text", "zeros", "random"],
 )
 def test_what_is_no_picture_is_unreadable(image_bytes):
     with pytest.raises(ImageUnreadable):
         decode_image(image_bytes)
+
+
+def test_an_empty_file_is_called_empty():
+    with pytest.raises(ImageUnreadable, match="no bytes"):
+        decode_image(b"")
 
 
 def zip_archive() -> bytes:

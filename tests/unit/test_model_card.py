@@ -100,6 +100,10 @@ def test_a_written_card_reads_back_the_same(facts, tmp_path):
     assert read_card(tmp_path) == card
 
 
+def test_a_written_card_starts_with_the_version_of_its_schema():
+    assert format_card(build_card(FACTS)).startswith("schema = 1\n")
+
+
 def test_a_full_card_keeps_every_fact():
     assert build_card(FULL_FACTS).model_dump(by_alias=True) == FULL_FACTS
 

@@ -3,6 +3,7 @@
 import hashlib
 import resource
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -237,9 +238,13 @@ def test_more_bytes_than_the_file_has_are_not_read(serve, target):
 
 
 @pytest.mark.parametrize("status", [403, 404, 500, 503])
-def test_an_address_that_answers_with_an_error_is_passed_over(serve, target, status):
-    fetch(target, serve(status=status), serve())
+def test_an_error_of_a_server_is_not_taken_for_the_file(serve, target, status):
+    part_of(target).write_bytes(CONTENT[:HALF])
+    whole = serve()
 
+    fetch(target, serve(status=status), whole)
+
+    assert whole.requested == [f"bytes={HALF}-"]
     assert target.read_bytes() == CONTENT
 
 
@@ -264,6 +269,17 @@ def test_refused_connections_are_told_quickly_with_every_host(serve, target):
         )
 
     assert time.monotonic() - started < 1
+
+
+def test_a_network_that_swallows_everything_counts_as_closed_soon(target):
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        urls = [f"http://127.0.0.1:{mute.getsockname()[1]}/{name}" for name in ("a", "b", "c")]
+        started = time.monotonic()
+
+        with pytest.raises(ModelUnavailable, match="no answer"):
+            download(urls, target, sha256=DIGEST, size_bytes=len(CONTENT))
+
+    assert time.monotonic() - started < 2.5
 
 
 def test_two_downloads_of_one_file_both_succeed(serve, target):

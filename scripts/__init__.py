@@ -1,0 +1,1 @@
+"""Scripts that build what is shipped, and help to develop it."""

@@ -1,0 +1,60 @@
+"""Writing to a slow tier after the answer has left."""
+
+import queue
+import threading
+from collections.abc import Callable
+
+from whatsit.cache.base import PredictionCache
+from whatsit.errors import CacheError
+from whatsit.prediction import Prediction
+
+_QUEUE_LENGTH = 1_000
+_CLOSE_SECONDS = 2.0
+
+
+class WriteBehind:
+    """Reads from a tier at once, and writes to it from a thread of its own.
+
+    Whoever asked for a picture does not wait for its answer to be stored, nor for the time-out
+    of a tier that is away. When more writes wait than the queue holds, new ones are dropped.
+
+    Args:
+        tier: The slow tier.
+        on_failure: Called each time a write fails or is dropped.
+    """
+
+    def __init__(
+        self, tier: PredictionCache, on_failure: Callable[[], None] = lambda: None
+    ) -> None:
+        self._tier = tier
+        self._on_failure = on_failure
+        self._waiting: queue.Queue[tuple[str, Prediction] | None] = queue.Queue(_QUEUE_LENGTH)
+        self._writer = threading.Thread(target=self._write, name="whatsit-cache", daemon=True)
+        self._writer.start()
+
+    def get(self, key: str) -> Prediction | None:
+        """See `PredictionCache.get`."""
+        return self._tier.get(key)
+
+    def put(self, key: str, prediction: Prediction) -> None:
+        """Store soon; never fails and never waits."""
+        try:
+            self._waiting.put_nowait((key, prediction))
+        except queue.Full:
+            self._on_failure()
+
+    def close(self) -> None:
+        """Write what is waiting, within two seconds, and close the tier."""
+        try:
+            self._waiting.put(None, timeout=_CLOSE_SECONDS)
+            self._writer.join(_CLOSE_SECONDS)
+        except queue.Full:
+            self._on_failure()
+        self._tier.close()
+
+    def _write(self) -> None:
+        while (entry := self._waiting.get()) is not None:
+            try:
+                self._tier.put(*entry)
+            except CacheError:
+                self._on_failure()
