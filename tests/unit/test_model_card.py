@@ -254,7 +254,7 @@ def test_a_complaint_names_where_the_facts_come_from():
 
 def test_a_card_can_not_be_changed():
     with pytest.raises(ValueError, match="frozen"):
-        build_card(FACTS).input.size = 99
+        build_card(FACTS).input.size = 99  # type: ignore[misc]
 
 
 # Renaming

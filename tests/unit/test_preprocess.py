@@ -114,7 +114,8 @@ def test_a_batch_is_scaled_then_centred_then_divided(channel_order, first, secon
 def test_a_batch_is_one_image_in_planes_of_float32():
     batch = to_batch(np.zeros((48, 48, 3), dtype=np.uint8), spec())
 
-    assert (batch.shape, batch.dtype) == ((1, 3, 48, 48), np.float32)
+    assert batch.shape == (1, 3, 48, 48)
+    assert batch.dtype == np.float32
     assert batch.flags.c_contiguous
 
 

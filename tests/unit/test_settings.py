@@ -174,4 +174,4 @@ def test_every_setting_has_a_default_and_a_sentence_of_description(name):
 
 def test_settings_can_not_be_changed():
     with pytest.raises(ValueError, match="frozen"):
-        load_settings().port = 1
+        load_settings().port = 1  # type: ignore[misc]

@@ -235,11 +235,15 @@ def resolve_model(
         return ResolvedModel(store.open(name), name)
     try:
         return ResolvedModel(store.pull(name, progress), name)
-    except (ModelUnavailable, OSError) as error:
+    except ModelUnavailable as error:
         _log.info("%s", error)
+        reason = "can't be downloaded now"
+    except OSError as error:
+        _log.info("The store can't be written: %s", error.strerror)
+        reason = "can't be written to the store"
     return ResolvedModel(
         store.open(BUNDLED_MODEL),
         name,
-        note=f"{name} is not on this machine and can't be downloaded now, so {BUNDLED_MODEL} "
+        note=f"{name} is not on this machine and {reason}, so {BUNDLED_MODEL} "
         f"answers. To get it later: whatsit models pull {name}",
     )

@@ -2,16 +2,18 @@
 
 import logging
 import socket
-import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
-
-import uvicorn
+from typing import TYPE_CHECKING
 
 from whatsit.bootstrap import Running, open_service
 from whatsit.models.catalogue import Progress
 from whatsit.settings import Settings
 from whatsit.telemetry import configure_logging
-from whatsit.web.asgi import build_application
+
+if TYPE_CHECKING:
+    from whatsit.web.asgi import FrontDoor
 
 _log = logging.getLogger(__name__)
 
@@ -33,42 +35,45 @@ def serve(
         OSError: The address can't be listened on.
     """
     configure_logging(settings.log_level, settings.log_format)
-    listener = _listen(settings.host, settings.port)
+    with _listen(settings.host, settings.port) as listener, ThreadPoolExecutor(1) as loader:
+        # Loading the web frameworks takes as long as loading the model, so both happen at once.
+        web = loader.submit(_load_web, page_enabled=page_enabled)
+        with open_service(settings, progress) as running:
+            _run(web.result()(running, page_enabled=page_enabled), running, listener)
+
+
+def _load_web(*, page_enabled: bool) -> "Callable[..., FrontDoor]":
+    from whatsit.web.asgi import build_application
+
     if page_enabled:
-        # Loading the page's server takes as long as loading the model, so both happen at once.
-        threading.Thread(
-            target=import_module, args=("streamlit.web.server.starlette",), daemon=True
-        ).start()
-    with listener, open_service(settings, progress) as running:
-        server = _GreetingServer(
-            uvicorn.Config(
-                build_application(running, page_enabled=page_enabled),
-                loop="uvloop",
-                http="httptools",
-                lifespan="on",
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                date_header=False,
-                timeout_graceful_shutdown=_GRACE_SECONDS,
-            ),
-            _greeting(running, listener),
-        )
-        server.run(sockets=[listener])
+        import_module("whatsit.web.ui.server")
+    return build_application
 
 
-class _GreetingServer(uvicorn.Server):
-    """Says where it is once it answers there."""
+def _run(application: "FrontDoor", running: Running, listener: socket.socket) -> None:
+    import uvicorn
 
-    def __init__(self, config: uvicorn.Config, greeting: str) -> None:
-        super().__init__(config)
-        self._greeting = greeting
+    class GreetingServer(uvicorn.Server):
+        """Says where it is once it answers there."""
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            _log.info(self._greeting)
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                _log.info(_greeting(running, listener))
+
+    config = uvicorn.Config(
+        application,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    GreetingServer(config).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:
