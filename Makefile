@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check fix bench lock clean
+.PHONY: help install run test check fix bench bench-draft lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -30,6 +30,9 @@ fix: $(VENV)/.ready-check ## Repair format and what lint can repair
 
 bench: $(VENV)/.ready-test ## Measure speed and memory, side by side with their floors
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-draft: $(VENV)/.ready-test ## Measure what decoding JPEGs at reduced size gains and costs
+	@$(BIN)/python -m bench.draft
 
 lock: $(VENV)/.ready-check ## Resolve all dependencies anew into constraints.txt
 	@$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --all-extras \
