@@ -1,11 +1,13 @@
 """Starting the web server, and stopping it in order."""
 
 import logging
+import signal
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
 
 from whatsit.bootstrap import Running, open_service
 from whatsit.models.catalogue import Progress
@@ -35,11 +37,18 @@ def serve(
         OSError: The address can't be listened on.
     """
     configure_logging(settings.log_level, settings.log_format)
+    # The web server raises the signal that stopped it once more, when it is done. Without this
+    # the process would end right there, and leave the embedded cache behind.
+    signal.signal(signal.SIGTERM, _end_in_order)
     with _listen(settings.host, settings.port) as listener, ThreadPoolExecutor(1) as loader:
         # Loading the web frameworks takes as long as loading the model, so both happen at once.
         web = loader.submit(_load_web, page_enabled=page_enabled)
         with open_service(settings, progress) as running:
             _run(web.result()(running, page_enabled=page_enabled), running, listener)
+
+
+def _end_in_order(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
 
 
 def _load_web(*, page_enabled: bool) -> "Callable[..., FrontDoor]":
