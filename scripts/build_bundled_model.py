@@ -63,6 +63,7 @@ import shutil
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -490,9 +491,30 @@ def card_tables(report: Report, calibration_wording: str) -> dict[str, dict[str,
     }
 
 
+def tables_of_others(card: Path, tables: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    """Collect what other programs added to the card, such as its calibration.
+
+    After a change of the weights run ``whatsit models calibrate`` again.
+    """
+    if not card.is_file():
+        return {}
+    found = {}
+    for name, table in tomllib.loads(card.read_text(encoding="utf-8")).items():
+        if not isinstance(table, dict):
+            continue
+        own = {key: value for key, value in table.items() if not isinstance(value, dict)}
+        if name not in tables and own:
+            found[name] = own
+        found |= {f"{name}.{key}": table[key] for key in table.keys() - own.keys()}
+    return found
+
+
 def format_card(tables: Mapping[str, Mapping[str, object]]) -> str:
     """Write tables as TOML; JSON spells strings, numbers and lists of them the same way."""
-    lines = [f"# Written by scripts/{Path(__file__).name}; change that, not this."]
+    lines = [
+        f"# Written by scripts/{Path(__file__).name} and by whatsit models calibrate; "
+        "change those, not this."
+    ]
     for name, table in tables.items():
         if name:
             lines += ["", f"[{name}]"]
@@ -542,7 +564,8 @@ def build(images_dir: Path, output: Path, recipe: Recipe) -> Report:
         )
         output.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(int8_path, output / "model.onnx")
-    card = format_card(card_tables(report, calibration.wording))
+    tables = card_tables(report, calibration.wording)
+    card = format_card({**tables, **tables_of_others(output / "card.toml", tables)})
     (output / "card.toml").write_text(card, encoding="utf-8")
     return report
 

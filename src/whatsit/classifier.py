@@ -13,7 +13,7 @@ from typing import Self
 
 import numpy as np
 
-from whatsit.answer import Logits, softmax, top_k, word_answer
+from whatsit.answer import Logits, softmax, to_logits, top_k, word_answer
 from whatsit.engines import Engine, open_engine
 from whatsit.errors import InferenceFailed, InvalidModelCard
 from whatsit.images import (
@@ -27,12 +27,22 @@ from whatsit.model_card import ModelCard
 from whatsit.models.catalogue import DEFAULT_MODEL
 from whatsit.models.store import ModelFolder, ModelStore, default_home, resolve_model
 from whatsit.prediction import MAX_TOP_K, ImageFacts, ModelId, Prediction
-from whatsit.preprocess import fit_image, to_batch
+from whatsit.preprocess import ImageHWC, fit_image, to_batch
+from whatsit.recognise import (
+    PixelStatistics,
+    RecognitionProfile,
+    best_log_probability,
+    describe_pixels,
+    join_signs,
+)
 
 _log = logging.getLogger(__name__)
 
-ANSWER_VERSION = 1
+ANSWER_VERSION = 2
 """Raise it when the code changes an answer without any fact of the card changing."""
+
+
+_ABOUT_THE_FIT = {"method", "false_alarm_ratio"}
 
 
 @dataclass
@@ -83,6 +93,7 @@ class Classifier:
         self.engine = engine
         self.max_upload_bytes = max_upload_bytes
         self.max_pixels = max_pixels
+        self._profile = _recognition_profile(card)
         self.model = ModelId(card.name, build_fingerprint(card, labels, engine.identity))
 
     @classmethod
@@ -159,6 +170,30 @@ class Classifier:
         """
         image_bytes = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
         stopwatch = stopwatch or Stopwatch()
+        pixels, facts = self.prepare(image_bytes, sha256=sha256, stopwatch=stopwatch)
+        with stopwatch.measure("preprocess"):
+            batch = to_batch(pixels, self.card.input)
+            # Taken before the model runs, while the pixels are still in the processor's cache.
+            statistics = None if self._profile is None else describe_pixels(pixels)
+        with stopwatch.measure("infer"):
+            logits = self.engine.infer(batch)
+        with stopwatch.measure("answer"):
+            return self._predict(logits, statistics, facts)
+
+    def prepare(
+        self, image_bytes: bytes, *, sha256: str | None = None, stopwatch: Stopwatch | None = None
+    ) -> tuple[ImageHWC, ImageFacts]:
+        """Decode a picture to exactly the pixels that the model sees, without asking it.
+
+        Args:
+            image_bytes: See `whatsit.images.decode_image`.
+            sha256: Their hex digest where the caller has it already.
+            stopwatch: Receives the milliseconds of ``decode`` and ``preprocess``.
+
+        Raises:
+            InputError: This is no picture that can be answered.
+        """
+        stopwatch = stopwatch or Stopwatch()
         with stopwatch.measure("decode"):
             decoded = decode_image(
                 image_bytes,
@@ -167,21 +202,14 @@ class Classifier:
                 max_pixels=self.max_pixels,
             )
         with stopwatch.measure("preprocess"):
-            batch = to_batch(fit_image(decoded.pixels, self.card.input), self.card.input)
-        with stopwatch.measure("infer"):
-            logits = self.engine.infer(batch)
-        with stopwatch.measure("answer"):
-            facts = ImageFacts(
-                decoded.width,
-                decoded.height,
-                decoded.format,
-                sha256 or hashlib.sha256(image_bytes).hexdigest(),
-            )
-            return self._predict(logits, facts)
+            pixels = fit_image(decoded.pixels, self.card.input)
+        sha256 = sha256 or hashlib.sha256(image_bytes).hexdigest()
+        return pixels, ImageFacts(decoded.width, decoded.height, decoded.format, sha256)
 
     def warm_up(self) -> None:
-        """Load all decoders and run the engine once, so that no user pays for the first call."""
+        """Prepare all that is made on first use, so that no user pays for the first call."""
         load_decoders()
+        _ = self.labels.taxonomy
         blank = np.zeros((self.card.input.size, self.card.input.size, 3), dtype=np.uint8)
         self.engine.infer(to_batch(blank, self.card.input))
 
@@ -189,22 +217,43 @@ class Classifier:
         """Close the engine."""
         self.engine.close()
 
-    def _predict(self, logits: Logits, facts: ImageFacts) -> Prediction:
+    def _predict(
+        self, logits: Logits, statistics: PixelStatistics | None, facts: ImageFacts
+    ) -> Prediction:
         if not np.isfinite(logits).all():
             raise InferenceFailed(f"The model {self.card.name!r} gave no finite answer.")
-        if self.card.output.activation == "softmax":
-            logits = np.log(np.maximum(logits, np.float32(1e-12)))
+        logits = to_logits(logits, self.card.output.activation)
         scores = softmax(logits, self.card.calibration.temperature)[0]
         top = top_k(scores, self.labels, min(MAX_TOP_K, len(self.labels)))
-        answer = word_answer(top, self.labels, self.card.thresholds)
+        answer = word_answer(
+            scores,
+            top,
+            self.labels,
+            self.card.thresholds,
+            self.card.answer_set,
+            recognised=self._recognises(logits[0], statistics),
+        )
         return Prediction(self.model, answer, top, facts)
+
+    def _recognises(self, logits: Logits, statistics: PixelStatistics | None) -> bool:
+        if self._profile is None or statistics is None:
+            return True
+        signs = (best_log_probability(logits), statistics)
+        return join_signs(*signs, self._profile) >= self._profile.threshold
+
+
+def _recognition_profile(card: ModelCard) -> RecognitionProfile | None:
+    if card.recognition is None:
+        return None
+    return RecognitionProfile(**card.recognition.model_dump(exclude=_ABOUT_THE_FIT))
 
 
 def build_fingerprint(card: ModelCard, labels: LabelSet, engine_identity: str) -> str:
     """Digest of everything that decides an answer, except the picture.
 
-    That is: weights, input and output handling, calibration, thresholds, every label, the
-    engine's precision and `ANSWER_VERSION`. A model's name and description are left out.
+    That is: weights, input and output handling, calibration, thresholds, the rule of the set,
+    every label and group, the engine's precision and `ANSWER_VERSION`. A model's name and
+    description are left out.
 
     Returns:
         64 hex digits.

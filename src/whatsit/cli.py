@@ -79,13 +79,27 @@ def serve(*, no_ui: bool, **options: Any) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
 @click.option("--top-k", type=click.IntRange(1, 20), default=5, show_default=True)
+@click.option(
+    "--why",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="For one picture: a PNG to write, in which bright is what speaks for the best label.",
+)
 @_model_option
 @_store_option
 @click.pass_context
 def classify(
-    context: click.Context, /, *, paths: tuple[Path, ...], as_json: bool, top_k: int, **options: Any
+    context: click.Context,
+    /,
+    *,
+    paths: tuple[Path, ...],
+    as_json: bool,
+    top_k: int,
+    why: Path | None,
+    **options: Any,
 ) -> None:
     """Say what is in each picture."""
+    if why is not None and len(paths) != 1:
+        raise click.UsageError("--why takes one picture.")
     from whatsit.bootstrap import open_service
     from whatsit.settings import load_settings
     from whatsit.telemetry import configure_logging
@@ -97,12 +111,15 @@ def classify(
         show = _print_json if as_json else _TablePrinter()
         for path in paths:
             try:
-                reply = running.service.classify(_read(path), top_k=top_k)
+                image_bytes = _read(path)
+                reply = running.service.classify(image_bytes, top_k=top_k)
             except InputError as error:
                 failed = True
                 click.echo(f"{path}: {error.detail}", err=True)
             else:
                 show(path, reply)
+                if why is not None:
+                    _write_why(running, image_bytes, reply, why)
     if failed:
         context.exit(EXIT_CODES[InputError])
 
@@ -205,6 +222,63 @@ def _add_checked(store: Any, folder: Path, name: str | None = None) -> Any:
 
 @models.command()
 @click.argument("name")
+@click.option(
+    "--images",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="Folder of pictures that the model was not trained on.",
+)
+@click.option(
+    "--labels",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="CSV with the columns file and class_index.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for card.toml, calibration.json and reliability.png.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the random halvings.")
+@_store_option
+def calibrate(
+    *, name: str, images: Path, labels: Path, out: Path | None, seed: int, **options: Any
+) -> None:
+    """Fit on labelled pictures what makes a model's percentages true; write it into its card."""
+    from whatsit.classifier import Classifier
+    from whatsit.model_card import write_card
+    from whatsit.pipeline.calibrate import apply_calibration, calibrate, measure_pictures
+    from whatsit.pipeline.reliability import draw_reliability
+    from whatsit.settings import load_settings
+
+    store = _open_store(options)
+    is_stored = name in store.names()
+    model = store.open(name)
+    if not is_stored and out is None:
+        raise SettingsError(
+            f"The card of {name} comes with whatsit; say --out FOLDER for a new one."
+        )
+    with Classifier.from_folder(model, engine=load_settings(options).engine) as classifier:
+        measurements, digest = measure_pictures(classifier, images, labels)
+    report = calibrate(measurements, model.labels.taxonomy, data_sha256=digest, seed=seed)
+    card = apply_calibration(model.card, report)
+    if is_stored:
+        store.replace_card(name, card)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_card(out, card)
+        facts = json.dumps({"model": name, **report.as_facts()}, indent=2)
+        (out / "calibration.json").write_text(facts + "\n", encoding="utf-8")
+        (out / "reliability.png").write_bytes(draw_reliability(report.reliability(), name))
+    rows = [
+        (figure, f"{spread.mean:.4f}", f"{spread.sd:.4f}")
+        for figure, spread in report.summarise().items()
+    ]
+    _print_rows(("held out", "mean", "sd"), rows)
+
+
+@models.command()
+@click.argument("name")
 @_store_option
 def remove(*, name: str, **options: Any) -> None:
     """Delete a stored model."""
@@ -233,6 +307,19 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"The file can't be read: {error.strerror}.") from error
+
+
+def _write_why(running: Any, image_bytes: bytes, reply: Any, target: Path) -> None:
+    from whatsit.explain import draw_picture
+
+    best = reply.prediction.top[0]
+    heat_map = running.service.explain(image_bytes, label=best.index).heat_map
+    overlay = draw_picture(image_bytes, heat_map, max_pixels=running.settings.max_pixels)
+    try:
+        target.write_bytes(overlay)
+    except OSError as error:
+        raise SettingsError(f"{target} can't be written: {error.strerror}.") from error
+    click.echo(f"{target} shows what speaks for {best.label!r}.", err=True)
 
 
 def _print_json(path: Path, reply: Any) -> None:

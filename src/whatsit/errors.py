@@ -4,6 +4,7 @@ Each error carries a stable ``code`` for programs, a sentence for people and its
 attributes. None of them knows HTTP or exit codes; ``web/api/problems.py`` and ``cli.py`` map them.
 """
 
+import math
 from typing import ClassVar
 
 
@@ -50,7 +51,7 @@ class ImageTooLarge(InputError):
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(
-            f"The picture is larger than {limit_bytes / 1e6:.0f} MB "
+            f"The picture is larger than {_in_words(limit_bytes, 'MB', 'bytes')} "
             "(WHATSIT_MAX_UPLOAD_BYTES). Make it smaller and try again."
         )
         self.limit_bytes = limit_bytes
@@ -62,9 +63,16 @@ class ImageTooManyPixels(InputError):
     code = "image_too_many_pixels"
 
     def __init__(self, limit_pixels: int, pixels: int | None = None) -> None:
-        size = "too many pixels" if pixels is None else f"{pixels / 1e6:.0f} megapixels"
+        if pixels is None:
+            size = "too many pixels"
+        elif _is_round(limit_pixels):
+            # Rounded up, it is always more than the limit.
+            size = _in_words(math.ceil(pixels / 1e5) * 100_000, "megapixels", "pixels")
+        else:
+            size = f"{pixels:,} pixels"
         super().__init__(
-            f"The picture has {size}; the limit is {limit_pixels / 1e6:.0f} megapixels "
+            f"The picture has {size}; "
+            f"the limit is {_in_words(limit_pixels, 'megapixels', 'pixels')} "
             "(WHATSIT_MAX_PIXELS). Make it smaller and try again."
         )
         self.limit_pixels = limit_pixels
@@ -134,3 +142,26 @@ class CacheError(WhatsitError):
     """The cache failed. Never leaves the service: the answer is computed instead."""
 
     code = "cache"
+
+
+class PipelineError(WhatsitError):
+    """A step of the model pipeline can't go on; the author of the model can act."""
+
+    code = "pipeline"
+
+
+class DatasetRejected(PipelineError):
+    """A set of labelled pictures can't be used as it is."""
+
+    code = "dataset_rejected"
+
+
+def _is_round(number: int) -> bool:
+    """Whether a number of millions with one decimal is exact, and long enough to be read so."""
+    return number >= 1_000_000 and number % 100_000 == 0
+
+
+def _in_words(number: int, millions: str, ones: str) -> str:
+    if not _is_round(number):
+        return f"{number:,} {ones}"
+    return f"{number / 1e6:,.1f} {millions}".replace(".0 ", " ")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from whatsit.errors import (
     ImageTooLarge,
@@ -29,6 +29,18 @@ _SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 # twice the wanted size leaves the final antialiased resize enough to work with: of 300 photographs
 # of 3 megapixels, 299 kept their best label, and decoding took half as long (`make bench-draft`).
 _DRAFT_OVERSAMPLING = 2
+# What sets a picture upright, by EXIF orientation.
+_TURNS: dict[object, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ON_ITS_SIDE = (5, 6, 7, 8)
+_DAMAGED = "The picture is damaged or cut short and can't be decoded. Send the whole file."
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +101,11 @@ def decode_image(
             wanted = _DRAFT_OVERSAMPLING * shorter_side
             image.draft(None, (wanted, wanted))
         image.load()
-        turned = _upright(image)
-        pixels = _to_rgb(turned)
+        orientation = _orientation(image)
+        pixels = _to_rgb(_upright(image, orientation))
     except Exception as error:
-        raise ImageUnreadable(
-            "The picture is damaged or cut short and can't be decoded. Send the whole file."
-        ) from error
-    if turned is not image and turned.size == image.size[::-1] != image.size:
+        raise ImageUnreadable(_DAMAGED) from error
+    if orientation in _ON_ITS_SIDE:
         width, height = height, width
     return DecodedImage(pixels, width, height, image_format)
 
@@ -112,6 +122,7 @@ def encode_preview(image_bytes: bytes, max_side: int, *, max_pixels: int) -> byt
         image_bytes, shorter_side=max_side, max_bytes=len(image_bytes), max_pixels=max_pixels
     ).pixels
     image.thumbnail((max_side, max_side))
+    image.info.clear()  # a JPEG's comment would be saved again
     encoded = io.BytesIO()
     image.save(encoded, "JPEG", quality=85)
     return encoded.getvalue()
@@ -146,11 +157,17 @@ def _format_name(image: Image.Image) -> str:
     return {"MPO": "JPEG", "HEIF": "HEIC"}.get(image.format or "", image.format or "unknown")
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _orientation(image: Image.Image) -> object:
+    # Only this tag counts: Pillow's own `exif_transpose` stumbles over any odd one beside it.
     try:
-        return ImageOps.exif_transpose(image)
+        return image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # noqa: BLE001 - unreadable EXIF is no reason to refuse a readable picture
-        return image
+        return None
+
+
+def _upright(image: Image.Image, orientation: object) -> Image.Image:
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -167,8 +184,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_eight_bit(image: Image.Image) -> Image.Image:
-    values = np.nan_to_num(np.asarray(image, dtype=np.float32))
-    low, high = float(values.min()), float(values.max())
+    values = np.asarray(image, dtype=np.float32)
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     if image.mode in _SIXTEEN_BIT:
         # Full range is 65535 by format; only wider values (32-bit greys) need their own scale.
         low, high = 0.0, max(65535.0, high)
@@ -176,8 +194,12 @@ def _to_eight_bit(image: Image.Image) -> Image.Image:
         low, high = 0.0, 1.0
     elif low >= 0 and high <= 255:
         low, high = 0.0, 255.0
-    spread = (high - low) or 1.0
-    return Image.fromarray(((values - low) * (255.0 / spread)).round().astype(np.uint8))
+    scale = 255.0 / ((high - low) or 1.0)
+    within = np.clip(np.nan_to_num(values, nan=low), low, high)
+    grey = (within * scale - low * scale).round().astype(np.uint8)
+    if (transparent := image.info.get("transparency")) is not None:
+        grey[values == transparent] = 255
+    return Image.fromarray(grey)
 
 
 # What people send by mistake, told apart from noise so that the sentence helps them.
@@ -198,6 +220,10 @@ _KNOWN_STRANGERS: tuple[tuple[bytes, str], ...] = (
     (b"P5", "a portable greymap"),
     (b"P6", "a portable pixmap"),
 )
+# A container of one of these kinds is a picture that is read here, if it is whole.
+_HEIF_BRANDS = frozenset(
+    {b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}
+)
 
 
 def _refusal(image_bytes: bytes) -> InputError:
@@ -205,6 +231,8 @@ def _refusal(image_bytes: bytes) -> InputError:
     for magic, kind in _KNOWN_STRANGERS:
         if head.startswith(magic):
             return ImageUnsupported(kind)
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
+        return ImageUnreadable(_DAMAGED)
     if head[4:8] == b"ftyp":
         return ImageUnsupported("a video or a picture in an unusual container")
     if b"<svg" in head.lower():

@@ -8,13 +8,14 @@ from importlib import resources
 from pathlib import Path
 
 from whatsit.errors import InvalidModelCard
+from whatsit.taxonomy import Taxonomy
 
 _BUNDLED = resources.files("whatsit") / "data" / "labels"
 
 
 @dataclass(frozen=True, slots=True)
 class LabelEntry:
-    """One class.
+    """One class, or a group of classes.
 
     Attributes:
         label: Human name, unique in its set.
@@ -34,18 +35,39 @@ class LabelEntry:
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The names of all classes, in output order; ``entries[i]`` belongs to class index i."""
+    """The names of all classes, in output order; ``entries[i]`` belongs to class index i.
+
+    Attributes:
+        name: What a card calls the set.
+        entries: The classes.
+        groups: What classes have in common, such as ``dog``; empty where nobody said.
+        parents: Index of the group that each of `groups`, then each of `entries`, hangs under;
+            -1 at the top. Empty where there are no groups.
+    """
 
     name: str
     entries: tuple[LabelEntry, ...]
+    groups: tuple[LabelEntry, ...] = ()
+    parents: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.entries)
 
     @cached_property
+    def taxonomy(self) -> Taxonomy:
+        """The tree of the groups and classes."""
+        return Taxonomy(len(self.entries), self.parents)
+
+    def node(self, number: int) -> LabelEntry:
+        """The group or class of a node of `taxonomy`."""
+        groups = len(self.groups)
+        return self.groups[number] if number < groups else self.entries[number - groups]
+
+    @cached_property
     def digest(self) -> str:
-        """SHA-256 over every name, id and article, in order."""
-        canonical = json.dumps([(e.label, e.wnid, e.article) for e in self.entries])
+        """SHA-256 over every name, id and article of classes and groups, and over the tree."""
+        nodes = [(e.label, e.wnid, e.article) for e in (*self.groups, *self.entries)]
+        canonical = json.dumps([len(self.groups), nodes, self.parents])
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -58,28 +80,44 @@ def load_labels(reference: str, folder: Path) -> LabelSet:
         folder: The model folder.
 
     Raises:
-        InvalidModelCard: There is no such set or file, or two classes share a name.
+        InvalidModelCard: There is no such set or file, a class has no name, or two share one.
     """
     own = folder / reference
+    groups: tuple[LabelEntry, ...] = ()
+    parents: tuple[int, ...] = ()
     if own.is_file():
         try:
-            lines = own.read_text(encoding="utf-8").splitlines()
+            # Windows puts a mark before UTF-8 text.
+            lines = own.read_text(encoding="utf-8-sig").rstrip().splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidModelCard(f"The labels file {reference!r} can't be read.") from error
-        entries = tuple(_plain_entry(line.strip()) for line in lines if line.strip())
+        entries = tuple(
+            _plain_entry(line.strip(), f"Line {number} of the labels {reference!r}")
+            for number, line in enumerate(lines, start=1)
+        )
     else:
         bundled = _BUNDLED / f"{reference}.json"
         if not bundled.is_file():
             raise InvalidModelCard(
                 f"The labels {reference!r} are neither a bundled set nor a file in the folder."
             )
-        classes = json.loads(bundled.read_text(encoding="utf-8"))["classes"]
-        entries = tuple(LabelEntry(c["name"], c["wnid"], c["article"]) for c in classes)
+        document = json.loads(bundled.read_text(encoding="utf-8"))
+        # The root ("thing") says nothing, so it is no group.
+        nodes = [node for node in document["nodes"] if node["parent"] is not None]
+        groups, entries = _named(nodes), _named(document["classes"])
+        numbers = {node["wnid"]: number for number, node in enumerate(nodes)}
+        parents = tuple(numbers.get(n["parent"], -1) for n in (*nodes, *document["classes"]))
     _require_unique(entries, reference)
-    return LabelSet(reference, entries)
+    return LabelSet(reference, entries, groups, parents)
 
 
-def _plain_entry(label: str) -> LabelEntry:
+def _named(nodes: list[dict[str, str]]) -> tuple[LabelEntry, ...]:
+    return tuple(LabelEntry(node["name"], node["wnid"], node["article"]) for node in nodes)
+
+
+def _plain_entry(label: str, place: str) -> LabelEntry:
+    if not label:
+        raise InvalidModelCard(f"{place} is empty; each class needs a name.")
     # Whose labels these are is unknown, so the article is a guess from the spelling.
     return LabelEntry(label, None, "an" if label[0].lower() in "aeiou" else "a")
 

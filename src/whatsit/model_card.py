@@ -4,13 +4,15 @@ A model is a folder with a ``card.toml``, a ``model.onnx`` and, unless the label
 a labels file. Nobody types a mean or an input size anywhere else.
 """
 
+import math
 import tomllib
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from whatsit.errors import InvalidModelCard
 
@@ -98,10 +100,14 @@ class Calibration(_Section):
 
 
 class Thresholds(_Section):
-    """From which score on an answer is called ``sure``, and from which ``probably``."""
+    """From which score on an answer is called ``sure``, and from which ``probably``.
 
-    sure: float = Field(0.80, ge=0, le=1)
-    probably: float = Field(0.40, ge=0, le=1)
+    Each counts at every level: for a class, and for a group of classes. The defaults are what
+    the two words promise, for a model whose own thresholds nobody has fitted.
+    """
+
+    sure: float = Field(0.95, ge=0, le=1)
+    probably: float = Field(0.75, ge=0, le=1)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -110,6 +116,45 @@ class Thresholds(_Section):
                 f"probably ({self.probably}) must not be higher than sure ({self.sure})"
             )
         return self
+
+
+class SetRule(_Section):
+    """Which labels belong to the set that holds the right one with a promised probability.
+
+    Attributes:
+        least_score: Of the 20 best labels those with this score or more belong to the set, and
+            the best one whatever its score.
+        coverage: How often the set holds the right label.
+    """
+
+    least_score: float = Field(gt=0, le=1)
+    coverage: float = Field(0.9, gt=0, lt=1)
+
+
+_Six = tuple[float, float, float, float, float, float]
+
+
+class Recognition(_Section):
+    """When a picture looks unlike anything the model knows; see `whatsit.recognise`.
+
+    Attributes:
+        method: How the signs are joined.
+        false_alarm_ratio: Share of the photographs it was fitted on that it would refuse.
+        threshold: A picture less familiar than this is not recognised.
+        certainty_weight: What one unit of the best label's log probability counts.
+        centre: Mean of each pixel statistic over photographs.
+        whitening: Turns the statistics, less their centre, into uncorrelated numbers.
+    """
+
+    method: Literal["certainty+pixels"]
+    false_alarm_ratio: float = Field(0.05, gt=0, lt=1)
+    threshold: float
+    certainty_weight: float = Field(ge=0)
+    centre: _Six
+    whitening: tuple[_Six, _Six, _Six, _Six, _Six, _Six]
+
+
+_DECISIVE = ("weights", "input", "output", "calibration", "thresholds", "answer_set", "recognition")
 
 
 class ModelCard(_Section):
@@ -131,12 +176,29 @@ class ModelCard(_Section):
     output: OutputSpec
     calibration: Calibration = Calibration()
     thresholds: Thresholds = Thresholds()
+    answer_set: SetRule | None = Field(None, alias="set")
+    recognition: Recognition | None = None
     quality: dict[str, Any] = {}  # free: what was measured differs from model to model
     provenance: dict[str, Any] = {}  # free: where weights come from has no fixed shape
 
+    @field_validator("quality", "provenance")
+    @classmethod
+    def _numbers_are_finite(cls, table: dict[str, Any]) -> dict[str, Any]:
+        if not all(math.isfinite(fact) for fact in _facts(table) if isinstance(fact, float)):
+            raise ValueError("a number must be finite")
+        return table
+
     def answer_facts(self) -> dict[str, Any]:
         """Every fact that can change an answer, and none that can't (name, description...)."""
-        decisive = {"weights", "input", "output", "calibration", "thresholds"}
+        decisive = {
+            "weights",
+            "input",
+            "output",
+            "calibration",
+            "thresholds",
+            "answer_set",
+            "recognition",
+        }
         facts = self.model_dump(mode="json", include=decisive)
         del facts["weights"]["file"]
         return facts
@@ -185,7 +247,18 @@ def write_card(folder: Path, card: ModelCard) -> None:
 
 def format_card(card: ModelCard) -> str:
     """A card as the TOML text that `read_card` reads."""
-    return tomli_w.dumps(card.model_dump(mode="json", by_alias=True, exclude_none=True))
+    return tomli_w.dumps(card.model_dump(by_alias=True, exclude_none=True))
+
+
+def _facts(table: object) -> Iterator[object]:
+    """All that stands in a table, its arrays and its inner tables."""
+    if isinstance(table, dict):
+        table = list(table.values())
+    if not isinstance(table, list | tuple):
+        yield table
+        return
+    for inner in table:
+        yield from _facts(inner)
 
 
 def _first_complaint(error: ValidationError) -> str:
@@ -206,6 +279,8 @@ def _suggestion(location: tuple[int | str, ...]) -> str:
         "output": OutputSpec,
         "calibration": Calibration,
         "thresholds": Thresholds,
+        "set": SetRule,
+        "recognition": Recognition,
     }
     *parents, key = map(str, location)
     section = sections.get(parents[0], ModelCard) if parents else ModelCard

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Certainty = Literal["sure", "probably", "unsure"]
+Level = Literal["class", "group"]
 
 MAX_TOP_K = 20
 """How many labels a stored prediction keeps; a request may ask for 1 to this many."""
@@ -32,10 +33,16 @@ class Answer:
 
     Attributes:
         text: One or two sentences with percentages.
-        label: The label the sentence puts first.
+        label: What the sentence puts first: a class, or a group of classes such as ``dog``.
         wnid: Its WordNet id, where there is one.
         score: Its calibrated probability, 0 to 1.
         certainty: How far the sentence commits itself.
+        level: Whether `label` is a class or a group.
+        path: Names from the broadest group down to `label`.
+        set: The first labels of `Prediction.top`: as few as hold the right class as often as
+            the model's card promises; empty where it promises nothing.
+        recognised: False if the picture looks unlike anything the model knows; it is then
+            ``unsure`` whatever the score.
     """
 
     text: str
@@ -43,6 +50,10 @@ class Answer:
     wnid: str | None
     score: float
     certainty: Certainty
+    level: Level = "class"
+    path: tuple[str, ...] = ()
+    set: tuple[ScoredLabel, ...] = ()
+    recognised: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,22 @@ def fit_image(image: Image.Image, spec: InputSpec) -> ImageHWC:
     Returns:
         Shape (size, size, 3), channels in RGB order.
     """
-    width, height = image.size
+    box = crop_box(*image.size, spec)
+    fitted = image.resize((spec.size, spec.size), _RESAMPLING[spec.interpolation], box=box)
+    return np.asarray(fitted)
+
+
+def crop_box(width: int, height: int, spec: InputSpec) -> tuple[float, float, float, float]:
+    """Which part of an image the model will see.
+
+    Args:
+        width: Pixels of the upright image.
+        height: Likewise.
+        spec: Size and resize.
+
+    Returns:
+        Left, top, right and bottom edge, in the image's pixels.
+    """
     shorter = min(width, height)
     # The usual convention: the longer side is truncated, the crop's corner rounded to a pixel.
     resized_width = spec.resize_shorter_side * width // shorter
@@ -38,14 +53,12 @@ def fit_image(image: Image.Image, spec: InputSpec) -> ImageHWC:
     left = round((resized_width - spec.size) / 2)
     top = round((resized_height - spec.size) / 2)
     per_column, per_row = width / resized_width, height / resized_height
-    box = (
+    return (
         left * per_column,
         top * per_row,
         min((left + spec.size) * per_column, width),
         min((top + spec.size) * per_row, height),
     )
-    fitted = image.resize((spec.size, spec.size), _RESAMPLING[spec.interpolation], box=box)
-    return np.asarray(fitted)
 
 
 def to_batch(pixels: ImageHWC, spec: InputSpec) -> BatchNCHW:

@@ -3,12 +3,14 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
+from whatsit.cache.base import CacheEntry
 from whatsit.cache.key import build_cache_key
 from whatsit.cache.tiers import TieredCache
 from whatsit.classifier import Classifier, Stopwatch
 from whatsit.errors import ImageTooLarge, InvalidParameter, WhatsitError
+from whatsit.explain import HeatMap, explain, require_class_index
 from whatsit.prediction import MAX_TOP_K, Prediction, ScoredLabel
 
 CacheMode = Literal["use", "refresh", "bypass"]
@@ -46,6 +48,24 @@ class Reply:
     top: tuple[ScoredLabel, ...]
     cache: CacheOutcome
     timings_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A heat map, and how it came about.
+
+    Attributes:
+        heat_map: Which parts of the picture speak for the label.
+        cache: Where it came from.
+        timings_ms: Milliseconds by stage; ``total`` is the whole time in the service.
+    """
+
+    heat_map: HeatMap
+    cache: CacheOutcome
+    timings_ms: Mapping[str, float]
+
+
+_Entry = TypeVar("_Entry", Prediction, HeatMap)
 
 
 class Service:
@@ -92,7 +112,8 @@ class Service:
                 sha256 = hashlib.sha256(image_bytes).hexdigest()
             with stopwatch.measure("cache"):
                 known = self._cache.get_fast(self._key(sha256))
-        if known is None or not self._is_for(known, sha256):
+        known = self._only_for(sha256, known, Prediction)
+        if known is None:
             return None
         return self._reply(known, top_k, "hit", stopwatch)
 
@@ -122,6 +143,52 @@ class Service:
             raise
         return self._reply(prediction, top_k, outcome, stopwatch)
 
+    def explain(
+        self, image_bytes: bytes, *, label: str | int | None = None, cache: CacheMode = "use"
+    ) -> Explanation:
+        """Show which parts of a picture speak for a label.
+
+        Args:
+            image_bytes: See `whatsit.images.decode_image`.
+            label: A label or a class index; None for the best label.
+            cache: As for `classify`.
+
+        Raises:
+            InputError: The bytes are no picture that can be answered, or there is no such label.
+            InferenceFailed: The engine failed.
+        """
+        stopwatch = Stopwatch()
+        try:
+            with stopwatch.measure("total"):
+                class_index = require_class_index(self.classifier.labels, label)
+                if len(image_bytes) > self.classifier.max_upload_bytes:
+                    raise ImageTooLarge(self.classifier.max_upload_bytes)
+                heat_map, outcome = self._explain(image_bytes, class_index, cache, stopwatch)
+        except WhatsitError as error:
+            self._events.refused(error.code)
+            raise
+        return Explanation(heat_map, outcome, stopwatch.timings_ms)
+
+    def _explain(
+        self, image_bytes: bytes, class_index: int | None, mode: CacheMode, stopwatch: Stopwatch
+    ) -> tuple[HeatMap, CacheOutcome]:
+        with stopwatch.measure("hash"):
+            sha256 = hashlib.sha256(image_bytes).hexdigest()
+        key = self._key(sha256, f"why:{'best' if class_index is None else class_index}")
+        if self._cache is not None and mode == "use":
+            with stopwatch.measure("cache"):
+                known = self._only_for(sha256, self._cache.get(key), HeatMap)
+            if known is not None and class_index in (None, known.index):
+                return known, "hit"
+        heat_map = explain(
+            self.classifier, image_bytes, class_index, sha256=sha256, stopwatch=stopwatch
+        )
+        if self._cache is None or mode == "bypass":
+            return heat_map, "bypass"
+        with stopwatch.measure("cache"):
+            self._cache.put(key, heat_map)
+        return heat_map, "miss"
+
     def _answer(
         self, image_bytes: bytes, mode: CacheMode, stopwatch: Stopwatch
     ) -> tuple[Prediction, CacheOutcome]:
@@ -132,8 +199,8 @@ class Service:
         key = self._key(sha256)
         if mode == "use":
             with stopwatch.measure("cache"):
-                known = self._cache.get(key)
-            if known is not None and self._is_for(known, sha256):
+                known = self._only_for(sha256, self._cache.get(key), Prediction)
+            if known is not None:
                 return known, "hit"
         prediction = self._compute(image_bytes, sha256, stopwatch)
         with stopwatch.measure("cache"):
@@ -143,12 +210,15 @@ class Service:
     def _compute(self, image_bytes: bytes, sha256: str, stopwatch: Stopwatch) -> Prediction:
         return self.classifier.classify(image_bytes, sha256=sha256, stopwatch=stopwatch)
 
-    def _is_for(self, known: Prediction, sha256: str) -> bool:
+    def _only_for(self, sha256: str, known: CacheEntry | None, kind: type[_Entry]) -> _Entry | None:
         # Whoever can write to a shared Redis could put one picture's entry under another's key.
-        return known.image.sha256 == sha256 and known.model == self.classifier.model
+        if not isinstance(known, kind):
+            return None
+        is_for = known.image.sha256 == sha256 and known.model == self.classifier.model
+        return known if is_for else None
 
-    def _key(self, sha256: str) -> str:
-        return build_cache_key(self._namespace, self.classifier.model.fingerprint, sha256)
+    def _key(self, sha256: str, asked: str = "") -> str:
+        return build_cache_key(self._namespace, self.classifier.model.fingerprint, sha256, asked)
 
     def _reply(
         self, prediction: Prediction, top_k: int, outcome: CacheOutcome, stopwatch: Stopwatch

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from whatsit.errors import SettingsError
@@ -80,17 +80,28 @@ class Settings(BaseSettings):
         "text", description="Log lines for people or for machines."
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _empty_is_not_given(cls, value: Any, info: ValidationInfo) -> Any:
+        # A compose file hands on ``WHATSIT_X=${WHATSIT_X}`` whether it is set or not.
+        if value != "" or info.field_name is None:
+            return value
+        return cls.model_fields[info.field_name].get_default(call_default_factory=True)
+
 
 def load_settings(options: Mapping[str, Any] | None = None) -> Settings:
     """Build the settings from options, environment, ``.env`` and defaults.
+
+    An empty value stands for the default.
 
     Args:
         options: Values from the command line by field name; None means not given.
 
     Raises:
-        SettingsError: A value is out of range, or a ``WHATSIT_...`` variable is not known.
+        SettingsError: A value is out of range, a ``WHATSIT_...`` variable is not known, or
+            ``.env`` can't be read.
     """
-    _require_known_variables({**dotenv_values(".env"), **os.environ})
+    _require_known_variables({**_read_dotenv(), **os.environ})
     given = {name: value for name, value in (options or {}).items() if value is not None}
     try:
         return Settings(**given)
@@ -108,10 +119,24 @@ def masked(settings: Settings) -> dict[str, str]:
     }
 
 
+def _read_dotenv() -> dict[str, str | None]:
+    try:
+        return dotenv_values(".env")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            "The file .env in the working folder can't be read as UTF-8 text. Save it as that."
+        ) from error
+
+
 def _require_known_variables(environment: Mapping[str, str | None]) -> None:
-    known = {f"{_PREFIX}{name.upper()}" for name in Settings.model_fields}
+    known = {name.upper() for name in Settings.model_fields}
     for variable in environment:
-        if variable.upper().startswith(_PREFIX) and variable.upper() not in known | _NOT_OURS:
-            near = get_close_matches(variable.upper(), known, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
+        written = variable.upper()
+        if not written.startswith(_PREFIX) or written in _NOT_OURS:
+            continue
+        # The prefix is common to all: compared along with it, any two names are alike.
+        name = written.removeprefix(_PREFIX)
+        if name not in known:
+            near = get_close_matches(name, known, n=1, cutoff=0.7)
+            hint = f" Did you mean {_PREFIX}{near[0]}?" if near else ""
             raise SettingsError(f"There is no setting {variable}.{hint}")

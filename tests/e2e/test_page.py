@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect, sync_playwright
 
 from scripts.install_browser import find_browser
 from tests.running import RunningServer
@@ -59,12 +59,16 @@ def upload(page: Page, name: str, picture: bytes) -> None:
     )
 
 
+def guesses(page: Page) -> Locator:
+    return page.get_by_role("list", name="Best guesses").get_by_role("listitem")
+
+
 def test_an_uploaded_picture_is_answered(page):
     upload(page, "coffee.jpg", example_pictures()["coffee"])
 
     expect(page.get_by_role("status").filter(has_text="espresso")).to_be_visible()
-    expect(page.get_by_role("listitem")).to_have_count(5)
-    expect(page.get_by_role("listitem").first).to_contain_text(re.compile(r"espresso.*%"))
+    expect(guesses(page)).to_have_count(5)
+    expect(guesses(page).first).to_contain_text(re.compile(r"espresso.*%"))
     expect(page.get_by_text("600 × 400 JPEG")).to_be_visible()
     expect(
         page.get_by_text(re.compile(r"(Computed|From the cache) in (\d+|under 1) ms"))
@@ -91,9 +95,37 @@ def test_a_bad_picture_gets_a_sentence_and_the_next_one_an_answer(page):
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
+def test_why_shows_where_the_model_looked(page):
+    upload(page, "bee.jpg", example_pictures()["bee"])
+    guesses(page).first.wait_for()
+    page.get_by_text("Why?").click()
+
+    overlay = page.get_by_role("img", name=re.compile("what speaks for bee is bright"))
+    expect(overlay).to_be_visible()
+    box = overlay.bounding_box()
+    assert box is not None
+    assert box["width"] > 200
+
+
+def test_what_the_model_does_not_know_is_not_named(page):
+    upload(page, "blank.png", plain_picture("white", (400, 300)))
+
+    expect(page.get_by_role("status")).to_contain_text("I do not recognise this")
+
+
+def test_the_model_page_tells_what_was_measured(page):
+    if page.get_by_test_id("stExpandSidebarButton").is_visible():
+        page.get_by_test_id("stExpandSidebarButton").click()  # a phone folds the pages away
+    page.get_by_role("link", name="The model").first.click()
+
+    expect(page.get_by_text("Right at the first guess")).to_be_visible()
+    expect(page.get_by_role("cell", name=re.compile(r"9\d\.\d %")).first).to_be_visible()
+    expect(page.get_by_text("It must not decide anything about people.")).to_be_visible()
+
+
 def test_nothing_has_to_be_scrolled_sideways(page):
-    upload(page, "wide.png", plain_picture("teal", (900, 60)))
-    page.get_by_role("listitem").first.wait_for()
+    upload(page, "cat.jpg", example_pictures()["cat"])
+    guesses(page).first.wait_for()
 
     width, room = page.evaluate(
         "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
@@ -103,7 +135,7 @@ def test_nothing_has_to_be_scrolled_sideways(page):
 
 def test_no_accessibility_rule_is_broken(page):
     upload(page, "cat.jpg", example_pictures()["cat"])
-    page.get_by_role("listitem").first.wait_for()
+    guesses(page).first.wait_for()
     page.wait_for_timeout(500)  # the page fades new parts in, and contrast is measured in between
 
     found = Axe().run(page).response["violations"]

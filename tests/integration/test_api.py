@@ -40,7 +40,12 @@ def test_a_picture_is_answered_in_the_shape_of_the_contract(client, cat):
     document = ClassifyDocument.model_validate(response.json())
     assert response.status_code == 200
     assert "cat" in document.answer.label
-    assert document.answer.label == document.top[0].label
+    assert (document.answer.level, document.answer.certainty) == ("group", "sure")
+    assert document.answer.path == ["animal", "mammal", "feline", document.answer.label]
+    assert [entry.label for entry in document.answer.set] == [
+        entry.label for entry in document.top[: len(document.answer.set)]
+    ]
+    assert document.answer.set
     assert len(document.top) == 5
     assert document.model.name == "efficientnet-lite2"
     assert (document.image.width, document.image.height) == (451, 300)
@@ -189,6 +194,7 @@ def test_the_openapi_document_describes_every_route(client):
 
     assert set(document["paths"]) == {
         CLASSIFY,
+        "/api/v1/explain",
         "/api/v1/models",
         "/healthz",
         "/readyz",

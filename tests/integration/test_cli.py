@@ -47,6 +47,33 @@ def test_classify_prints_a_sentence_and_the_best_labels(run, pictures):
     assert done.stderr == ""
 
 
+def test_calibrating_a_stored_model_writes_its_card_and_a_report(run, tmp_path):
+    assert run("models", "add", str(bundled_folder()), "--name", "mine").returncode == 0
+    rows = ["file,class_index"]
+    for number in range(100):
+        name = ("bee", "cat", "citrus", "coffee")[number % 4]
+        (tmp_path / f"{name}.jpg").write_bytes(example_pictures()[name])
+        rows.append(f"{name}.jpg,{(309, 285, 950, 967)[number % 4]}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    options = ("--images", str(tmp_path), "--labels", str(tmp_path / "labels.csv"))
+    before = run("models", "show", "mine").stdout
+
+    done = run("models", "calibrate", "mine", *options, "--out", "report")
+
+    assert done.returncode == 0, done.stderr
+    assert "sure.accuracy" in done.stdout
+    after = run("models", "show", "mine").stdout
+    assert after != before
+    assert "[quality.answers]" in after
+    assert (tmp_path / "report" / "card.toml").read_text() == after
+    assert json.loads((tmp_path / "report" / "calibration.json").read_text())["pictures"] == 100
+    assert (tmp_path / "report" / "reliability.png").read_bytes().startswith(b"\x89PNG")
+
+    refused = run("models", "calibrate", "efficientnet-lite2", *options)
+    assert refused.returncode == 2
+    assert "--out" in refused.stderr
+
+
 def test_classify_json_is_one_document_a_line(run, pictures):
     done = run("classify", *BUNDLED, "--json", "--top-k", "2", "bee.jpg", "cat.jpg")
     documents = [json.loads(line) for line in done.stdout.splitlines()]

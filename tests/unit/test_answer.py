@@ -1,6 +1,7 @@
 """Logits become scores, scores become labels, labels become a sentence that claims no more."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from whatsit.answer import softmax, top_k, word_answer
+from whatsit.answer import select_set, softmax, state_level, top_k, word_answer
 from whatsit.errors import InvalidParameter
-from whatsit.labels import LabelEntry, LabelSet
-from whatsit.model_card import Thresholds
-from whatsit.prediction import ScoredLabel
+from whatsit.labels import LabelEntry, LabelSet, load_labels
+from whatsit.model_card import SetRule, Thresholds
+from whatsit.prediction import Answer, ScoredLabel
 
 SPECIES = LabelSet(
     "species",
@@ -30,16 +31,11 @@ some_logits = arrays(np.float32, (2, 5), elements=st.floats(min_value=-50, max_v
 some_probabilities = arrays(np.float32, 5, elements=st.floats(min_value=0, max_value=1, width=32))
 
 
-def scored(*scores: float, first: int = 0) -> list[ScoredLabel]:
-    """Labels of SPECIES in order, from `first` on, with these scores."""
-    return [
-        ScoredLabel(SPECIES.entries[index].label, SPECIES.entries[index].wnid, index, score)
-        for index, score in enumerate(scores, start=first)
-    ]
-
-
-def sentence(*scores: float, first: int = 0) -> str:
-    return word_answer(scored(*scores, first=first), SPECIES, THRESHOLDS).text
+def answer(*scores: float, first: int = 0, labels: LabelSet = SPECIES) -> Answer:
+    """What is said when the labels from `first` on have these scores, and all others 0."""
+    probabilities = np.zeros(len(labels), dtype=np.float32)
+    probabilities[first : first + len(scores)] = scores
+    return word_answer(probabilities, top_k(probabilities, labels, len(labels)), labels, THRESHOLDS)
 
 
 # Softmax
@@ -94,10 +90,11 @@ def test_one_more_extends_the_top(probabilities, k):
     assert top_k(probabilities, SPECIES, k + 1)[:k] == top_k(probabilities, SPECIES, k)
 
 
-def test_top_k_keeps_class_order_on_ties():
+@pytest.mark.parametrize("k", [1, 2, 3, 4, 5])
+def test_top_k_keeps_class_order_on_ties(k):
     tied = np.array([0.1, 0.3, 0.1, 0.3, 0.2], dtype=np.float32)
 
-    assert [entry.index for entry in top_k(tied, SPECIES, 5)] == [1, 3, 4, 0, 2]
+    assert [entry.index for entry in top_k(tied, SPECIES, k)] == [1, 3, 4, 0, 2][:k]
 
 
 def test_an_entry_of_the_top_carries_everything_about_its_class():
@@ -130,7 +127,7 @@ def test_a_k_outside_its_range_is_refused_with_the_range(k):
     ],
 )
 def test_the_sentence_has_the_article_of_its_label(first, score, text):
-    assert sentence(score, first=first) == text
+    assert answer(score, first=first).text == text
 
 
 @pytest.mark.parametrize(
@@ -144,7 +141,7 @@ def test_the_sentence_has_the_article_of_its_label(first, score, text):
     ids=["three", "three-at-most", "none-below-5-percent", "but-the-best-always"],
 )
 def test_an_unsure_sentence_lists_what_it_might_be(scores, text):
-    assert sentence(*scores) == f"I am not sure. It might be {text}"
+    assert answer(*scores).text == f"I am not sure. It might be {text}"
 
 
 @pytest.mark.parametrize(
@@ -152,32 +149,194 @@ def test_an_unsure_sentence_lists_what_it_might_be(scores, text):
     [
         (1.0, "sure"),
         (0.8, "sure"),
-        (np.nextafter(0.8, 0), "probably"),
+        (0.7999999, "probably"),
         (0.4, "probably"),
-        (np.nextafter(0.4, 0), "unsure"),
+        (0.3999999, "unsure"),
         (0.0, "unsure"),
     ],
 )
 def test_a_threshold_itself_belongs_to_the_higher_certainty(score, certainty):
-    assert word_answer(scored(score), SPECIES, THRESHOLDS).certainty == certainty
+    assert answer(score).certainty == certainty
 
 
 @given(st.floats(min_value=0, max_value=1))
 def test_a_sentence_never_says_100_or_0_percent(score):
-    (percent,) = re.findall(r"(\d+) %", sentence(score))
+    (percent,) = re.findall(r"(\d+) %", answer(score).text)
 
     assert 1 <= int(percent) <= 99
     assert abs(int(percent) / 100 - score) <= 0.011
 
 
 def test_an_answer_carries_the_label_its_sentence_puts_first():
-    answer = word_answer(scored(0.9, 0.1), SPECIES, THRESHOLDS)
+    said = answer(0.875, 0.125)
 
-    assert (answer.label, answer.wnid, answer.score) == ("beagle", "n02088364", 0.9)
+    assert (said.label, said.wnid, said.score) == ("beagle", "n02088364", 0.875)
+    assert (said.level, said.path) == ("class", ("beagle",))
 
 
 def test_only_the_first_letter_of_a_sentence_is_raised():
     labels = LabelSet("dogs", (LabelEntry("Great Dane", None, ""),))
-    top = [ScoredLabel("Great Dane", None, 0, 0.9)]
 
-    assert word_answer(top, labels, THRESHOLDS).text == "Great Dane (90 %)."
+    assert answer(0.9, labels=labels).text == "Great Dane (90 %)."
+
+
+# The level of detail
+
+# animal: (dog: beagle, basset, pug), owl; teapot
+PETS = LabelSet(
+    "pets",
+    tuple(
+        LabelEntry(name, None, article)
+        for name, article in [
+            ("beagle", "a"),
+            ("basset", "a"),
+            ("pug", "a"),
+            ("owl", "an"),
+            ("teapot", "a"),
+        ]
+    ),
+    (LabelEntry("animal", "n1", "an"), LabelEntry("dog", "n2", "a")),
+    (-1, 0, 1, 1, 1, 0, -1),
+)
+FITTED = Thresholds(sure=0.9, probably=0.75)
+IMAGENET = load_labels("imagenet-1k", Path("no-such-folder"))
+
+
+def pet(*scores: float) -> Answer:
+    """What is said of beagle, basset, pug, owl and teapot with these scores."""
+    probabilities = np.array(scores, dtype=np.float32)
+    return word_answer(probabilities, top_k(probabilities, PETS, 5), PETS, FITTED)
+
+
+@pytest.mark.parametrize(
+    ("scores", "text", "path"),
+    [
+        ((0.93, 0.03, 0.01, 0.01, 0.02), "A beagle (93 %).", ("animal", "dog", "beagle")),
+        (
+            (0.48, 0.31, 0.17, 0.02, 0.02),
+            "A dog, almost certainly (96 %); "
+            "probably a beagle (48 %) or a basset (31 %) or a pug (17 %).",
+            ("animal", "dog"),
+        ),
+        (
+            (0.85, 0.11, 0.0, 0.02, 0.02),
+            "A dog, almost certainly (96 %); probably a beagle (85 %).",
+            ("animal", "dog"),
+        ),
+        (
+            (0.46, 0.36, 0.03, 0.12, 0.03),
+            "An animal, almost certainly (97 %); probably a dog (85 %), "
+            "perhaps a beagle (46 %) or a basset (36 %).",
+            ("animal",),
+        ),
+        (
+            (0.30, 0.22, 0.02, 0.41, 0.05),
+            "An animal, almost certainly (95 %); "
+            "probably an owl (41 %) or a beagle (30 %) or a basset (22 %).",
+            ("animal",),
+        ),
+        (
+            (0.50, 0.28, 0.03, 0.01, 0.18),
+            "Probably a dog (81 %); perhaps a beagle (50 %) or a basset (28 %).",
+            ("animal", "dog"),
+        ),
+        ((0.03, 0.02, 0.0, 0.15, 0.8), "Probably a teapot (80 %).", ("teapot",)),
+        (
+            (0.4, 0.0, 0.0, 0.2, 0.4),
+            "I am not sure. It might be a beagle (40 %) or a teapot (40 %) or an owl (20 %).",
+            ("animal", "dog", "beagle"),
+        ),
+    ],
+)
+def test_the_sentence_is_as_specific_as_the_evidence(scores, text, path):
+    said = pet(*scores)
+
+    assert (said.text, said.path, said.label) == (text, path, path[-1])
+
+
+def test_a_stated_group_is_what_the_answer_is_about():
+    said = pet(0.48, 0.31, 0.17, 0.02, 0.02)
+
+    assert (said.label, said.wnid, said.level, said.certainty) == ("dog", "n2", "group", "sure")
+    assert said.score == pytest.approx(0.96)
+
+
+def test_classes_that_score_little_together_are_not_called_probable():
+    many = LabelSet(
+        "many",
+        tuple(LabelEntry(f"breed {index}", None, "a") for index in range(10)),
+        (LabelEntry("dog", None, "a"), LabelEntry("thing", None, "a")),
+        (-1, -1, *[0] * 9, 1),
+    )
+    scores = np.array([0.15, *[0.1] * 8, 0.05], dtype=np.float32)
+    said = word_answer(scores, top_k(scores, many, 10), many, FITTED)
+
+    assert said.text == (
+        "A dog, almost certainly (95 %); "
+        "perhaps a breed 0 (15 %) or a breed 1 (10 %) or a breed 2 (10 %)."
+    )
+
+
+some_imagenet_scores = st.builds(
+    lambda seed, sharpness: softmax(
+        (np.random.default_rng(seed).normal(size=(1, 1000)) * sharpness).astype(np.float32)
+    )[0],
+    st.integers(0, 2**32),
+    st.floats(0, 12),
+)
+LADDER = [Thresholds(sure=sure, probably=sure - 0.1) for sure in np.linspace(0.62, 0.99, 12)]
+
+
+def stated_levels(scores: np.ndarray, thresholds: Thresholds) -> int:
+    said = word_answer(scores, top_k(scores, IMAGENET, 20), IMAGENET, thresholds)
+    return 0 if said.certainty == "unsure" else len(said.path)
+
+
+@given(some_imagenet_scores)
+def test_a_stricter_promise_never_makes_a_sure_answer_more_specific(scores):
+    taxonomy = IMAGENET.taxonomy
+    node_scores = taxonomy.score_nodes(scores)
+    along = node_scores[list(taxonomy.descend(node_scores))].tolist()
+    levels = [
+        count if certainty == "sure" else 0
+        for count, certainty in (state_level(along, thresholds) for thresholds in LADDER)
+    ]
+
+    assert levels == sorted(levels, reverse=True)
+
+
+@given(some_imagenet_scores, st.floats(0, 1), st.floats(0, 1))
+def test_less_evidence_never_makes_what_is_sure_more_specific(scores, one, other):
+    only_sure = Thresholds(sure=0.9, probably=0.9)
+    weak, strong = (
+        (share * scores + (1 - share) / 1000).astype(np.float32) for share in sorted((one, other))
+    )
+
+    assert stated_levels(weak, only_sure) <= stated_levels(strong, only_sure)
+
+
+# The set
+
+
+@given(some_probabilities, st.floats(0.001, 1), st.floats(0.001, 1))
+def test_a_lower_least_score_only_adds_to_the_set(probabilities, one, other):
+    top = top_k(probabilities, SPECIES, 5)
+    strict, lax = (
+        select_set(top, SetRule(least_score=least)) for least in sorted((one, other), reverse=True)
+    )
+
+    assert lax[: len(strict)] == strict
+    assert strict[0] is top[0]
+
+
+def test_the_set_starts_with_the_best_and_ends_at_the_least_score():
+    top = top_k(np.array([0.5, 0.25, 0.125, 0.0625, 0.0625], dtype=np.float32), SPECIES, 5)
+
+    assert select_set(top, SetRule(least_score=0.125)) == top[:3]
+    assert select_set(top, SetRule(least_score=0.9)) == top[:1]
+
+
+def test_a_model_that_promises_nothing_gives_no_set():
+    top = top_k(np.array([0.5, 0.25, 0.125, 0.0625, 0.0625], dtype=np.float32), SPECIES, 5)
+
+    assert select_set(top, None) == ()

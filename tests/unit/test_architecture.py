@@ -12,8 +12,8 @@ from tests.conftest import ROOT
 SOURCE = ROOT / "src" / "whatsit"
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "prediction", "model_card", "labels"}),
-    frozenset({"images", "preprocess", "answer"}),
+    frozenset({"errors", "prediction", "model_card", "labels", "taxonomy"}),
+    frozenset({"images", "preprocess", "answer", "recognise"}),
     frozenset({"engines"}),
     frozenset({"models"}),
     frozenset({"classifier"}),

@@ -1,6 +1,7 @@
 """Parts of the cache that need no server: codec, key, breaker, tiers, memory."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from whatsit.cache.memory import MemoryCache
 from whatsit.cache.redis import connect
 from whatsit.cache.tiers import TieredCache
 from whatsit.errors import CacheError, SettingsError
+from whatsit.prediction import Answer, ScoredLabel
 from whatsit.testing import fake_classifier, plain_picture
 
 PREDICTION = fake_classifier().classify(plain_picture("red"))
@@ -43,6 +45,17 @@ class FailingCache:
 
 def test_a_prediction_survives_the_codec():
     assert decode_prediction(encode_prediction(PREDICTION)) == PREDICTION
+
+
+def test_a_group_its_path_and_the_set_survive_the_codec():
+    entries = tuple(
+        ScoredLabel(name, None, index, 0.5 / (index + 1))
+        for index, name in enumerate(("beagle", "basset", "teapot"))
+    )
+    said = Answer("A dog.", "dog", "n1", 0.75, "sure", "group", ("animal", "dog"), entries[:2])
+    prediction = replace(PREDICTION, top=entries, answer=said)
+
+    assert decode_prediction(encode_prediction(prediction)) == prediction
 
 
 @given(st.binary(max_size=200))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from whatsit.answer import Logits, softmax
+from whatsit.cache.codec import decode_prediction, encode_prediction
 from whatsit.classifier import Classifier, Stopwatch, build_fingerprint
 from whatsit.errors import (
     ImageTooLarge,
@@ -295,3 +296,51 @@ def test_the_fingerprint_changes_with_nothing_else(fact):
 def test_a_classifier_carries_its_fingerprint_as_64_hex_digits():
     assert fake_classifier().model.fingerprint == fingerprint()
     assert re.fullmatch(r"[0-9a-f]{64}", fingerprint())
+
+
+# Recognition
+
+STRICT = {
+    "method": "certainty+pixels",
+    "threshold": -1.0,
+    "certainty_weight": 1.0,
+    "centre": [0.0] * 6,
+    "whitening": [[0.0] * 6] * 6,
+}
+"""Refuses whatever the model gives less than a probability of 1/e, before the temperature."""
+
+
+def recognising(**changes: Any) -> Classifier:
+    return fake_classifier(card=fake_card(recognition={**STRICT, **changes}))
+
+
+def test_a_picture_unlike_anything_known_is_said_to_be_so():
+    answer = recognising(threshold=0.0).classify(plain_picture("white")).answer
+
+    assert not answer.recognised
+    assert answer.certainty == "unsure"
+    assert answer.text.startswith("I do not recognise this.")
+    assert answer.set == ()
+
+
+def test_a_familiar_picture_is_answered_as_ever():
+    answer = recognising().classify(plain_picture("red")).answer
+
+    assert answer.recognised
+    assert answer.text == "A red thing (99 %)."
+
+
+def test_a_card_without_recognition_never_refuses():
+    assert fake_classifier().classify(plain_picture("white")).answer.recognised
+
+
+def test_recognition_is_part_of_the_fingerprint():
+    prints = {recognising(threshold=value).model.fingerprint for value in (-1.0, -2.0)}
+
+    assert len(prints | {fake_classifier().model.fingerprint}) == 3
+
+
+def test_what_is_not_recognised_stays_so_in_the_cache():
+    prediction = recognising(threshold=0.0).classify(plain_picture("white"))
+
+    assert decode_prediction(encode_prediction(prediction)) == prediction

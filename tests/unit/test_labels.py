@@ -71,6 +71,25 @@ def test_a_file_may_use_any_script_and_either_line_ending(tmp_path):
     assert names == ["Zaunkönig", "猫"]
 
 
+def test_the_mark_that_windows_puts_before_a_text_is_no_part_of_a_label(tmp_path):
+    (tmp_path / "labels.txt").write_bytes(b"\xef\xbb\xbfowl\r\nwren\r\n")
+
+    assert load_labels("labels.txt", tmp_path).entries[0] == LabelEntry("owl", None, "an")
+
+
+@pytest.mark.parametrize(("lines", "number"), [(("owl", " ", "wren"), 2), (("", "owl"), 1)])
+def test_an_empty_line_would_shift_the_classes_and_is_refused(tmp_path, lines, number):
+    with pytest.raises(InvalidModelCard, match=rf"^Line {number} of .*'labels\.txt' is empty"):
+        load_labels("labels.txt", write_labels(tmp_path, *lines))
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n \n"])
+def test_empty_lines_at_the_end_do_not_count(tmp_path, end):
+    (tmp_path / "labels.txt").write_text(f"owl\nwren{end}", encoding="utf-8")
+
+    assert len(load_labels("labels.txt", tmp_path)) == 2
+
+
 @pytest.mark.parametrize("twin", ["owl", "OWL", " Owl "])
 def test_two_classes_of_one_name_are_refused(tmp_path, twin):
     folder = write_labels(tmp_path, "owl", "wren", twin)
@@ -127,6 +146,18 @@ BIRDS = (LabelEntry("owl", "n1", "an"), LabelEntry("wren", None, "a"))
 )
 def test_the_digest_changes_with(entries):
     assert LabelSet("birds", entries).digest != LabelSet("birds", BIRDS).digest
+
+
+def test_the_digest_changes_with_every_group_and_where_it_stands():
+    bird, fowl = LabelEntry("bird", None, "a"), LabelEntry("fowl", None, "")
+    trees = [
+        ((), ()),
+        ((bird,), (-1, 0, 0)),
+        ((fowl,), (-1, 0, 0)),
+        ((bird,), (-1, 0, -1)),
+    ]
+
+    assert len({LabelSet("birds", BIRDS, *tree).digest for tree in trees}) == len(trees)
 
 
 def test_the_digest_does_not_depend_on_the_name_of_the_set():

@@ -1,6 +1,7 @@
 """A card holds the facts that drive the code, and can't be built with impossible ones."""
 
 import math
+from datetime import date
 from typing import Any
 
 import pytest
@@ -45,6 +46,15 @@ FULL_FACTS: dict[str, Any] = {
     "output": {"name": "logits", "labels": "birds.txt", "activation": "softmax"},
     "calibration": {"temperature": 1.3},
     "thresholds": {"sure": 0.9, "probably": 0.5},
+    "set": {"least_score": 0.1, "coverage": 0.95},
+    "recognition": {
+        "method": "certainty+pixels",
+        "false_alarm_ratio": 0.05,
+        "threshold": -5.5,
+        "certainty_weight": 1.4,
+        "centre": (1.0, 2.0, 3.0, 4.0, 5.0, 6.0),
+        "whitening": ((1.0, 0.0, 0.0, 0.0, 0.0, 0.5),) * 6,
+    },
     "quality": {"top1": 0.93, "on": {"set": "val650", "pictures": 650}},
     "provenance": {"epochs": 3, "seeds": [1, 2]},
 }
@@ -87,7 +97,8 @@ def test_what_a_short_card_leaves_out_has_harmless_values():
     assert (card.input.scale, card.input.mean, card.input.std) == (1, (0, 0, 0), (1, 1, 1))
     assert (card.input.interpolation, card.input.channel_order) == ("bilinear", "RGB")
     assert (card.output.activation, card.calibration.temperature) == ("none", 1)
-    assert (card.thresholds.sure, card.thresholds.probably) == (0.8, 0.4)
+    assert 0 < card.thresholds.probably < card.thresholds.sure < 1
+    assert card.answer_set is None
 
 
 @pytest.mark.parametrize("facts", [FACTS, FULL_FACTS], ids=["short", "full"])
@@ -106,6 +117,24 @@ def test_a_written_card_starts_with_the_version_of_its_schema():
 
 def test_a_full_card_keeps_every_fact():
     assert build_card(FULL_FACTS).model_dump(by_alias=True) == FULL_FACTS
+
+
+def test_a_date_stays_a_date(tmp_path):
+    card = build_card(changed("quality.measured_on", date(2026, 1, 2)))
+
+    write_card(tmp_path, card)
+
+    assert "measured_on = 2026-01-02\n" in format_card(card)
+    assert read_card(tmp_path) == card
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+@pytest.mark.parametrize("path", ["quality.top1", "quality.on.top1", "provenance.rates"])
+def test_a_free_table_holds_no_number_without_a_value(path, number):
+    value = [0.1, number] if path == "provenance.rates" else number
+
+    with pytest.raises(InvalidModelCard, match="must be finite"):
+        build_card(changed(path, value))
 
 
 def test_a_folder_without_a_card_is_refused_by_its_name_alone(tmp_path):
@@ -170,6 +199,10 @@ def test_a_card_that_is_no_toml_is_refused(content, tmp_path):
         ("calibration.temperature", math.nan),
         ("thresholds.sure", 1.1),
         ("thresholds.probably", -0.1),
+        ("set.least_score", -0.1),
+        ("set.least_score", 1.1),
+        ("set", {"least_score": 0.1, "coverage": 0}),
+        ("set", {"least_score": 0.1, "coverage": 1}),
     ],
 )
 def test_an_impossible_fact_is_refused_by_the_name_of_its_key(path, value):
@@ -296,8 +329,9 @@ def answer_facts(path: str, value: object) -> dict[str, Any]:
         ("output.name", "logits"),
         ("output.activation", "softmax"),
         ("calibration.temperature", 1.1),
-        ("thresholds.sure", 0.81),
-        ("thresholds.probably", 0.41),
+        ("thresholds.sure", 0.99),
+        ("thresholds.probably", 0.01),
+        ("set", {"least_score": 0.1}),
     ],
 )
 def test_answer_facts_hold_what_decides(path, value):

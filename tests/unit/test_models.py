@@ -1,5 +1,6 @@
 """A model is a whole folder or none, and a download is the right file or none."""
 
+import gzip
 import hashlib
 import resource
 import shutil
@@ -8,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,11 +24,11 @@ from whatsit.errors import (
     WeightsRejected,
 )
 from whatsit.model_card import build_card, read_card, write_card
-from whatsit.models.catalogue import BUNDLED_MODEL, catalogue
+from whatsit.models.catalogue import BUNDLED_MODEL, CatalogueEntry, catalogue
 from whatsit.models.download import download
 from whatsit.models.store import ModelStore, open_folder, resolve_model
 
-CONTENT = bytes(range(256)) * 4_096  # 1 MiB: four chunks of the downloader
+CONTENT = bytes(range(256)) * 4_096  # 1 MiB: many chunks of the downloader
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 HALF = len(CONTENT) // 2
 
@@ -44,6 +45,7 @@ class FileServer:
         ranges: Whether it can send a part.
         cuts: Hang up after so many bytes.
         stall_seconds: Fall silent for so long, half-way.
+        delay_seconds: Be silent for so long before the first byte.
         status: Answer with this error instead.
         requested: The Range header of each request so far.
     """
@@ -52,6 +54,7 @@ class FileServer:
     ranges: bool = True
     cuts: list[int] = field(default_factory=list)
     stall_seconds: float = 0.0
+    delay_seconds: float = 0.0
     status: int = 200
     requested: list[str | None] = field(default_factory=list)
     url: str = ""
@@ -59,12 +62,16 @@ class FileServer:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         wanted = request.headers.get("Range")
         self.requested.append(wanted)
+        time.sleep(self.delay_seconds)
         if self.status != 200:
             request.send_error(self.status)
             return
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.ranges else 0
         body = self.content[start:]
         request.send_response(206 if start else 200)
+        if "gzip" in request.headers.get("Accept-Encoding", ""):
+            body = gzip.compress(body)
+            request.send_header("Content-Encoding", "gzip")
         request.send_header("Content-Length", str(len(body)))
         request.end_headers()
         if self.cuts:
@@ -221,6 +228,39 @@ def test_wrong_bytes_are_refused_and_the_next_address_is_asked(serve, target, wr
     assert target.read_bytes() == CONTENT
 
 
+def test_wrong_bytes_that_break_off_do_not_spoil_the_next_address(serve, target):
+    right = serve()
+
+    fetch(target, serve(content=CONTENT[::-1], cuts=[HALF]), right)
+
+    assert right.requested == [f"bytes={HALF}-", None]
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_spoilt_part_is_not_the_end_of_an_attempt(serve, target):
+    part_of(target).write_bytes(b"?" * HALF)
+
+    fetch(target, serve())
+
+    assert target.read_bytes() == CONTENT
+
+
+def test_too_many_bytes_do_not_spoil_the_next_address(serve, target):
+    right = serve()
+
+    fetch(target, serve(content=CONTENT[::-1] + b"more"), right)
+
+    assert right.requested == [None]
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_line_that_breaks_often_still_gets_on(serve, target):
+    with pytest.raises(ModelUnavailable):
+        fetch(target, serve(cuts=[1000]))
+
+    assert part_of(target).read_bytes() == CONTENT[:1000]
+
+
 def test_wrong_bytes_never_get_the_name(serve, target):
     with pytest.raises(ModelUnavailable, match=r"127\.0\.0\.1: the file is not the one"):
         fetch(target, serve(content=CONTENT[::-1]))
@@ -234,7 +274,7 @@ def test_more_bytes_than_the_file_has_are_not_read(serve, target):
         fetch(target, serve(content=CONTENT * 3))
 
     assert not target.exists()
-    assert part_of(target).stat().st_size <= len(CONTENT)
+    assert part_of(target).read_bytes() == b""
 
 
 @pytest.mark.parametrize("status", [403, 404, 500, 503])
@@ -282,13 +322,20 @@ def test_a_network_that_swallows_everything_counts_as_closed_soon(target):
     assert time.monotonic() - started < 2.5
 
 
-def test_two_downloads_of_one_file_both_succeed(serve, target):
+def test_an_address_that_hangs_leaves_the_next_its_share_of_time(serve, target):
+    fetch(target, serve(delay_seconds=2.0), serve(delay_seconds=0.2))
+
+    assert target.read_bytes() == CONTENT
+
+
+def test_two_downloads_of_one_file_fetch_it_once(serve, target):
     server = serve(stall_seconds=0.1)
 
     with ThreadPoolExecutor(2) as pool:
         both = [pool.submit(fetch, target, server) for _ in range(2)]
 
     assert [future.result() for future in both] == [target, target]
+    assert server.requested == [None]
     assert target.read_bytes() == CONTENT
 
 
@@ -337,6 +384,29 @@ def no_file_longer_than(limit_bytes: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def files_below(folder: Path, pattern: str) -> list[Path]:
+    """All files of that name, hidden ones too."""
+    return [path for path in folder.rglob(pattern) if path.is_file()]
+
+
+@contextmanager
+def reading_all_the_time(read: Callable[[], object]) -> Iterator[None]:
+    """Somebody else calls `read` during the block, and must never see an error."""
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.is_set():
+            read()
+
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(work)
+        try:
+            yield
+        finally:
+            done.set()
+        reader.result()
 
 
 def test_an_empty_store_has_only_the_bundled_model(store, tmp_path):
@@ -435,7 +505,7 @@ def test_a_full_disk_leaves_the_stored_model_alone(store, birds, tmp_path):
         store.add(big)
 
     assert store.open("birds").weights.read_bytes() == WEIGHTS
-    assert [path.name for path in (tmp_path / "home" / "models").iterdir()] == ["birds"]
+    assert len(files_below(tmp_path / "home", "model.onnx")) == 1
 
 
 @pytest.mark.parametrize("name", [".incoming-x", ".incoming-x/new", ".downloads", "notes"])
@@ -448,6 +518,88 @@ def test_a_half_written_folder_never_appears(store, tmp_path, name):
 
     assert store.names() == ()
     assert store.present_names() == (BUNDLED_MODEL,)
+
+
+def test_a_reader_has_one_model_or_the_other_while_it_is_replaced(store, tmp_path):
+    contents = {"owl": b"a" * 1000, "wren": b"b" * 1000}
+    folders = [make_folder(tmp_path / name, contents[name], (name,)) for name in contents]
+    store.add(folders[0])
+
+    def read() -> None:
+        model = store.open("birds")
+        content = contents[model.labels.entries[0].label]
+        assert model.card.weights.sha256 == hashlib.sha256(content).hexdigest()
+
+    with reading_all_the_time(read), reading_all_the_time(lambda: store.card("birds")):
+        for _ in range(25):
+            for folder in folders:
+                store.add(folder)
+
+
+def test_a_reader_has_a_model_or_none_while_it_is_removed(store, birds):
+    def read() -> None:
+        with suppress(UnknownModel):
+            store.open("birds")
+
+    with reading_all_the_time(read):
+        for _ in range(40):
+            store.add(birds)
+            store.remove("birds")
+
+
+def test_a_replaced_model_can_be_read_until_it_is_replaced_again(store, birds, tmp_path):
+    first = store.add(birds)
+    other = make_folder(tmp_path / "other", b"other weights")
+
+    store.add(other)
+    assert first.weights.read_bytes() == WEIGHTS
+
+    store.add(other)
+    assert not first.weights.parent.exists()
+
+
+def test_a_plain_folder_that_somebody_put_there_is_a_model(store, birds, tmp_path):
+    shutil.copytree(birds, tmp_path / "home" / "models" / "birds")
+    assert store.open("birds").weights.read_bytes() == WEIGHTS
+
+    store.add(make_folder(tmp_path / "other", b"other weights"))
+    assert store.open("birds").weights.read_bytes() == b"other weights"
+
+    store.remove("birds")
+    shutil.copytree(birds, tmp_path / "home" / "models" / "birds")
+    store.remove("birds")
+    assert store.names() == ()
+
+
+def test_a_link_that_somebody_put_there_is_removed_but_not_what_it_means(store, birds, tmp_path):
+    (tmp_path / "home" / "models").mkdir(parents=True)
+    (tmp_path / "home" / "models" / "fowl").symlink_to(birds)
+    assert store.open("fowl").weights.read_bytes() == WEIGHTS
+
+    store.remove("fowl")
+
+    assert store.names() == ()
+    assert (birds / "model.onnx").is_file()
+
+
+def test_a_store_may_be_moved(store, birds, tmp_path):
+    store.add(birds)
+
+    (tmp_path / "home").rename(tmp_path / "elsewhere")
+
+    assert ModelStore(tmp_path / "elsewhere").open("birds").weights.read_bytes() == WEIGHTS
+
+
+def test_pulling_what_is_there_asks_nobody(store, birds, monkeypatch):
+    card = store.add(birds).card
+    nowhere = CatalogueEntry(card, len(WEIGHTS), ("http://127.0.0.1:9/birds",))
+    monkeypatch.setattr("whatsit.models.store.catalogue", lambda: {"birds": nowhere})
+
+    assert store.pull("birds") == store.open("birds")
+
+    store.open("birds").weights.write_bytes(b"damaged")
+    with pytest.raises(ModelUnavailable):
+        store.pull("birds")
 
 
 def test_a_name_that_appears_can_be_opened_at_once(store, tmp_path):
@@ -468,7 +620,7 @@ def test_a_removed_model_is_gone(store, birds, tmp_path):
     store.remove("birds")
 
     assert store.names() == ()
-    assert list((tmp_path / "home" / "models").iterdir()) == []
+    assert files_below(tmp_path / "home", "*.*") == [tmp_path / "home" / "models" / ".lock"]
     with pytest.raises(UnknownModel):
         store.open("birds")
 
@@ -488,6 +640,14 @@ def test_an_unknown_name_is_refused_with_the_known_ones(store, birds):
         with pytest.raises(UnknownModel, match="'eagles'") as caught:
             attempt("eagles")
         assert BUNDLED_MODEL in caught.value.known
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../models", "a/b", "a\0b", "n" * 5000])
+def test_a_name_that_no_folder_can_have_is_unknown(store, birds, name):
+    store.add(birds)
+
+    with pytest.raises(UnknownModel):
+        store.open(name)
 
 
 def test_the_bundled_model_opens_like_any_other(store):

@@ -153,6 +153,10 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "temperature": {"card": fake_card(calibration={"temperature": 2.0})},
     "thresholds": {"card": fake_card(thresholds={"sure": 0.9, "probably": 0.5})},
+    "rule of the set": {"card": fake_card(set={"least_score": 0.1})},
+    "groups": {
+        "labels": LabelSet("colours", COLOURS.entries, (LabelEntry("any colour"),), (-1, 0, 0, 0))
+    },
     "activation": {"card": fake_card(output={"labels": "colours", "activation": "softmax"})},
 }
 

@@ -76,11 +76,36 @@ def test_a_misspelt_line_of_dotenv_stops_the_start_too(folder):
         load_settings()
 
 
-def test_a_variable_like_no_other_stops_the_start_without_a_guess(monkeypatch):
-    monkeypatch.setenv("WHATSIT_ABRACADABRA_HOCUS_POCUS", "1")
+@pytest.mark.parametrize("variable", ["WHATSIT_ABRACADABRA_HOCUS_POCUS", "WHATSIT_TOKEN"])
+def test_a_variable_like_no_other_stops_the_start_without_a_guess(monkeypatch, variable):
+    monkeypatch.setenv(variable, "1")
 
-    with pytest.raises(SettingsError, match=r"no setting WHATSIT_ABRACADABRA_HOCUS_POCUS\.$"):
+    with pytest.raises(SettingsError, match=rf"no setting {variable}\.$"):
         load_settings()
+
+
+def test_a_dotenv_that_is_no_text_stops_the_start(folder):
+    (folder / ".env").write_bytes(b"WHATSIT_PORT=\xff\n")
+
+    with pytest.raises(SettingsError, match=r"\.env .* UTF-8"):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_an_empty_value_stands_for_the_default(folder, monkeypatch, name):
+    default = getattr(load_settings(), name)
+    (folder / ".env").write_text(f"WHATSIT_{name.upper()}=\n")
+    assert getattr(load_settings(), name) == default
+
+    monkeypatch.setenv(f"WHATSIT_{name.upper()}", "")
+    assert getattr(load_settings(), name) == default
+
+
+def test_an_empty_redis_url_means_the_embedded_cache(folder, monkeypatch):
+    (folder / ".env").write_text("WHATSIT_REDIS_URL=redis://cache\n")
+    monkeypatch.setenv("WHATSIT_REDIS_URL", "")
+
+    assert load_settings().redis_url is None
 
 
 def test_variables_of_others_are_none_of_our_business(folder, monkeypatch):
@@ -105,7 +130,6 @@ def test_variables_of_others_are_none_of_our_business(folder, monkeypatch):
         ("max_pixels", "89000001"),
         ("cache", "maybe"),
         ("cache_ttl_seconds", "0"),
-        ("cache_namespace", ""),
         ("cache_namespace", "a b"),
         ("cache_namespace", "n" * 65),
         ("cache_memory_entries", "-1"),

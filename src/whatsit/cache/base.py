@@ -2,22 +2,26 @@
 
 from typing import Protocol
 
+from whatsit.explain import HeatMap
 from whatsit.prediction import Prediction
+
+CacheEntry = Prediction | HeatMap
+"""What is kept. The key tells which of them to expect; the reader makes sure."""
 
 
 class PredictionCache(Protocol):
-    """Keeps predictions for a while. Implementations are safe to call from several threads."""
+    """Keeps entries for a while. Implementations are safe to call from several threads."""
 
-    def get(self, key: str) -> Prediction | None:
-        """The prediction stored under `key`; None where there is none, or none any more.
+    def get(self, key: str) -> CacheEntry | None:
+        """What is stored under `key`; None where there is none, or none any more.
 
         Raises:
             CacheError: The tier can't be asked now.
         """
         ...
 
-    def put(self, key: str, prediction: Prediction) -> None:
-        """Keep `prediction` under `key` until its time to live is over.
+    def put(self, key: str, entry: CacheEntry) -> None:
+        """Keep `entry` under `key` until its time to live is over.
 
         Raises:
             CacheError: The tier can't store now.

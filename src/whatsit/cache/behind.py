@@ -4,9 +4,8 @@ import queue
 import threading
 from collections.abc import Callable
 
-from whatsit.cache.base import PredictionCache
+from whatsit.cache.base import CacheEntry, PredictionCache
 from whatsit.errors import CacheError
-from whatsit.prediction import Prediction
 
 _QUEUE_LENGTH = 1_000
 _CLOSE_SECONDS = 2.0
@@ -28,18 +27,18 @@ class WriteBehind:
     ) -> None:
         self._tier = tier
         self._on_failure = on_failure
-        self._waiting: queue.Queue[tuple[str, Prediction] | None] = queue.Queue(_QUEUE_LENGTH)
+        self._waiting: queue.Queue[tuple[str, CacheEntry] | None] = queue.Queue(_QUEUE_LENGTH)
         self._writer = threading.Thread(target=self._write, name="whatsit-cache", daemon=True)
         self._writer.start()
 
-    def get(self, key: str) -> Prediction | None:
+    def get(self, key: str) -> CacheEntry | None:
         """See `PredictionCache.get`."""
         return self._tier.get(key)
 
-    def put(self, key: str, prediction: Prediction) -> None:
+    def put(self, key: str, entry: CacheEntry) -> None:
         """Store soon; never fails and never waits."""
         try:
-            self._waiting.put_nowait((key, prediction))
+            self._waiting.put_nowait((key, entry))
         except queue.Full:
             self._on_failure()
 

@@ -1,16 +1,23 @@
-"""Prediction <-> bytes for a cache that other programs can write to.
+"""Predictions and heat maps <-> bytes for a cache that other programs can write to.
 
 A stored value is a checksum of its payload, then the payload: JSON, because nothing that comes
 back from a shared cache may be able to run.
 """
 
+import base64
 import hashlib
 import json
 
+import numpy as np
+
+from whatsit.cache.base import CacheEntry
 from whatsit.errors import CacheError
+from whatsit.explain import GRID_STEPS, HeatMap
 from whatsit.prediction import Answer, ImageFacts, ModelId, Prediction, ScoredLabel
 
 _CHECKSUM_BYTES = 8
+_HEAT_MAP = b"heat map"
+"""Stands before a stored heat map; a prediction begins with its checksum."""
 
 
 def encode_prediction(prediction: Prediction) -> bytes:
@@ -19,7 +26,10 @@ def encode_prediction(prediction: Prediction) -> bytes:
     payload = json.dumps(
         [
             [prediction.model.name, prediction.model.fingerprint],
-            [answer.text, answer.label, answer.wnid, answer.score, answer.certainty],
+            [
+                *(answer.text, answer.label, answer.wnid, answer.score, answer.certainty),
+                *(answer.level, answer.path, len(answer.set), answer.recognised),
+            ],
             [[entry.label, entry.wnid, entry.index, entry.score] for entry in prediction.top],
             [image.width, image.height, image.format, image.sha256],
         ],
@@ -39,15 +49,84 @@ def decode_prediction(stored: bytes) -> Prediction:
     if checksum != _checksum(payload):
         raise CacheError("A cached value is damaged.")
     try:
-        model, answer, top, image = json.loads(payload)
+        model, answer, entries, image = json.loads(payload)
+        text, label, wnid, score, certainty, level, path, set_size, recognised = answer
+        top = tuple(ScoredLabel(*entry) for entry in entries)
         return Prediction(
             ModelId(*model),
-            Answer(*answer),
-            tuple(ScoredLabel(*entry) for entry in top),
+            Answer(
+                *(text, label, wnid, score, certainty, level, tuple(path)),
+                *(top[:set_size], recognised),
+            ),
+            top,
             ImageFacts(*image),
         )
     except (ValueError, TypeError) as error:
         raise CacheError("A cached value has another form.") from error
+
+
+def encode_heat_map(heat_map: HeatMap) -> bytes:
+    """The stored form of a heat map, one byte a place."""
+    model, image = heat_map.model, heat_map.image
+    steps = np.round(heat_map.grid * GRID_STEPS).astype(np.uint8)
+    payload = json.dumps(
+        [
+            [model.name, model.fingerprint],
+            [image.width, image.height, image.format, image.sha256],
+            [heat_map.label, heat_map.wnid, heat_map.index, heat_map.method],
+            [*steps.shape, base64.b64encode(steps.tobytes()).decode()],
+            heat_map.box,
+        ],
+        ensure_ascii=False,
+        separators=(",", ":"),
+    ).encode()
+    return _HEAT_MAP + _checksum(payload) + payload
+
+
+def decode_heat_map(stored: bytes) -> HeatMap:
+    """The heat map in a stored value.
+
+    Raises:
+        CacheError: These bytes were not written by `encode_heat_map`, or were changed since.
+    """
+    start = len(_HEAT_MAP) + _CHECKSUM_BYTES
+    payload = stored[start:]
+    if stored[:start] != _HEAT_MAP + _checksum(payload):
+        raise CacheError("A cached value is damaged.")
+    try:
+        model, image, (label, wnid, index, method), (height, width, steps), box = json.loads(
+            payload
+        )
+        grid = np.frombuffer(base64.b64decode(steps), dtype=np.uint8).reshape(height, width)
+        left, top, right, bottom = box
+        return HeatMap(
+            model=ModelId(*model),
+            image=ImageFacts(*image),
+            label=label,
+            wnid=wnid,
+            index=index,
+            method=method,
+            grid=(grid / GRID_STEPS).astype(np.float32),
+            box=(left, top, right, bottom),
+        )
+    except (ValueError, TypeError) as error:
+        raise CacheError("A cached value has another form.") from error
+
+
+def encode_entry(entry: CacheEntry) -> bytes:
+    """The stored form of an entry, whichever it is."""
+    return encode_heat_map(entry) if isinstance(entry, HeatMap) else encode_prediction(entry)
+
+
+def decode_entry(stored: bytes) -> CacheEntry:
+    """The entry in a stored value.
+
+    Raises:
+        CacheError: These bytes were not written by `encode_entry`, or were changed since.
+    """
+    if stored.startswith(_HEAT_MAP):
+        return decode_heat_map(stored)
+    return decode_prediction(stored)
 
 
 def _checksum(payload: bytes) -> bytes:

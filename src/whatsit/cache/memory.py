@@ -5,11 +5,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from whatsit.prediction import Prediction
+from whatsit.cache.base import CacheEntry
 
 
 class MemoryCache:
-    """Keeps the most recently used predictions.
+    """Keeps the most recently used entries.
 
     Args:
         max_entries: How many, at most; each takes about 4 kB.
@@ -26,26 +26,26 @@ class MemoryCache:
         self._max_entries = max_entries
         self._ttl_seconds = ttl_seconds
         self._clock = clock
-        self._entries: OrderedDict[str, tuple[float, Prediction]] = OrderedDict()
+        self._entries: OrderedDict[str, tuple[float, CacheEntry]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: str) -> Prediction | None:
+    def get(self, key: str) -> CacheEntry | None:
         """See `PredictionCache.get`; never fails."""
         with self._lock:
-            entry = self._entries.get(key)
-            if entry is None:
+            kept = self._entries.get(key)
+            if kept is None:
                 return None
-            expires, prediction = entry
+            expires, entry = kept
             if self._clock() >= expires:
                 del self._entries[key]
                 return None
             self._entries.move_to_end(key)
-            return prediction
+            return entry
 
-    def put(self, key: str, prediction: Prediction) -> None:
+    def put(self, key: str, entry: CacheEntry) -> None:
         """See `PredictionCache.put`; never fails. The least recently used entry makes room."""
         with self._lock:
-            self._entries[key] = (self._clock() + self._ttl_seconds, prediction)
+            self._entries[key] = (self._clock() + self._ttl_seconds, entry)
             self._entries.move_to_end(key)
             while len(self._entries) > self._max_entries:
                 self._entries.popitem(last=False)

@@ -8,10 +8,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from whatsit.cache.base import CacheEntry
 from whatsit.cache.breaker import CircuitBreaker
-from whatsit.cache.codec import decode_prediction, encode_prediction
+from whatsit.cache.codec import decode_entry, encode_entry
 from whatsit.errors import CacheError, SettingsError
-from whatsit.prediction import Prediction
 
 _Result = TypeVar("_Result")
 
@@ -20,7 +20,7 @@ _TTL_JITTER_RATIO = 0.1
 
 
 class RedisCache:
-    """Predictions in a Redis that may be slow, full, empty, damaged or gone.
+    """Predictions and heat maps in a Redis that may be slow, full, empty, damaged or gone.
 
     Args:
         client: Made by `connect`; closed with the cache.
@@ -43,11 +43,11 @@ class RedisCache:
             return False
         return True
 
-    def get(self, key: str) -> Prediction | None:
+    def get(self, key: str) -> CacheEntry | None:
         """See `PredictionCache.get`. A damaged or foreign entry is deleted, then reported.
 
         Raises:
-            CacheError: Redis can't be asked, or held something that is not a prediction.
+            CacheError: Redis can't be asked, or held something else.
         """
         try:
             stored = self._call(lambda: self._client.get(key))
@@ -57,12 +57,12 @@ class RedisCache:
         if stored is None:
             return None
         try:
-            return decode_prediction(stored)  # type: ignore[arg-type]  # bytes, by the client's settings
+            return decode_entry(stored)  # type: ignore[arg-type]  # bytes, by the client's settings
         except CacheError:
             self._discard(key)
             raise
 
-    def put(self, key: str, prediction: Prediction) -> None:
+    def put(self, key: str, entry: CacheEntry) -> None:
         """See `PredictionCache.put`.
 
         Raises:
@@ -70,7 +70,7 @@ class RedisCache:
         """
         spread = self._ttl_seconds * _TTL_JITTER_RATIO
         seconds = max(1, round(self._ttl_seconds + random.uniform(-spread, spread)))
-        value = encode_prediction(prediction)
+        value = encode_entry(entry)
         self._call(lambda: self._client.set(key, value, ex=seconds))
 
     def close(self) -> None:

@@ -3,9 +3,8 @@
 import logging
 from collections.abc import Callable
 
-from whatsit.cache.base import PredictionCache
+from whatsit.cache.base import CacheEntry, PredictionCache
 from whatsit.errors import CacheError
-from whatsit.prediction import Prediction
 
 _log = logging.getLogger(__name__)
 
@@ -29,11 +28,11 @@ class TieredCache:
         self._back = back
         self._on_failure = on_failure
 
-    def get_fast(self, key: str) -> Prediction | None:
+    def get_fast(self, key: str) -> CacheEntry | None:
         """Ask only the tier in the process: no waiting, fit for an event loop."""
         return self._front.get(key)
 
-    def get(self, key: str) -> Prediction | None:
+    def get(self, key: str) -> CacheEntry | None:
         """Ask all tiers; what the shared one has is kept in front."""
         found = self._front.get(key)
         if found is None and self._back is not None:
@@ -45,12 +44,12 @@ class TieredCache:
                 self._front.put(key, found)
         return found
 
-    def put(self, key: str, prediction: Prediction) -> None:
-        """Keep a prediction in all tiers that can."""
-        self._front.put(key, prediction)
+    def put(self, key: str, entry: CacheEntry) -> None:
+        """Keep an entry in all tiers that can."""
+        self._front.put(key, entry)
         if self._back is not None:
             try:
-                self._back.put(key, prediction)
+                self._back.put(key, entry)
             except CacheError as error:
                 self._report(error)
 

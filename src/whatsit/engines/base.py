@@ -1,11 +1,20 @@
 """What every engine promises."""
 
 from collections.abc import Collection
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
 
 from whatsit.answer import Logits
 from whatsit.errors import InferenceFailed
 from whatsit.preprocess import BatchNCHW
+
+Features = npt.NDArray[np.float32]
+"""The last feature map, shape (N, channels, h, w)."""
+
+ClassWeights = npt.NDArray[np.float32]
+"""How much each feature speaks for each class, shape (num_classes, channels)."""
 
 
 class Engine(Protocol):
@@ -36,6 +45,40 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free the model; the engine can't be used afterwards."""
+        ...
+
+
+class FeatureMaps(Protocol):
+    """A network whose logits are the mean of weighted features. Safe to call from several threads.
+
+    Attributes:
+        class_weights: Those of the dense layer at the end.
+    """
+
+    class_weights: ClassWeights
+
+    def infer(self, batch: BatchNCHW) -> tuple[Logits, Features]:
+        """Run the model and keep its last feature map; both results are the caller's.
+
+        Raises:
+            InferenceFailed: The runtime refused the batch.
+        """
+        ...
+
+
+@runtime_checkable
+class Explainable(Protocol):
+    """What an `Engine` may offer beside: a look at what its network saw, place by place."""
+
+    def feature_maps(self) -> FeatureMaps | None:
+        """The network's feature maps, opened on the first call.
+
+        Returns:
+            None where the network does not end in pooling and one dense layer.
+
+        Raises:
+            InferenceFailed: The runtime can't open them.
+        """
         ...
 
 

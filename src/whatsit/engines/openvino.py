@@ -10,6 +10,7 @@ import openvino as ov
 
 from whatsit.answer import Logits
 from whatsit.engines.base import require_port
+from whatsit.engines.feature_maps import OpenVinoFeatureMaps, open_feature_maps
 from whatsit.errors import InferenceFailed
 from whatsit.model_card import ModelCard
 from whatsit.preprocess import BatchNCHW
@@ -42,6 +43,9 @@ class OpenVinoEngine:
         self._compiling: threading.Thread | None = None
         self._in_flight = 0
         self._lock = threading.Lock()
+        self._feature_maps: OpenVinoFeatureMaps | None = None
+        self._feature_maps_known = False
+        self._opening = threading.Lock()
         self.identity = f"openvino-{self._alone.precision}"
         self.num_classes = self._alone.num_classes
 
@@ -60,11 +64,19 @@ class OpenVinoEngine:
             with self._lock:
                 self._in_flight -= 1
 
+    def feature_maps(self) -> OpenVinoFeatureMaps | None:
+        """See `whatsit.engines.base.Explainable.feature_maps`."""
+        with self._opening:
+            if not self._feature_maps_known:
+                self._feature_maps = open_feature_maps(self._weights, self._card)
+                self._feature_maps_known = True
+            return self._feature_maps
+
     def close(self) -> None:
         """See `Engine.close`."""
         if self._compiling is not None:
             self._compiling.join()
-        del self._alone, self._together
+        del self._alone, self._together, self._feature_maps
 
     def _compile_for_many(self) -> None:
         together = self._compile("THROUGHPUT")

@@ -1,21 +1,19 @@
 """Fetching a file that is known by its digest: resumable, with several addresses to try."""
 
-import fcntl
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from whatsit.errors import ModelUnavailable
 from whatsit.models.catalogue import Progress
+from whatsit.models.lock import exclusive
 
 REFUSAL_SECONDS = 1.5
 """If no address has answered by then, the network counts as closed."""
-
-_CHUNK_BYTES = 1 << 18
 
 
 def download(
@@ -30,7 +28,8 @@ def download(
     """Fetch a file into `target`, going on where an earlier attempt stopped.
 
     What has arrived stays in ``<target>.part`` when the connection breaks, and the next call
-    asks only for the rest. The digest is checked before the file gets its name.
+    asks only for the rest. The digest is checked before the file gets its name. Of several calls
+    at once for the same `target`, one downloads and the others wait for it.
 
     Args:
         urls: Addresses of the same file, tried in order.
@@ -45,95 +44,110 @@ def download(
             little if none of them answers at all.
     """
     part = target.with_name(target.name + ".part")
-    with _exclusive(part):
-        complaints: list[str] = []
-        if part.stat().st_size == size_bytes and _digest(part) == sha256:
+    with exclusive(part.with_name(part.name + ".lock")):
+        if target.is_file() and _digest(target) == sha256:
+            return target
+        part.touch()
+        attempt = _Attempt(part, sha256, size_bytes, progress or _silent, read_timeout_seconds)
+        if attempt.is_complete():
             return part.rename(target)
-        deadline = _Deadline(REFUSAL_SECONDS)
-        for url in urls:
-            host = httpx.URL(url).host
+        complaints: list[str] = []
+        patience_seconds = REFUSAL_SECONDS
+        for left, url in zip(range(len(urls), 0, -1), urls, strict=True):
+            share_seconds = patience_seconds / left
             try:
-                _fetch(url, part, size_bytes, progress or _silent, read_timeout_seconds, deadline)
-            except (httpx.HTTPError, OSError) as error:
-                complaints.append(f"{host}: {str(error) or type(error).__name__}")
-                continue
-            if part.stat().st_size == size_bytes and _digest(part) == sha256:
+                attempt.ask(url, share_seconds)
                 return part.rename(target)
-            complaints.append(f"{host}: the file is not the one the catalogue promises")
-            part.write_bytes(b"")
+            except (httpx.HTTPError, OSError) as error:
+                host = httpx.URL(url).host
+                complaints.append(f"{host}: {str(error) or type(error).__name__}")
+                if isinstance(error, _NoAnswer):
+                    patience_seconds -= share_seconds
     raise ModelUnavailable(f"Could not download it ({'; '.join(complaints)}).")
 
 
-class _Deadline:
-    """Bounds the time until the first byte of an answer, over all addresses together."""
+class _NoAnswer(httpx.ConnectTimeout):
+    """An address did not begin to answer in its time."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
 
-    def run(self, connect: Callable[[], httpx.Response]) -> httpx.Response:
-        """Run `connect`; give up waiting, and leave it behind, when the time is up."""
-        # Looking a name up can block far longer than any time-out that a socket knows.
-        box: list[httpx.Response | Exception] = []
-        done = threading.Event()
+@dataclass(frozen=True)
+class _Attempt:
+    """What is wanted, and where it gathers; the addresses may change under way."""
 
-        def work() -> None:
+    part: Path
+    sha256: str
+    size_bytes: int
+    progress: Progress
+    read_timeout_seconds: float
+
+    def is_complete(self) -> bool:
+        return self.part.stat().st_size == self.size_bytes and _digest(self.part) == self.sha256
+
+    def ask(self, url: str, patience_seconds: float) -> None:
+        """Complete the part from one address; wrong bytes do not stay in it."""
+        resumed = 0 < self.part.stat().st_size < self.size_bytes
+        self._fetch(url, patience_seconds)
+        if resumed and not self.is_complete():
+            # What was there before may be what is wrong, so this address gets another chance.
+            self.part.write_bytes(b"")
+            self._fetch(url, patience_seconds)
+        if not self.is_complete():
+            self.part.write_bytes(b"")
+            raise OSError("the file is not the one the catalogue promises")
+
+    def _fetch(self, url: str, patience_seconds: float) -> None:
+        present = self.part.stat().st_size
+        if present >= self.size_bytes:
+            present = 0
+        timeout = httpx.Timeout(REFUSAL_SECONDS, read=self.read_timeout_seconds)
+        headers = {"Accept-Encoding": "identity"}  # the digest is that of the plain file
+        if present:
+            headers["Range"] = f"bytes={present}-"
+        with httpx.Client(timeout=timeout, follow_redirects=True) as client:
+            request = client.build_request("GET", url, headers=headers)
+            response = _first_answer(lambda: client.send(request, stream=True), patience_seconds)
             try:
-                box.append(connect())
-            except (httpx.HTTPError, OSError) as error:
-                box.append(error)
+                response.raise_for_status()
+                if response.status_code != httpx.codes.PARTIAL_CONTENT:
+                    present = 0  # this server sends the whole file again
+                self._append(response, present)
             finally:
-                done.set()
+                response.close()
 
-        thread = threading.Thread(target=work, name="whatsit-connect", daemon=True)
-        thread.start()
-        if not done.wait(self._seconds) or not box:
-            self._seconds = 0.05
-            raise httpx.ConnectTimeout("no answer")
-        if isinstance(box[0], Exception):
-            raise box[0]
-        return box[0]
+    def _append(self, response: httpx.Response, present: int) -> None:
+        with self.part.open("r+b") as file:
+            file.truncate(present)
+            file.seek(present)
+            # Chunks of a size of our own would lose what has come of one when the line breaks.
+            for chunk in response.iter_raw():
+                present += len(chunk)
+                if present > self.size_bytes:
+                    file.truncate(0)
+                    raise OSError("it sends more bytes than the file has")
+                file.write(chunk)
+                self.progress(present, self.size_bytes)
 
 
-def _fetch(
-    url: str,
-    part: Path,
-    size_bytes: int,
-    progress: Progress,
-    read_timeout_seconds: float,
-    deadline: _Deadline,
-) -> None:
-    present = part.stat().st_size
-    if present >= size_bytes:
-        present = 0
-    timeout = httpx.Timeout(REFUSAL_SECONDS, read=read_timeout_seconds)
-    headers = {"Range": f"bytes={present}-"} if present else {}
-    with httpx.Client(timeout=timeout, follow_redirects=True) as client:
-        request = client.build_request("GET", url, headers=headers)
-        response = deadline.run(lambda: client.send(request, stream=True))
+def _first_answer(connect: Callable[[], httpx.Response], seconds: float) -> httpx.Response:
+    """Run `connect`; give up waiting, and leave it behind, when the time is up."""
+    # Looking a name up can block far longer than any time-out that a socket knows.
+    box: list[httpx.Response | Exception] = []
+    done = threading.Event()
+
+    def work() -> None:
         try:
-            response.raise_for_status()
-            if response.status_code != httpx.codes.PARTIAL_CONTENT:
-                present = 0  # this server sends the whole file again
-            with part.open("r+b") as file:
-                file.truncate(present)
-                file.seek(present)
-                for chunk in response.iter_raw(_CHUNK_BYTES):
-                    present += len(chunk)
-                    if present > size_bytes:
-                        raise OSError("it sends more bytes than the file has")
-                    file.write(chunk)
-                    progress(present, size_bytes)
+            box.append(connect())
+        except (httpx.HTTPError, OSError) as error:
+            box.append(error)
         finally:
-            response.close()
+            done.set()
 
-
-@contextmanager
-def _exclusive(part: Path) -> Iterator[None]:
-    """Let one process at a time write to `part`; it exists afterwards."""
-    with part.with_name(part.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        part.touch()
-        yield
+    threading.Thread(target=work, name="whatsit-connect", daemon=True).start()
+    if not done.wait(seconds) or not box:
+        raise _NoAnswer("no answer")
+    if isinstance(box[0], Exception):
+        raise box[0]
+    return box[0]
 
 
 def _digest(path: Path) -> str:

@@ -2,16 +2,19 @@
 
 import hashlib
 import logging
+import os
+import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import platformdirs
 
-from whatsit.errors import ModelUnavailable, UnknownModel, WeightsRejected
+from whatsit.errors import ModelError, ModelUnavailable, UnknownModel, WeightsRejected
 from whatsit.labels import LabelSet, load_labels
 from whatsit.model_card import CARD_FILE, ModelCard, read_card, write_card
 from whatsit.models.catalogue import (
@@ -22,8 +25,11 @@ from whatsit.models.catalogue import (
     bundled_folder,
     catalogue,
 )
+from whatsit.models.lock import exclusive
 
 _log = logging.getLogger(__name__)
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,10 @@ def default_home() -> Path:
 class ModelStore:
     """Model folders below one root. Nothing appears there half-written.
 
+    A stored model is a link into ``.versions``; replacing the model swaps the link, so that a
+    reader, who follows it once, has the old model or the new one and never some of each. A plain
+    folder that somebody put there is a model too.
+
     Args:
         home: The models go into its folder ``models``, made when something is first stored.
     """
@@ -78,8 +88,8 @@ class ModelStore:
             UnknownModel: No model has that name.
             InvalidModelCard: Its card is wrong.
         """
-        if name in self.names():
-            return read_card(self._root / name)
+        if (card := self._read(name, read_card)) is not None:
+            return card
         if name == BUNDLED_MODEL:
             return bundled_card()
         return self._require_entry(name).card
@@ -100,14 +110,14 @@ class ModelStore:
             InvalidModelCard: Its card or labels are wrong.
             WeightsRejected: Its weights are missing, or not those of its card.
         """
-        if name in self.names():
-            return open_folder(self._root / name)
+        if (model := self._read(name, open_folder)) is not None:
+            return model
         if name == BUNDLED_MODEL:
             return open_folder(bundled_folder())
         raise UnknownModel(name, self.present_names())
 
     def pull(self, name: str, progress: Progress | None = None) -> ModelFolder:
-        """Download a model of the catalogue into the store.
+        """Download a model of the catalogue into the store, unless it is there and sound.
 
         Args:
             name: A name of the catalogue.
@@ -123,16 +133,20 @@ class ModelStore:
         entry = self._require_entry(name)
         downloads = self._root / ".downloads"
         downloads.mkdir(parents=True, exist_ok=True)
-        weights = download(
-            entry.urls,
-            downloads / f"{entry.card.weights.sha256}.onnx",
-            sha256=entry.card.weights.sha256,
-            size_bytes=entry.size_bytes,
-            progress=progress,
-        )
-        with self._incoming(name) as folder:
-            weights.rename(folder / entry.card.weights.file)
-            write_card(folder, entry.card)
+        with exclusive(downloads / f"{name}.lock"):
+            # Another process may have stored it while this one waited.
+            if (present := self._sound(name)) is not None and present.card == entry.card:
+                return present
+            weights = download(
+                entry.urls,
+                downloads / f"{entry.card.weights.sha256}.onnx",
+                sha256=entry.card.weights.sha256,
+                size_bytes=entry.size_bytes,
+                progress=progress,
+            )
+            with self._incoming(name) as folder:
+                weights.rename(folder / entry.card.weights.file)
+                write_card(folder, entry.card)
         return self.open(name)
 
     def add(self, source: Path, name: str | None = None) -> ModelFolder:
@@ -155,15 +169,30 @@ class ModelStore:
             write_card(folder, card)
         return self.open(card.name)
 
+    def replace_card(self, name: str, card: ModelCard) -> None:
+        """Give a stored model another card for the same weights.
+
+        Raises:
+            UnknownModel: It is not in the store.
+        """
+        if (folder := self._find(name)) is None:
+            raise UnknownModel(name, self.names())
+        with self._workshop() as workshop:
+            write_card(workshop, card)
+            (workshop / CARD_FILE).replace(folder / CARD_FILE)
+
     def remove(self, name: str) -> None:
         """Delete a stored model.
 
         Raises:
             UnknownModel: It is not in the store.
         """
-        if name not in self.names():
+        if self._find(name) is None:
             raise UnknownModel(name, self.names())
-        shutil.rmtree(self._root / name)
+        with self._workshop() as workshop, exclusive(self._root / ".lock"):
+            (self._root / name).rename(workshop / "entry")
+            if (versions := self._versions(name)).is_dir():
+                versions.rename(workshop / "versions")
 
     def _require_entry(self, name: str) -> CatalogueEntry:
         try:
@@ -171,18 +200,86 @@ class ModelStore:
         except KeyError:
             raise UnknownModel(name, self.known_names()) from None
 
+    def _find(self, name: str) -> Path | None:
+        """The folder that `name` stands for now, free of links; None where it is not stored."""
+        # Asked by its name, for a listing can miss an entry that is just being replaced.
+        if not name or name.startswith(".") or "/" in name or "\0" in name:
+            return None
+        entry = self._root / name
+        try:
+            while True:
+                folder = entry.resolve()
+                if os.path.isfile(folder / CARD_FILE):  # noqa: PTH113 - no error for a long name
+                    return folder
+                if entry.resolve() == folder:  # otherwise it has just been replaced
+                    return None
+        except FileNotFoundError:  # removed between two looks at the link
+            return None
+
+    def _read(self, name: str, read: Callable[[Path], _Found]) -> _Found | None:
+        """What `read` makes of the folder of `name`; None where it is not stored."""
+        while (folder := self._find(name)) is not None:
+            try:
+                found = read(folder)
+            except ModelError:
+                if _is_in_place(folder):
+                    raise
+            else:
+                if _is_in_place(folder):
+                    return found
+        return None
+
+    def _sound(self, name: str) -> ModelFolder | None:
+        try:
+            return self._read(name, open_folder)
+        except ModelError:
+            return None
+
+    def _versions(self, name: str) -> Path:
+        return self._root / ".versions" / name
+
+    @contextmanager
+    def _workshop(self) -> Iterator[Path]:
+        """A hidden folder on the disk of the store; what is left in it goes with it."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._root, prefix=".incoming-") as folder:
+            yield Path(folder)
+
     @contextmanager
     def _incoming(self, name: str) -> Iterator[Path]:
         """A fresh folder that takes the place of model `name` once the block succeeds."""
-        self._root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._root, prefix=".incoming-") as temporary:
-            folder = Path(temporary) / "new"
+        with self._workshop() as workshop:
+            folder = workshop / "new"
             folder.mkdir()
             yield folder
-            target = self._root / name
-            if target.exists():
-                target.rename(Path(temporary) / "old")
-            folder.rename(target)
+            with exclusive(self._root / ".lock"):
+                self._publish(name, folder, workshop)
+
+    def _publish(self, name: str, folder: Path, workshop: Path) -> None:
+        entry, versions, version = self._root / name, self._versions(name), secrets.token_hex(8)
+        versions.mkdir(parents=True, exist_ok=True)
+        folder.rename(versions / version)
+        link = workshop / "link"
+        link.symlink_to(Path(".versions", name, version))  # relative: the store may be moved
+        # Somebody may be reading what is replaced now, hardly what was replaced the time before.
+        keep = {version}
+        if entry.is_symlink():
+            keep.add(entry.readlink().name)
+        elif entry.exists():
+            # A plain folder can't be swapped for a link in one step, so it is missing for a moment.
+            entry.rename(workshop / "plain")
+        link.replace(entry)
+        for outdated in versions.iterdir():
+            if outdated.name not in keep:
+                outdated.rename(workshop / outdated.name)
+
+
+def _is_in_place(folder: Path) -> bool:
+    """Whether a folder that was found is still there, so that all that was read of it is its own.
+
+    Folders leave their place whole, before they are deleted; a plain one may make way for a link.
+    """
+    return folder.is_dir() and not folder.is_symlink()
 
 
 def open_folder(folder: Path) -> ModelFolder:

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.routing import APIRoute
@@ -14,12 +14,14 @@ from starlette.types import Receive, Scope, Send
 
 from whatsit.bootstrap import Running
 from whatsit.errors import InvalidModelCard
-from whatsit.prediction import MAX_TOP_K
-from whatsit.service import DEFAULT_TOP_K, CacheMode, Reply
+from whatsit.explain import draw_picture
+from whatsit.prediction import MAX_TOP_K, ImageFacts
+from whatsit.service import DEFAULT_TOP_K, CacheMode, Explanation, Reply
 from whatsit.web.api import problems
 from whatsit.web.api.body import FILE_FIELD, read_image_bytes
 from whatsit.web.api.schemas import (
     ClassifyDocument,
+    ExplainDocument,
     HealthDocument,
     KnownModelDocument,
     ModelDocument,
@@ -100,6 +102,48 @@ def build_router(running: Running, workers: Workers) -> APIRouter:
         route_class_override=DirectRoute,
     )
 
+    @router.post(
+        "/api/v1/explain",
+        summary="Show which parts of a picture speak for a label",
+        response_class=Response,
+        responses={
+            200: {
+                "description": "A PNG of the picture with the heat map over it, or the map itself.",
+                "model": ExplainDocument,
+                "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
+            },
+            **problem_responses(400, 413, 415, 422, 503),
+        },
+        openapi_extra=_PICTURE_BODY,
+    )
+    async def explain(
+        request: Request,
+        label: Annotated[
+            str | None,
+            Query(description="A label or a class index; the best label if left out."),
+        ] = None,
+        form: Annotated[
+            Literal["png", "json"] | None,
+            Query(alias="format", description="If left out, the header `Accept` decides."),
+        ] = None,
+        cache: CacheMode = "use",
+    ) -> Response:
+        image_bytes = await read_image_bytes(request, service.classifier.max_upload_bytes)
+        explanation = await workers.run(
+            partial(service.explain, image_bytes, label=label, cache=cache)
+        )
+        if (form or _accepted_form(request)) == "json":
+            return _explanation(request, explanation)
+        picture = await workers.run(
+            partial(
+                draw_picture,
+                image_bytes,
+                explanation.heat_map,
+                max_pixels=service.classifier.max_pixels,
+            )
+        )
+        return Response(picture, media_type="image/png", headers=_receipt(explanation))
+
     @router.get("/api/v1/models", summary="List the models")
     async def models() -> ModelsDocument:
         return await asyncio.to_thread(_list_models, running)
@@ -134,6 +178,13 @@ def _answer(request: Request, reply: Reply) -> Response:
             "wnid": answer.wnid,
             "score": round(answer.score, 6),
             "certainty": answer.certainty,
+            "recognised": answer.recognised,
+            "level": answer.level,
+            "path": answer.path,
+            "set": [
+                {"label": entry.label, "wnid": entry.wnid, "score": round(entry.score, 6)}
+                for entry in answer.set
+            ],
         },
         "top": [
             {
@@ -146,19 +197,54 @@ def _answer(request: Request, reply: Reply) -> Response:
         ],
         "cache": reply.cache,
         "timings_ms": {stage: round(ms, 3) for stage, ms in reply.timings_ms.items()},
-        "image": {
-            "width": prediction.image.width,
-            "height": prediction.image.height,
-            "format": prediction.image.format,
-            "sha256": prediction.image.sha256,
-        },
+        "image": _image_facts(prediction.image),
     }
+    return _json(document, reply)
+
+
+def _explanation(request: Request, explanation: Explanation) -> Response:
+    heat_map = explanation.heat_map
+    document = {
+        "id": request.scope["whatsit.request_id"],
+        "model": {"name": heat_map.model.name, "fingerprint": heat_map.model.fingerprint},
+        "label": heat_map.label,
+        "wnid": heat_map.wnid,
+        "index": heat_map.index,
+        "method": heat_map.method,
+        "grid": [[round(heat, 3) for heat in row] for row in heat_map.grid.tolist()],
+        "box": {
+            side: round(edge, 2)
+            for side, edge in zip(("left", "top", "right", "bottom"), heat_map.box, strict=True)
+        },
+        "cache": explanation.cache,
+        "timings_ms": {stage: round(ms, 3) for stage, ms in explanation.timings_ms.items()},
+        "image": _image_facts(heat_map.image),
+    }
+    return _json(document, explanation)
+
+
+def _accepted_form(request: Request) -> Literal["png", "json"]:
+    accepted = request.headers.get("accept", "")
+    return "json" if "application/json" in accepted and "image/" not in accepted else "png"
+
+
+def _image_facts(image: ImageFacts) -> dict[str, object]:
+    return {
+        "width": image.width,
+        "height": image.height,
+        "format": image.format,
+        "sha256": image.sha256,
+    }
+
+
+def _json(document: object, reply: Reply | Explanation) -> Response:
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return Response(text, media_type="application/json", headers=_receipt(reply))
+
+
+def _receipt(reply: Reply | Explanation) -> dict[str, str]:
     timing = ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in reply.timings_ms.items())
-    return Response(
-        json.dumps(document, ensure_ascii=False, separators=(",", ":")),
-        media_type="application/json",
-        headers={"X-Cache": reply.cache, "Server-Timing": timing},
-    )
+    return {"X-Cache": reply.cache, "Server-Timing": timing}
 
 
 def _list_models(running: Running) -> ModelsDocument:

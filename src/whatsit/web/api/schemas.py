@@ -5,7 +5,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from whatsit.bootstrap import CacheState
-from whatsit.prediction import Certainty
+from whatsit.explain import HeatMapMethod
+from whatsit.prediction import Certainty, Level
 from whatsit.service import CacheOutcome
 
 
@@ -20,14 +21,31 @@ class ModelDocument(_Document):
     fingerprint: str = Field(description="Digest of everything that decides an answer.")
 
 
+class SetEntryDocument(_Document):
+    """One label of the set."""
+
+    label: str
+    wnid: str | None
+    score: float = Field(ge=0, le=1, description="Calibrated probability.")
+
+
 class AnswerDocument(_Document):
     """What is said to a person."""
 
     text: str = Field(examples=["A beagle (93 %)."])
-    label: str
+    label: str = Field(description="What the text puts first: a class or a group of classes.")
     wnid: str | None = Field(description="WordNet id of the label, where it has one.")
     score: float = Field(ge=0, le=1, description="Calibrated probability.")
     certainty: Certainty
+    recognised: bool = Field(
+        description="False if the picture looks unlike anything the model knows."
+    )
+    level: Level
+    path: list[str] = Field(description="From the broadest group down to the label.")
+    set: list[SetEntryDocument] = Field(
+        description="The fewest labels that hold the right class as often as the model's card "
+        "promises; empty where it promises nothing."
+    )
 
 
 class ScoredLabelDocument(_Document):
@@ -55,6 +73,37 @@ class ClassifyDocument(_Document):
     model: ModelDocument
     answer: AnswerDocument
     top: list[ScoredLabelDocument] = Field(description="Best labels, best first.")
+    cache: CacheOutcome
+    timings_ms: dict[str, float] = Field(description="Milliseconds by stage.")
+    image: ImageDocument
+
+
+class BoxDocument(_Document):
+    """A part of the upright picture, in its pixels."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class ExplainDocument(_Document):
+    """Which parts of a picture speak for a label."""
+
+    id: str = Field(description="Id of this request, as in the header X-Request-Id.")
+    model: ModelDocument
+    label: str
+    wnid: str | None = Field(description="WordNet id of the label, where it has one.")
+    index: int = Field(ge=0, description="Position in the model's output.")
+    method: HeatMapMethod = Field(
+        description="`activation`: the last feature map, weighted by the class. "
+        "`occlusion`: patches of the picture were covered one after the other."
+    )
+    grid: list[list[float]] = Field(
+        description="Rows from the top, each from the left; 0: nothing there speaks for the "
+        "label, 1: the place that does most. It lies over the box."
+    )
+    box: BoxDocument = Field(description="What the model sees of the picture.")
     cache: CacheOutcome
     timings_ms: dict[str, float] = Field(description="Milliseconds by stage.")
     image: ImageDocument

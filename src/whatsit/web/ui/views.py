@@ -7,7 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from whatsit.images import encode_preview
-from whatsit.prediction import Prediction, ScoredLabel
+from whatsit.model_card import ModelCard
+from whatsit.prediction import Answer, ModelId, Prediction, ScoredLabel
 from whatsit.service import CacheOutcome, Reply
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -16,12 +17,14 @@ TAGLINE = "Show it a picture; it tells you what it is."
 
 
 @cache
-def style(*, answered: bool) -> str:
-    """The page's style sheet; once a picture is answered, the drop zone makes room for it."""
-    sheet = (_ASSETS / "page.css").read_text(encoding="utf-8")
-    if answered:
-        sheet += '[data-testid="stFileUploaderDropzone"] { min-height: 0; }'
-    return f"<style>{sheet}</style>"
+def style() -> str:
+    """The page's style sheet."""
+    return f"<style>{(_ASSETS / 'page.css').read_text(encoding='utf-8')}</style>"
+
+
+def small_drop_zone() -> str:
+    """Once a picture is answered, the drop zone makes room for it."""
+    return '<style>[data-testid="stFileUploaderDropzone"] { min-height: 0; }</style>'
 
 
 @cache
@@ -36,7 +39,13 @@ def header() -> str:
 
 def sentence(prediction: Prediction) -> str:
     """The answer, large."""
-    return f'<p class="whatsit-sentence" role="status">{html.escape(prediction.answer.text)}</p>'
+    committed, _, further = _unbroken(prediction.answer.text).partition("; ")
+    if not further:
+        return f'<p class="whatsit-sentence" role="status">{committed}</p>'
+    return (
+        f'<p class="whatsit-sentence" role="status">{committed}; '
+        f'<span class="further">{further}</span></p>'
+    )
 
 
 def receipt(reply: Reply) -> str:
@@ -62,13 +71,110 @@ def bars(top: tuple[ScoredLabel, ...]) -> str:
     return f'<ol class="whatsit-bars" aria-label="Best guesses">{rows}</ol>'
 
 
-def footer(model_description: str, cache_words: str) -> str:
+def path(answer: Answer) -> str:
+    """The groups that the answer lies in, from the broadest down."""
+    if len(answer.path) < 2:
+        return ""
+    steps = " › ".join(html.escape(name) for name in answer.path)
+    return f'<p class="whatsit-path">{steps}</p>'
+
+
+def footer(model_description: str) -> str:
     """Which model answers, what is kept, and where programs find the same answers."""
     return (
         '<div class="whatsit-foot">'
-        f"<span>{html.escape(model_description)}</span><span>{html.escape(cache_words)}</span>"
+        f"<span>{html.escape(model_description)}</span>"
+        "<span>Pictures are not kept; answers are, by their fingerprint</span>"
         '<a href="/api/docs" target="_blank" rel="noopener">API for programs</a></div>'
     )
+
+
+def model_facts(card: ModelCard, model: ModelId, num_classes: int) -> str:
+    """What the model is, from its card."""
+    quality = card.quality
+    measured = quality.get("answers", {})
+    return _facts(
+        {
+            "Name": card.name,
+            "What it is": card.description,
+            "Knows": f"{num_classes:,} kinds of things",
+            "Sees": f"the middle {card.input.size} × {card.input.size} pixels of a picture whose "
+            f"shorter side is scaled to {card.input.resize_shorter_side}",
+            "Right at the first guess": _share(measured.get("top1", quality.get("top1"))),
+            "Right within five guesses": _share(measured.get("top5", quality.get("top5"))),
+            "Measured on": quality.get("dataset"),
+            "Published accuracy": _share(quality.get("published_top1")),
+            "Comes from": card.source,
+            "Licence": card.licence,
+            "Fingerprint": model.fingerprint[:16],
+        }
+    )
+
+
+def model_promises(card: ModelCard) -> str:
+    """What "sure" and "probably" mean, and how often that was found true."""
+    measured = card.quality.get("answers", {})
+    if not measured:
+        return (
+            "<p>Nobody has measured this model's percentages here, so the words are used "
+            f"sparingly: it says a thing outright from {card.thresholds.sure * 100:.0f} % on, "
+            f"“probably” from {card.thresholds.probably * 100:.0f} % on.</p>"
+        )
+    rows = [
+        ("says it outright", "sure", "95 %"),
+        ("says “probably”", "probably", "75 %"),
+        ("either of them", "stated", ""),
+    ]
+    body = "".join(
+        f'<tr><th scope="row">{words}</th><td>{promise}</td>'
+        f"<td>{_share(measured.get(f'{key}_accuracy')) or ''}</td>"
+        f"<td>{_share(measured.get(f'{key}_share')) or ''}</td></tr>"
+        for words, key, promise in rows
+    )
+    error, chance = measured.get("ece"), measured.get("ece_chance")
+    note = (
+        f"<p>Percentages are off by {error * 100:.1f} points on average; by chance alone a "
+        f"perfect model would show {chance * 100:.1f} on as many pictures. "
+        f"Before calibration it was {measured['ece_raw'] * 100:.1f}.</p>"
+        if error is not None and chance is not None and "ece_raw" in measured
+        else ""
+    )
+    return (
+        '<table class="whatsit-table"><thead><tr><th scope="col">When it</th>'
+        '<th scope="col">it promises to be right</th><th scope="col">and was</th>'
+        f'<th scope="col">share of answers</th></tr></thead><tbody>{body}</tbody></table>{note}'
+    )
+
+
+def model_limits(card: ModelCard, num_classes: int) -> str:
+    """What the model is not for."""
+    del card
+    limits = (
+        f"It knows {num_classes:,} kinds of things and nothing else: no people, places, brands "
+        "or text.",
+        "It looks at the middle of a picture and names one thing, even if there are many.",
+        "Drawings, screenshots and close-ups through a microscope are not what it learned from.",
+        "It must not decide anything about people.",
+    )
+    return "<ul>" + "".join(f"<li>{limit}</li>" for limit in limits) + "</ul>"
+
+
+def _facts(facts: Mapping[str, object]) -> str:
+    rows = "".join(
+        f"<dt>{name}</dt><dd>{html.escape(str(value))}</dd>"
+        for name, value in facts.items()
+        if value
+    )
+    return f'<dl class="whatsit-facts">{rows}</dl>'
+
+
+def _share(ratio: object) -> str | None:
+    return f"{ratio * 100:.1f} %" if isinstance(ratio, float) else None
+
+
+def _unbroken(text: str) -> str:
+    """Escaped text whose percentages are not torn apart at the end of a line."""
+    return html.escape(text).replace(" %", "&nbsp;%")
 
 
 def example_style(pictures: Mapping[str, bytes]) -> str:

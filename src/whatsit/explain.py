@@ -1,0 +1,322 @@
+"""Image -> heat map: which parts of a picture speak for a label.
+
+Two methods. Where the network ends in pooling and one dense layer, the last feature map weighted
+by the class (Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016)
+costs one inference. For any other network, patches of the picture are covered one after the other,
+to see which of them the label suffers from (Zeiler and Fergus, Visualizing and Understanding
+Convolutional Networks, ECCV 2014).
+"""
+
+import io
+import time
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from whatsit.answer import to_logits
+from whatsit.classifier import Classifier, Stopwatch
+from whatsit.engines.base import Explainable, FeatureMaps
+from whatsit.errors import InferenceFailed, InvalidParameter
+from whatsit.images import DEFAULT_MAX_PIXELS, decode_image
+from whatsit.labels import LabelSet
+from whatsit.prediction import ImageFacts, ModelId
+from whatsit.preprocess import BatchNCHW, crop_box, to_batch
+
+HeatMapMethod = Literal["activation", "occlusion"]
+HEAT_MAP_METHODS: tuple[HeatMapMethod, ...] = get_args(HeatMapMethod)
+
+Grid = npt.NDArray[np.float32]
+
+DEFAULT_BUDGET_SECONDS = 2.0
+"""How long covering patches may take; with an activation map nobody waits that long."""
+
+GRID_STEPS = 255
+"""A grid has this many steps from 0 to 1, so that it fits in a byte a place."""
+
+_COARSE, *_FINER = (4, 6, 8, 10, 12)
+"""Places along one side of an occlusion map; the first is done whatever it takes."""
+
+_NO_EVIDENCE = 1e-5
+"""Less than this is rounding."""
+
+_OVERLAY_MAX_SIDE = 960
+_DIMMED = 0.35
+_COLD, _HOT, _MOST_OPAQUE = 0.1, 0.5, 0.75
+_COLOURS = ((64, 10, 103), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164))
+"""From the colour map "inferno" (Smith and van der Walt, CC0): brighter is always hotter."""
+
+_NEAREST_NAMES = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeatMap:
+    """Which parts of a picture speak for a label.
+
+    Attributes:
+        model: Who was asked.
+        image: Facts of the picture.
+        label: The label in question.
+        wnid: Its WordNet id, where it has one.
+        index: Its class index.
+        method: How the map was made.
+        grid: Shape (h, w), from 0 for nothing that speaks for the label to 1 for the place that
+            does most; all 0 where none does. It lies over `box`.
+        box: The part of the picture that the model sees: left, top, right and bottom edge in
+            pixels of the upright picture.
+    """
+
+    model: ModelId
+    image: ImageFacts
+    label: str
+    wnid: str | None
+    index: int
+    method: HeatMapMethod
+    grid: Grid
+    box: tuple[float, float, float, float]
+
+
+def explain(
+    classifier: Classifier,
+    image_bytes: bytes,
+    class_index: int | None = None,
+    *,
+    budget_seconds: float = DEFAULT_BUDGET_SECONDS,
+    sha256: str | None = None,
+    stopwatch: Stopwatch | None = None,
+) -> HeatMap:
+    """Show which parts of a picture speak for a label.
+
+    Args:
+        classifier: Whose answer to explain. Its engine opens its feature maps on the first call,
+            which takes as long as loading the model.
+        image_bytes: See `whatsit.images.decode_image`.
+        class_index: The label in question; None for the best one.
+        budget_seconds: For covering patches, where there is no activation map. The less, the
+            coarser the grid; the coarsest takes 26 inferences and is always finished.
+        sha256: Hex digest of the bytes where the caller has it already.
+        stopwatch: Receives the milliseconds of ``decode``, ``preprocess``, ``open`` and
+            ``explain``.
+
+    Raises:
+        InputError: This is no picture that can be answered, or there is no such class.
+        InferenceFailed: The engine failed.
+
+    Example:
+        >>> with Classifier.load("efficientnet-lite2") as classifier:
+        ...     heat_map = explain(classifier, example_pictures()["cat"])
+        >>> heat_map.method, heat_map.grid.shape
+        ('activation', (9, 9))
+    """
+    stopwatch = stopwatch or Stopwatch()
+    class_index = require_class_index(classifier.labels, class_index)
+    pixels, facts = classifier.prepare(image_bytes, sha256=sha256, stopwatch=stopwatch)
+    batch = to_batch(pixels, classifier.card.input)
+    with stopwatch.measure("open"):
+        engine = classifier.engine
+        maps = engine.feature_maps() if isinstance(engine, Explainable) else None
+    method: HeatMapMethod
+    with stopwatch.measure("explain"):
+        if maps is not None:
+            method = "activation"
+            class_index, evidence = _weigh_features(maps, batch, class_index)
+        else:
+            method = "occlusion"
+            score = _LogProbability(classifier)
+            class_index, evidence = _cover_patches(score, batch, class_index, budget_seconds)
+    entry = classifier.labels.entries[class_index]
+    return HeatMap(
+        model=classifier.model,
+        image=facts,
+        label=entry.label,
+        wnid=entry.wnid,
+        index=class_index,
+        method=method,
+        grid=_scale(evidence),
+        box=crop_box(facts.width, facts.height, classifier.card.input),
+    )
+
+
+def require_class_index(labels: LabelSet, wanted: str | int | None) -> int | None:
+    """The class index of a label.
+
+    Args:
+        labels: The label set.
+        wanted: A label in any spelling of its capitals, a class index (as digits, too), or None.
+
+    Raises:
+        InvalidParameter: There is no such class; the sentence names similar labels.
+
+    Example:
+        >>> require_class_index(COLOURS, "Green thing"), require_class_index(COLOURS, "2")
+        (1, 2)
+    """
+    if wanted is None:
+        return None
+    if isinstance(wanted, str):
+        names = {entry.label.casefold(): index for index, entry in enumerate(labels.entries)}
+        folded = wanted.strip().casefold()
+        if folded in names:
+            return names[folded]
+        if not (folded.isascii() and folded.isdigit()):
+            near = [
+                labels.entries[names[name]].label
+                for name in get_close_matches(folded, names, _NEAREST_NAMES)
+            ]
+            hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+            raise InvalidParameter(f"label: There is no label {wanted[:80]!r}.{hint}")
+        wanted = int(folded[:10])
+    if not 0 <= wanted < len(labels):
+        raise InvalidParameter(
+            f"label: The class index is {wanted}; it must lie between 0 and {len(labels) - 1}."
+        )
+    return wanted
+
+
+def draw_overlay(image: Image.Image, heat_map: HeatMap) -> bytes:
+    """Lay a heat map over its picture.
+
+    Where nothing speaks for the label, the picture stays as it is; what the model does not see is
+    dimmed.
+
+    Args:
+        image: The upright picture, mode RGB, at any scale.
+        heat_map: Its map.
+
+    Returns:
+        A PNG whose longer side is at most 960 pixels.
+    """
+    canvas = image.copy()
+    canvas.thumbnail((_OVERLAY_MAX_SIDE, _OVERLAY_MAX_SIDE))
+    across, down = canvas.width / heat_map.image.width, canvas.height / heat_map.image.height
+    left, top, right, bottom = (
+        round(edge * scale) for edge, scale in zip(heat_map.box, (across, down) * 2, strict=True)
+    )
+    pixels = np.asarray(canvas, dtype=np.float32)
+    seen = np.s_[top : max(bottom, top + 1), left : max(right, left + 1)]
+    drawn = pixels * _DIMMED
+    height, width = pixels[seen].shape[:2]
+    heat = np.asarray(
+        Image.fromarray(heat_map.grid).resize((width, height), Image.Resampling.BICUBIC)
+    ).clip(0, 1)
+    opacity = (_MOST_OPAQUE * np.clip((heat - _COLD) / (_HOT - _COLD), 0, 1))[:, :, np.newaxis]
+    drawn[seen] = pixels[seen] * (1 - opacity) + _colour(heat) * opacity
+    encoded = io.BytesIO()
+    Image.fromarray(drawn.round().astype(np.uint8)).save(encoded, "PNG")
+    return encoded.getvalue()
+
+
+def draw_picture(
+    image_bytes: bytes, heat_map: HeatMap, *, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> bytes:
+    """Lay a heat map over the picture it was made of, from its bytes.
+
+    Raises:
+        InputError: As for `whatsit.images.decode_image`.
+    """
+    decoded = decode_image(
+        image_bytes,
+        shorter_side=_OVERLAY_MAX_SIDE // 2,
+        max_bytes=len(image_bytes),
+        max_pixels=max_pixels,
+    )
+    return draw_overlay(decoded.pixels, heat_map)
+
+
+def _weigh_features(
+    maps: FeatureMaps, batch: BatchNCHW, class_index: int | None
+) -> tuple[int, Grid]:
+    logits, features = maps.infer(batch)
+    if not (np.isfinite(logits).all() and np.isfinite(features).all()):
+        raise InferenceFailed("The model gave no finite answer.")
+    if class_index is None:
+        class_index = int(np.argmax(logits[0]))
+    # What speaks for all classes alike changes no probability, so it is no evidence.
+    weights = maps.class_weights[class_index] - maps.class_weights.mean(axis=0)
+    channels, height, width = features.shape[1:]
+    return class_index, (weights @ features[0].reshape(channels, -1)).reshape(height, width)
+
+
+class _LogProbability:
+    """The engine, asked for the logarithm of each label's probability."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self._engine = classifier.engine
+        self._activation = classifier.card.output.activation
+
+    def __call__(self, batch: BatchNCHW) -> npt.NDArray[np.float64]:
+        """Shape (num_classes,), for the first image of the batch."""
+        outputs = self._engine.infer(batch)[:1]
+        if not np.isfinite(outputs).all():
+            raise InferenceFailed("The model gave no finite answer.")
+        logits: npt.NDArray[np.float64] = to_logits(outputs, self._activation)[0].astype(np.float64)
+        logits -= logits.max()
+        logits -= np.log(np.exp(logits).sum())
+        return logits
+
+
+def _cover_patches(
+    score: _LogProbability, batch: BatchNCHW, class_index: int | None, budget_seconds: float
+) -> tuple[int, Grid]:
+    deadline = time.monotonic() + budget_seconds
+    whole = score(batch)
+    if class_index is None:
+        class_index = int(np.argmax(whole))
+    start = time.monotonic()
+    evidence = _cover_all(score, batch, class_index, whole, _COARSE, None)
+    assert evidence is not None
+    seconds_each = (time.monotonic() - start) / (_COARSE + 1) ** 2
+    left = deadline - time.monotonic()
+    affordable = [steps for steps in _FINER if (steps + 1) ** 2 * seconds_each <= left]
+    if affordable:
+        finer = _cover_all(score, batch, class_index, whole, affordable[-1], deadline)
+        evidence = evidence if finer is None else finer
+    return class_index, evidence
+
+
+def _cover_all(
+    score: _LogProbability,
+    batch: BatchNCHW,
+    class_index: int,
+    whole: npt.NDArray[np.float64],
+    steps: int,
+    deadline: float | None,
+) -> Grid | None:
+    """Cover patches of 2 x 2 places, overlapping by half; None if time runs out before the end."""
+    height, width = batch.shape[2:]
+    rows = np.linspace(0, height, steps + 1).round().astype(int)
+    columns = np.linspace(0, width, steps + 1).round().astype(int)
+    blank = batch.mean(axis=(2, 3), keepdims=True)
+    loss = np.zeros((steps, steps), dtype=np.float32)
+    for row in range(-1, steps):
+        for column in range(-1, steps):
+            if deadline is not None and time.monotonic() > deadline:
+                return None
+            places = np.s_[max(row, 0) : row + 2, max(column, 0) : column + 2]
+            covered = batch.copy()
+            covered[
+                :,
+                :,
+                rows[max(row, 0)] : rows[min(row + 2, steps)],
+                columns[max(column, 0)] : columns[min(column + 2, steps)],
+            ] = blank
+            loss[places] += whole[class_index] - score(covered)[class_index]
+    return loss
+
+
+def _scale(evidence: Grid) -> Grid:
+    evidence = np.maximum(evidence, 0)
+    most = float(evidence.max())
+    if most <= _NO_EVIDENCE:
+        return np.zeros(evidence.shape, dtype=np.float32)
+    steps = np.round(evidence / most * GRID_STEPS)
+    return (steps / GRID_STEPS).astype(np.float32)
+
+
+def _colour(heat: Grid) -> npt.NDArray[np.float32]:
+    places = np.linspace(0, 1, len(_COLOURS))
+    channels = [np.interp(heat, places, channel) for channel in zip(*_COLOURS, strict=True)]
+    return np.stack(channels, axis=-1).astype(np.float32)

@@ -1,0 +1,1 @@
+"""How models are measured and made. The service never imports this."""

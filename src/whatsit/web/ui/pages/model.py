@@ -1,0 +1,28 @@
+"""The model's card in words, with what was measured and what it can't do."""
+
+import streamlit as st
+
+from whatsit.bootstrap import Running
+from whatsit.web.ui import views
+
+RELIABILITY_FILE = "reliability.png"
+"""Drawn by ``whatsit models calibrate``; a model folder may hold one."""
+
+
+def render(running: Running) -> None:
+    """Draw the page."""
+    classifier = running.service.classifier
+    card = classifier.card
+    st.header("The model that answers", anchor=False)
+    st.html(views.model_facts(card, classifier.model, len(classifier.labels)))
+    st.header("What its words promise", anchor=False)
+    st.html(views.model_promises(card))
+    diagram = running.model.folder.weights.parent / RELIABILITY_FILE
+    if diagram.is_file():
+        st.image(
+            diagram.read_bytes(),
+            caption="How often answers were right, by the percentage they gave.",
+            width=420,
+        )
+    st.header("What it can't do", anchor=False)
+    st.html(views.model_limits(card, len(classifier.labels)))
