@@ -14,7 +14,6 @@ import json
 import platform
 import statistics
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -333,8 +332,8 @@ def format_report(results: list[StudyResult], timings: list[Timing]) -> str:
         "",
         f"Medians of {_TIMED_RUNS} rounds of alternating calls. *Heat map* is one inference with",
         "the feature map as second output, the choice of the best class, its map and the scaling;",
-        "it has neither decoding nor drawing in it. *Explain* goes from image bytes to heat map as *classify*",
-        "goes to the answer; neither looks into the cache, and no PNG is drawn.",
+        "it has neither decoding nor drawing in it. *Explain* goes from image bytes to heat map",
+        "as *classify* goes to the answer; neither looks into the cache, and no PNG is drawn.",
         "",
         "| model | inference | heat map | ratio | classify | explain | ratio |",
         "|---|---|---|---|---|---|---|",
