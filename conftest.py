@@ -15,6 +15,7 @@ def _names_for_examples(doctest_namespace: dict[str, Any]) -> None:
         example_pictures=example_pictures,
         fake_classifier=testing.fake_classifier,
         plain_picture=testing.plain_picture,
+        COLOURS=testing.COLOURS,
         LabelEntry=LabelEntry,
         LabelSet=LabelSet,
     )

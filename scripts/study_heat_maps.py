@@ -260,8 +260,8 @@ def measure_time(classifier: Classifier) -> Timing:
             classifier.classify(picture, sha256="0" * 64, stopwatch=answering)
         with explaining.measure("total"):
             explain(classifier, picture, sha256="0" * 64, stopwatch=explaining)
-        plain, mapped = answering.timings_ms, explaining.timings_ms
-        rows.append((plain["infer"], mapped["explain"], plain["total"], mapped["total"]))
+        answer, map_ = answering.timings_ms, explaining.timings_ms
+        rows.append((answer["infer"], map_["explain"], answer["total"], map_["total"]))
     times = np.array(rows)
     inference, mapped, classified, explained = (round(float(t), 2) for t in np.median(times, 0))
     return Timing(
@@ -279,9 +279,9 @@ def write_example(classifier: Classifier) -> None:
     """Draw the map of the bundled bee for the documents, smaller than a page needs."""
     picture = example_pictures()["bee"]
     overlay = Image.open(io.BytesIO(draw_picture(picture, explain(classifier, picture))))
-    overlay.thumbnail((480, 480))
+    overlay.thumbnail((400, 400))
     EXAMPLE.parent.mkdir(parents=True, exist_ok=True)
-    overlay.quantize(256, Image.Quantize.MEDIANCUT).save(EXAMPLE, optimize=True)
+    overlay.save(EXAMPLE, optimize=True)
 
 
 def format_report(results: list[StudyResult], timings: list[Timing]) -> str:

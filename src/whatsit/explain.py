@@ -149,10 +149,6 @@ def require_class_index(labels: LabelSet, wanted: str | int | None) -> int | Non
 
     Raises:
         InvalidParameter: There is no such class; the sentence names similar labels.
-
-    Example:
-        >>> require_class_index(COLOURS, "Green thing"), require_class_index(COLOURS, "2")
-        (1, 2)
     """
     if wanted is None:
         return None

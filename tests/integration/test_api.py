@@ -1,18 +1,26 @@
 """The HTTP contract, against a real server process."""
 
+import io
 import json
 import re
 
 import httpx
 import pytest
+from PIL import Image
 
 from tests.running import RunningServer
 from tests.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.testing import plain_picture
-from whatsit.web.api.schemas import ClassifyDocument, ModelsDocument, ProblemDocument
+from whatsit.web.api.schemas import (
+    ClassifyDocument,
+    ExplainDocument,
+    ModelsDocument,
+    ProblemDocument,
+)
 
 CLASSIFY = "/api/v1/classify"
+EXPLAIN = "/api/v1/explain"
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +143,68 @@ def test_a_form_without_the_file_field_is_named(client, cat):
     assert "file" in require_problem(response, 422, "invalid_parameter").detail
 
 
+def test_an_explanation_is_a_png_of_the_picture(client, cat):
+    response = client.post(EXPLAIN, content=cat)
+
+    assert response.headers["content-type"] == "image/png"
+    overlay = Image.open(io.BytesIO(response.content))
+    overlay.load()
+    assert (overlay.format, overlay.size) == ("PNG", (451, 300))
+    assert response.headers["x-cache"] in {"hit", "miss"}
+
+
+@pytest.mark.parametrize(
+    "how", [{"params": {"format": "json"}}, {"headers": {"Accept": "application/json"}}]
+)
+def test_an_explanation_as_json_is_a_grid_over_a_box(client, cat, how):
+    document = ExplainDocument.model_validate(client.post(EXPLAIN, content=cat, **how).json())
+    grid = document.grid
+
+    assert document.label == client.post(CLASSIFY, content=cat).json()["top"][0]["label"]
+    assert document.method == "activation"
+    assert (len(grid), {len(row) for row in grid}) == (9, {9})
+    assert (min(map(min, grid)) >= 0, max(map(max, grid))) == (True, 1)
+    assert 0 < document.box.left < document.box.right < document.image.width == 451
+    assert 0 < document.box.top < document.box.bottom < document.image.height == 300
+
+
+def test_a_second_explanation_comes_from_the_cache_and_says_the_same(client):
+    picture = plain_picture("#135724")
+
+    def explanation(**params: str) -> dict[str, object]:
+        response = client.post(EXPLAIN, params={"format": "json", **params}, content=picture)
+        document: dict[str, object] = response.json()
+        return document
+
+    first, second = explanation(label="7"), explanation(label="7")
+    assert (first["cache"], second["cache"]) == ("miss", "hit")
+    assert second["grid"] == first["grid"]
+    assert explanation(label="7", cache="bypass")["cache"] == "bypass"
+    assert explanation(label="8")["cache"] == "miss"
+
+
+def test_labels_are_named_in_any_capitals_or_by_index(client, cat):
+    found = [
+        client.post(EXPLAIN, params={"label": label, "format": "json"}, content=cat).json()
+        for label in ("Bee", "309")
+    ]
+
+    assert [(document["label"], document["index"]) for document in found] == [("bee", 309)] * 2
+
+
+@pytest.mark.parametrize(
+    ("label", "words"), [("daisey", "'daisy'"), ("1000", "999"), ("-1", "no label"), ("", "no")]
+)
+def test_an_unknown_label_is_refused_with_the_nearest(client, cat, label, words):
+    response = client.post(EXPLAIN, params={"label": label}, content=cat)
+
+    assert words in require_problem(response, 422, "invalid_parameter").detail
+
+
+def test_what_is_no_picture_is_not_explained(client):
+    require_problem(client.post(EXPLAIN, content=b"no picture"), 400, "image_unreadable")
+
+
 @pytest.mark.parametrize("path", ["/api", "/api/", "/api/v1", "/api/v1/nothing", "/v2/nothing"])
 def test_an_unknown_path_of_the_api_is_a_problem_not_the_page(client, path):
     require_problem(client.get(path), 404, "not_found")
@@ -194,7 +264,7 @@ def test_the_openapi_document_describes_every_route(client):
 
     assert set(document["paths"]) == {
         CLASSIFY,
-        "/api/v1/explain",
+        EXPLAIN,
         "/api/v1/models",
         "/healthz",
         "/readyz",
@@ -202,6 +272,8 @@ def test_the_openapi_document_describes_every_route(client):
     }
     body = document["paths"][CLASSIFY]["post"]["requestBody"]["content"]
     assert set(body) == {"image/*", "application/octet-stream", "multipart/form-data"}
+    explained = document["paths"][EXPLAIN]["post"]["responses"]["200"]["content"]
+    assert set(explained) == {"image/png", "application/json"}
 
 
 def test_the_documentation_loads_nothing_from_elsewhere(client):

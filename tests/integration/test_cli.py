@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from whatsit.data import example_pictures
 from whatsit.models.catalogue import bundled_folder
@@ -99,6 +100,31 @@ def test_one_bad_file_does_not_stop_the_rest(run, pictures):
     assert "bee.jpg: " in done.stdout
     assert "missing.jpg: The file can't be read" in done.stderr
     assert "notes.txt: This is not a picture" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_why_writes_a_picture_of_what_speaks_for_the_label(run, pictures):
+    done = run("classify", *BUNDLED, "--why", "why.png", "bee.jpg")
+
+    assert done.returncode == 0, done.stderr
+    assert "A bee" in done.stdout
+    assert done.stderr == "why.png shows what speaks for 'bee'.\n"
+    with Image.open(pictures / "why.png") as overlay, Image.open(pictures / "bee.jpg") as picture:
+        assert (overlay.format, overlay.size) == ("PNG", picture.size)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--why", "why.png", "bee.jpg", "cat.jpg"), "one picture"),
+        (("--why", "nowhere/why.png", "bee.jpg"), "can't be written"),
+    ],
+)
+def test_why_for_several_pictures_or_to_nowhere_is_a_mistake(run, pictures, arguments, words):
+    done = run("classify", *BUNDLED, *arguments)
+
+    assert done.returncode == 2
+    assert words in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -23,7 +23,16 @@ from whatsit.preprocess import BatchNCHW
 _POOLING = frozenset({"ReduceMean", "AvgPool"})
 _ARITHMETIC = frozenset({"Add", "Divide", "MatMul", "Multiply", "Subtract"})
 _PASSED_OVER = frozenset(
-    {"Convert", "FakeQuantize", "Reshape", "Softmax", "Squeeze", "Transpose", "Unsqueeze"}
+    {
+        "Convert",
+        "FakeQuantize",
+        "Identity",
+        "Reshape",
+        "Softmax",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+    }
 )
 """Quantising, shaping, the bias. `_adds_up` finds out where they do more than that."""
 
