@@ -12,6 +12,8 @@ class WhatsitError(Exception):
     """Base of every error that whatsit raises on purpose."""
 
     code: ClassVar[str] = "internal"
+    retry_after_seconds: float | None = None
+    """How long to wait before the same request may succeed; None where waiting does not help."""
 
     @property
     def detail(self) -> str:
@@ -85,6 +87,37 @@ class InvalidParameter(InputError):
     code = "invalid_parameter"
 
 
+class Unauthorized(InputError):
+    """An API key is missing, unknown or revoked."""
+
+    code = "unauthorized"
+
+
+class HostNotAllowed(InputError):
+    """The request was meant for a host name that is not served here."""
+
+    code = "host_not_allowed"
+
+
+class RateLimited(InputError):
+    """More requests than one caller may send."""
+
+    code = "rate_limited"
+
+    def __init__(self, limit: str, retry_after_seconds: float) -> None:
+        super().__init__(
+            f"That was more than {limit}. Try again in {math.ceil(retry_after_seconds)} s."
+        )
+        self.limit = limit
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RequestTooSlow(InputError):
+    """The body of the request did not arrive in time."""
+
+    code = "request_too_slow"
+
+
 class UnknownModel(InputError):
     """No model of that name is in the catalogue or the store."""
 
@@ -106,6 +139,7 @@ class ModelNotReady(ModelError):
     """The model is still being loaded."""
 
     code = "not_ready"
+    retry_after_seconds = 1.0
 
 
 class InvalidModelCard(ModelError):
@@ -130,6 +164,19 @@ class InferenceFailed(ModelError):
     """The engine refused the model or failed while running it."""
 
     code = "inference"
+
+
+class Overloaded(WhatsitError):
+    """More pictures wait than can be answered in time; try again in a moment."""
+
+    code = "overloaded"
+
+    def __init__(self, retry_after_seconds: float = 1.0) -> None:
+        super().__init__(
+            "More pictures are waiting than can be answered soon. "
+            f"Try again in {math.ceil(retry_after_seconds)} s."
+        )
+        self.retry_after_seconds = retry_after_seconds
 
 
 class SettingsError(WhatsitError):

@@ -12,6 +12,7 @@ import pytest
 import whatsit
 from whatsit.cli import exit_code_of
 from whatsit.errors import (
+    HostNotAllowed,
     ImageTooLarge,
     ImageTooManyPixels,
     ImageUnreadable,
@@ -22,7 +23,11 @@ from whatsit.errors import (
     InvalidParameter,
     ModelNotReady,
     ModelUnavailable,
+    Overloaded,
+    RateLimited,
+    RequestTooSlow,
     SettingsError,
+    Unauthorized,
     UnknownModel,
     WeightsRejected,
     WhatsitError,
@@ -124,6 +129,11 @@ def test_the_exit_code_tells_who_can_act(error, exit_code):
         (ImageUnsupported("a PDF document"), 415, "image_unsupported"),
         (InvalidParameter("top_k is 0."), 422, "invalid_parameter"),
         (ModelNotReady("It is still being loaded."), 503, "not_ready"),
+        (Unauthorized("There is no such key."), 401, "unauthorized"),
+        (HostNotAllowed("This is not that host."), 421, "host_not_allowed"),
+        (RateLimited("120 requests a minute", 3), 429, "rate_limited"),
+        (RequestTooSlow("The picture did not arrive."), 408, "request_too_slow"),
+        (Overloaded(2), 503, "overloaded"),
     ],
 )
 def test_an_error_becomes_a_document_with_its_sentence(error, status, code):
@@ -142,7 +152,13 @@ def test_an_error_becomes_a_document_with_its_sentence(error, status, code):
 
 def test_who_should_wait_is_told_how_long():
     assert problem_for(ModelNotReady("It is still being loaded.")).headers["Retry-After"] == "1"
+    assert problem_for(Overloaded(0.02)).headers["Retry-After"] == "1"
+    assert problem_for(RateLimited("1/minute", 58.2)).headers["Retry-After"] == "59"
     assert "Retry-After" not in problem_for(ImageUnreadable("It is cut short.")).headers
+
+
+def test_who_needs_a_key_is_told_how_to_send_it():
+    assert problem_for(Unauthorized("x")).headers["WWW-Authenticate"] == "Bearer"
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """Errors as RFC 9457 problem documents: the one table from error class to HTTP status."""
 
 import json
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.responses import Response
 
 from whatsit.errors import (
+    HostNotAllowed,
     ImageTooLarge,
     ImageTooManyPixels,
     ImageUnreadable,
@@ -14,6 +16,10 @@ from whatsit.errors import (
     InferenceFailed,
     InvalidParameter,
     ModelNotReady,
+    Overloaded,
+    RateLimited,
+    RequestTooSlow,
+    Unauthorized,
     UnknownModel,
     WhatsitError,
 )
@@ -26,7 +32,12 @@ STATUS_BY_ERROR: Mapping[type[WhatsitError], HTTPStatus] = {
     ImageTooManyPixels: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     ImageUnsupported: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     InvalidParameter: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Unauthorized: HTTPStatus.UNAUTHORIZED,
+    HostNotAllowed: HTTPStatus.MISDIRECTED_REQUEST,
+    RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    RequestTooSlow: HTTPStatus.REQUEST_TIMEOUT,
     UnknownModel: HTTPStatus.NOT_FOUND,
+    Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     ModelNotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
@@ -64,5 +75,9 @@ def problem_for(error: WhatsitError) -> Response:
     status = STATUS_BY_ERROR.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return problem(status, error.code, "Something went wrong here. It has been logged.")
-    headers = {"Retry-After": "1"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    headers = {}
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
     return problem(status, error.code, error.detail, headers)
