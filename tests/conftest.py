@@ -9,6 +9,7 @@ import pytest
 from tests.running import RunningServer, start_server
 from whatsit.classifier import Classifier
 from whatsit.models.store import ModelStore
+from whatsit.workers import Workers
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -19,6 +20,14 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("WHATSIT_") and name != "WHATSIT_SHARED":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    """Two threads that work on pictures."""
+    workers = Workers(2)
+    yield workers
+    workers.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from whatsit.cache.behind import WriteBehind
+from whatsit.cache.breaker import CircuitBreaker
 from whatsit.cache.embedded import EmbeddedValkey
 from whatsit.cache.memory import MemoryCache
 from whatsit.cache.redis import RedisCache, connect
@@ -18,14 +19,17 @@ from whatsit.models.store import ModelStore, ResolvedModel, resolve_model
 from whatsit.service import Service
 from whatsit.settings import Settings
 from whatsit.telemetry import Telemetry
+from whatsit.workers import Workers
 
 CacheState = Literal["reachable", "unreachable", "process", "off"]
 """Of the shared tier; ``process`` where there is none and answers are kept in memory only."""
 
 _log = logging.getLogger(__name__)
 
-_FRONT_TTL_SECONDS = 300.0
+_FRONT_TTL_SECONDS = 30.0
 """The process forgets sooner than Redis, so that clearing Redis takes effect everywhere."""
+_SLOW_RATIO = 0.5
+"""Of the time-out: a Redis that always takes longer than this is left alone as well."""
 
 
 @dataclass(frozen=True)
@@ -83,20 +87,40 @@ def open_service(settings: Settings, progress: Progress | None = None) -> Iterat
             )
         )
         telemetry.serving(classifier.model)
-        shared = _open_shared_cache(settings, stack) if settings.cache == "on" else None
-        cache = None
+        shared, cache = None, None
         if settings.cache == "on":
-            front = MemoryCache(
-                settings.cache_memory_entries, min(_FRONT_TTL_SECONDS, settings.cache_ttl_seconds)
-            )
-            back = None if shared is None else WriteBehind(shared, telemetry.cache_failed)
-            cache = TieredCache(front, back, telemetry.cache_failed)
+            shared = _open_shared_cache(settings, stack, telemetry)
+            cache = _join_tiers(settings, shared, telemetry)
             stack.callback(cache.close)
-        service = Service(classifier, cache, namespace=settings.cache_namespace, events=telemetry)
+        workers = Workers(
+            settings.inference_threads,
+            max_queue=settings.max_queue,
+            max_wait_seconds=settings.max_wait_seconds,
+        )
+        stack.callback(workers.close)
+        telemetry.watch_queue(workers)
+        service = Service(
+            classifier,
+            cache,
+            workers=workers,
+            namespace=settings.cache_namespace,
+            events=telemetry,
+        )
         yield Running(service, model, store, telemetry, shared, settings)
 
 
-def _open_shared_cache(settings: Settings, stack: ExitStack) -> RedisCache | None:
+def _join_tiers(settings: Settings, shared: RedisCache | None, telemetry: Telemetry) -> TieredCache:
+    keep_seconds: float = settings.cache_ttl_seconds
+    if shared is not None:
+        keep_seconds = min(_FRONT_TTL_SECONDS, keep_seconds)
+    front = MemoryCache(settings.cache_memory_entries, keep_seconds)
+    back = None if shared is None else WriteBehind(shared, telemetry.cache_failed)
+    return TieredCache(front, back, telemetry.cache_failed)
+
+
+def _open_shared_cache(
+    settings: Settings, stack: ExitStack, telemetry: Telemetry
+) -> RedisCache | None:
     if settings.redis_url is not None:
         url = settings.redis_url.get_secret_value()
     else:
@@ -106,7 +130,11 @@ def _open_shared_cache(settings: Settings, stack: ExitStack) -> RedisCache | Non
             _log.warning("%s Answers are kept in this process only.", error)
             return None
     client = connect(url, timeout_seconds=settings.redis_timeout_seconds)
-    cache = RedisCache(client, settings.cache_ttl_seconds)
+    breaker = CircuitBreaker(
+        slow_seconds=settings.redis_timeout_seconds * _SLOW_RATIO,
+        on_change=telemetry.cache_held_back,
+    )
+    cache = RedisCache(client, settings.cache_ttl_seconds, breaker)
     if not cache.ping():
         _log.warning("Redis does not answer. Pictures are answered without it until it does.")
     return cache

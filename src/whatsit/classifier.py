@@ -171,14 +171,7 @@ class Classifier:
         image_bytes = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
         stopwatch = stopwatch or Stopwatch()
         pixels, facts = self.prepare(image_bytes, sha256=sha256, stopwatch=stopwatch)
-        with stopwatch.measure("preprocess"):
-            batch = to_batch(pixels, self.card.input)
-            # Taken before the model runs, while the pixels are still in the processor's cache.
-            statistics = None if self._profile is None else describe_pixels(pixels)
-        with stopwatch.measure("infer"):
-            logits = self.engine.infer(batch)
-        with stopwatch.measure("answer"):
-            return self._predict(logits, statistics, facts)
+        return self.predict(pixels, facts, stopwatch=stopwatch)
 
     def prepare(
         self, image_bytes: bytes, *, sha256: str | None = None, stopwatch: Stopwatch | None = None
@@ -206,6 +199,29 @@ class Classifier:
         sha256 = sha256 or hashlib.sha256(image_bytes).hexdigest()
         return pixels, ImageFacts(decoded.width, decoded.height, decoded.format, sha256)
 
+    def predict(
+        self, pixels: ImageHWC, facts: ImageFacts, *, stopwatch: Stopwatch | None = None
+    ) -> Prediction:
+        """Say what the pixels show that `prepare` has made.
+
+        Args:
+            pixels: Shape (size, size, 3).
+            facts: Of the picture they come from; part of the prediction.
+            stopwatch: Receives the milliseconds of ``preprocess``, ``infer`` and ``answer``.
+
+        Raises:
+            InferenceFailed: The engine failed.
+        """
+        stopwatch = stopwatch or Stopwatch()
+        with stopwatch.measure("preprocess"):
+            batch = to_batch(pixels, self.card.input)
+            # Taken before the model runs, while the pixels are still in the processor's cache.
+            statistics = None if self._profile is None else describe_pixels(pixels)
+        with stopwatch.measure("infer"):
+            logits = self.engine.infer(batch)
+        with stopwatch.measure("answer"):
+            return self._word(logits, statistics, facts)
+
     def warm_up(self) -> None:
         """Prepare all that is made on first use, so that no user pays for the first call."""
         load_decoders()
@@ -217,7 +233,7 @@ class Classifier:
         """Close the engine."""
         self.engine.close()
 
-    def _predict(
+    def _word(
         self, logits: Logits, statistics: PixelStatistics | None, facts: ImageFacts
     ) -> Prediction:
         if not np.isfinite(logits).all():

@@ -5,7 +5,7 @@ attributes. None of them knows HTTP or exit codes; ``web/api/problems.py`` and `
 """
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class WhatsitError(Exception):
@@ -185,10 +185,19 @@ class SettingsError(WhatsitError):
     code = "settings"
 
 
+CacheFailure = Literal["unreachable", "paused", "refused", "damaged", "dropped"]
+"""Redis does not answer; is left alone after a failure; would not do it (full, no right); held
+something that is no entry of ours; or was too slow to take all that was to be written."""
+
+
 class CacheError(WhatsitError):
     """The cache failed. Never leaves the service: the answer is computed instead."""
 
     code = "cache"
+
+    def __init__(self, detail: str, failure: CacheFailure = "unreachable") -> None:
+        super().__init__(detail)
+        self.failure = failure
 
 
 class PipelineError(WhatsitError):

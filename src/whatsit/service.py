@@ -1,17 +1,25 @@
 """The one use case: image bytes -> answer, with cache, limits and measurements."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, Protocol, TypeVar
 
+import numpy as np
+
 from whatsit.cache.base import CacheEntry
+from whatsit.cache.coalesce import Coalescer, Flight
 from whatsit.cache.key import build_cache_key
 from whatsit.cache.tiers import TieredCache
 from whatsit.classifier import Classifier, Stopwatch
-from whatsit.errors import ImageTooLarge, InvalidParameter, WhatsitError
+from whatsit.errors import ImageTooLarge, InvalidParameter
 from whatsit.explain import HeatMap, explain, require_class_index
 from whatsit.prediction import MAX_TOP_K, Prediction, ScoredLabel
+from whatsit.preprocess import ImageHWC
+from whatsit.workers import Workers
 
 CacheMode = Literal["use", "refresh", "bypass"]
 CacheOutcome = Literal["hit", "miss", "coalesced", "bypass"]
@@ -20,16 +28,19 @@ DEFAULT_TOP_K = 5
 _HASH_AT_ONCE_BYTES = 1_000_000
 """Hashing this much takes about half a millisecond: no longer than handing it to a thread."""
 
+_FIRST_GUESS_SECONDS = 0.1
+"""How long computing takes, until it has been measured."""
+_MEMORY_RATIO = 0.9
+_LEASE_RATIO = 4
+"""A lease outlives the computing it stands for by far; it only ends early if that died."""
+_LOOK_AGAIN_SECONDS = 0.002
+
 
 class ServiceEvents(Protocol):
     """Who wants to know what the service does; see `whatsit.telemetry`."""
 
     def answered(self, outcome: CacheOutcome, timings_ms: Mapping[str, float]) -> None:
         """A picture was answered; `timings_ms` has the stages that it took."""
-        ...
-
-    def refused(self, code: str) -> None:
-        """A picture was not answered; `code` is that of the error."""
         ...
 
 
@@ -65,19 +76,56 @@ class Explanation:
     timings_ms: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one flight brought, for everybody who waited for it."""
+
+    prediction: Prediction
+    cache: CacheOutcome
+    timings_ms: Mapping[str, float]
+
+
 _Entry = TypeVar("_Entry", Prediction, HeatMap)
+
+
+class Pending:
+    """A picture that is being answered. Ask for its reply, or leave."""
+
+    def __init__(self, flight: Flight[_Found], shape: Callable[[_Found], Reply]) -> None:
+        self._flight = flight
+        self._shape = shape
+
+    @property
+    def future(self) -> "Future[_Found]":
+        """Done as soon as `reply` no longer waits. Others may wait for it too: never cancel it."""
+        return self._flight.future
+
+    def reply(self) -> Reply:
+        """Wait for the answer.
+
+        Raises:
+            InputError: The bytes are no picture that can be answered.
+            Overloaded: Too many pictures wait already.
+            InferenceFailed: The engine failed.
+        """
+        return self._shape(self._flight.future.result())
+
+    def leave(self) -> None:
+        """Give the place in the queue back, unless somebody else waits for the same picture."""
+        self._flight.leave()
 
 
 class Service:
     """Answers pictures from the cache where it can, from the classifier where it must.
 
-    Safe to call from several threads. Closing it closes neither part; who opened them does.
+    Safe to call from several threads. Closing it closes no part; who opened them does.
 
     Args:
         classifier: Computes predictions.
         cache: Keeps them; None to compute every time.
+        workers: Where predictions are computed.
         namespace: Prefix of the cache keys.
-        events: Told about every answer and refusal.
+        events: Told about every answer.
     """
 
     def __init__(
@@ -85,37 +133,51 @@ class Service:
         classifier: Classifier,
         cache: TieredCache | None,
         *,
+        workers: Workers,
         namespace: str = "whatsit",
         events: ServiceEvents | None = None,
     ) -> None:
         self.classifier = classifier
+        self.workers = workers
         self._cache = cache
         self._namespace = namespace
         self._events = events or _NobodyListens()
+        self._coalescer: Coalescer[_Found] = Coalescer()
+        self._computing_seconds = _FIRST_GUESS_SECONDS
 
     def recall(
-        self, image_bytes: bytes, *, top_k: int = DEFAULT_TOP_K, cache: CacheMode = "use"
+        self,
+        image_bytes: bytes,
+        *,
+        sha256: str | None = None,
+        top_k: int = DEFAULT_TOP_K,
+        cache: CacheMode = "use",
     ) -> Reply | None:
         """The answer, if this process knows it already; None if that takes longer to find out.
 
         Never waits for a disk, a network or the model, so an event loop may call it.
 
+        Args:
+            image_bytes: See `whatsit.images.decode_image`.
+            sha256: Their hex digest where the caller has it already.
+            top_k: How many labels to return, 1 to 20.
+            cache: As for `classify`.
+
         Raises:
             InvalidParameter: `top_k` lies outside its range.
         """
-        _require_top_k(top_k)
-        if self._cache is None or cache != "use" or len(image_bytes) > _HASH_AT_ONCE_BYTES:
+        require_top_k(top_k)
+        if self._cache is None or cache != "use":
             return None
-        stopwatch = Stopwatch()
-        with stopwatch.measure("total"):
-            with stopwatch.measure("hash"):
-                sha256 = hashlib.sha256(image_bytes).hexdigest()
-            with stopwatch.measure("cache"):
-                known = self._cache.get_fast(self._key(sha256))
-        known = self._only_for(sha256, known, Prediction)
+        if sha256 is None and len(image_bytes) > _HASH_AT_ONCE_BYTES:
+            return None
+        start = time.perf_counter()
+        sha256 = sha256 or hashlib.sha256(image_bytes).hexdigest()
+        known = self._only_for(sha256, self._cache.get_fast(self._key(sha256)), Prediction)
         if known is None:
             return None
-        return self._reply(known, top_k, "hit", stopwatch)
+        elapsed_ms = (time.perf_counter() - start) * 1000
+        return self._reply(known, top_k, "hit", {"cache": elapsed_ms, "total": elapsed_ms})
 
     def classify(
         self, image_bytes: bytes, *, top_k: int = DEFAULT_TOP_K, cache: CacheMode = "use"
@@ -129,24 +191,60 @@ class Service:
 
         Raises:
             InputError: The bytes are no picture that can be answered, or `top_k` is out of range.
+            Overloaded: Too many pictures wait already.
             InferenceFailed: The engine failed.
         """
+        known = self.recall(image_bytes, top_k=top_k, cache=cache)
+        return known or self.submit(image_bytes, top_k=top_k, cache=cache).reply()
+
+    def submit(
+        self,
+        image_bytes: bytes,
+        *,
+        sha256: str | None = None,
+        top_k: int = DEFAULT_TOP_K,
+        cache: CacheMode = "use",
+    ) -> Pending:
+        """Begin to answer a picture, without waiting for anything.
+
+        Pictures that are the same to the byte and asked for at the same time are computed once.
+        Arguments and errors are those of `classify`; all but that of a bad argument come with
+        the reply.
+
+        Raises:
+            InvalidParameter: `top_k` lies outside its range.
+            ImageTooLarge: There are more bytes than the limit.
+        """
+        require_top_k(top_k)
+        if len(image_bytes) > self.classifier.max_upload_bytes:
+            raise ImageTooLarge(self.classifier.max_upload_bytes)
+        start = time.perf_counter()
         stopwatch = Stopwatch()
-        try:
-            with stopwatch.measure("total"):
-                _require_top_k(top_k)
-                if len(image_bytes) > self.classifier.max_upload_bytes:
-                    raise ImageTooLarge(self.classifier.max_upload_bytes)
-                prediction, outcome = self._answer(image_bytes, cache, stopwatch)
-        except WhatsitError as error:
-            self._events.refused(error.code)
-            raise
-        return self._reply(prediction, top_k, outcome, stopwatch)
+        if sha256 is None:
+            with stopwatch.measure("hash"):
+                sha256 = hashlib.sha256(image_bytes).hexdigest()
+        work = _Work(image_bytes, sha256, cache if self._cache is not None else "bypass", stopwatch)
+        if work.mode == "use":
+            flight, leads = self._coalescer.board(self._key(sha256))
+        else:
+            flight, leads = Flight(lambda ended: None), True
+        if leads:
+            self._launch(flight, work)
+
+        def shape(found: _Found) -> Reply:
+            total = {"total": (time.perf_counter() - start) * 1000}
+            if leads:
+                timings_ms = {**found.timings_ms, **total}
+                return self._reply(found.prediction, top_k, found.cache, timings_ms)
+            outcome: CacheOutcome = "hit" if found.cache == "hit" else "coalesced"
+            return self._reply(found.prediction, top_k, outcome, total)
+
+        return Pending(flight, shape)
 
     def explain(
         self, image_bytes: bytes, *, label: str | int | None = None, cache: CacheMode = "use"
     ) -> Explanation:
-        """Show which parts of a picture speak for a label.
+        """Show which parts of a picture speak for a label. Runs where it is called.
 
         Args:
             image_bytes: See `whatsit.images.decode_image`.
@@ -158,16 +256,92 @@ class Service:
             InferenceFailed: The engine failed.
         """
         stopwatch = Stopwatch()
-        try:
-            with stopwatch.measure("total"):
-                class_index = require_class_index(self.classifier.labels, label)
-                if len(image_bytes) > self.classifier.max_upload_bytes:
-                    raise ImageTooLarge(self.classifier.max_upload_bytes)
-                heat_map, outcome = self._explain(image_bytes, class_index, cache, stopwatch)
-        except WhatsitError as error:
-            self._events.refused(error.code)
-            raise
+        with stopwatch.measure("total"):
+            class_index = require_class_index(self.classifier.labels, label)
+            if len(image_bytes) > self.classifier.max_upload_bytes:
+                raise ImageTooLarge(self.classifier.max_upload_bytes)
+            heat_map, outcome = self._explain(image_bytes, class_index, cache, stopwatch)
         return Explanation(heat_map, outcome, stopwatch.timings_ms)
+
+    def _launch(self, flight: Flight[_Found], work: "_Work") -> None:
+        """Look the picture up where others may have left it; compute it if they have not."""
+        if work.mode != "use" or self._cache is None:
+            self._queue(flight, work)
+            return
+        asked = time.perf_counter()
+
+        def go_on(looked_up: "Future[CacheEntry | None]") -> None:
+            work.stopwatch.timings_ms["cache"] = (time.perf_counter() - asked) * 1000
+            known = self._only_for(work.sha256, looked_up.result(), Prediction)
+            if known is not None:
+                flight.land(_Found(known, "hit", work.stopwatch.timings_ms))
+            else:
+                self._queue(flight, work)
+
+        try:
+            self._cache.get_shared(self._key(work.sha256)).add_done_callback(go_on)
+        except RuntimeError as error:  # the cache is being closed
+            flight.fail(error)
+
+    def _queue(self, flight: Flight[_Found], work: "_Work") -> None:
+        if flight.is_abandoned:
+            return
+        work.queued = time.perf_counter()
+        try:
+            flight.has_work(self.workers.submit(partial(self._work_off, flight, work)))
+        except Exception as error:  # noqa: BLE001 - raised again for whoever waits
+            flight.fail(error)
+
+    def _work_off(self, flight: Flight[_Found], work: "_Work") -> None:
+        work.stopwatch.timings_ms["queue"] = (time.perf_counter() - work.queued) * 1000
+        try:
+            prediction, outcome = self._compute(work)
+        except BaseException as error:  # noqa: BLE001 - raised again for whoever waits
+            flight.fail(error)
+        else:
+            flight.land(_Found(prediction, outcome, work.stopwatch.timings_ms))
+
+    def _compute(self, work: "_Work") -> tuple[Prediction, CacheOutcome]:
+        pixels, facts = self.classifier.prepare(
+            work.image_bytes, sha256=work.sha256, stopwatch=work.stopwatch
+        )
+        if self._cache is None or work.mode == "bypass":
+            return self.classifier.predict(pixels, facts, stopwatch=work.stopwatch), "bypass"
+        outcome: CacheOutcome = "miss"
+        with work.stopwatch.measure("cache"):
+            pixels_key = self._key(_digest_of(pixels), "pixels")
+            found = None
+            if work.mode == "use":
+                found, outcome = self._find_by_pixels(pixels_key)
+        if found is None:
+            start = time.perf_counter()
+            prediction = self.classifier.predict(pixels, facts, stopwatch=work.stopwatch)
+            elapsed = time.perf_counter() - start
+            fading = _MEMORY_RATIO * self._computing_seconds + (1 - _MEMORY_RATIO) * elapsed
+            self._computing_seconds = max(elapsed, fading)
+            self._cache.put(pixels_key, prediction)
+        else:
+            prediction = replace(found, image=facts)
+        self._cache.put(self._key(work.sha256), prediction)
+        return prediction, outcome
+
+    def _find_by_pixels(self, key: str) -> tuple[Prediction | None, CacheOutcome]:
+        """What another file with the same pixels was answered, or is being answered just now.
+
+        Waits for another process no longer than computing has taken lately.
+        """
+        assert self._cache is not None
+        patience = self._computing_seconds
+        deadline = None
+        while True:
+            known, leads = self._cache.claim(key, patience * _LEASE_RATIO)
+            if isinstance(known, Prediction) and known.model == self.classifier.model:
+                return known, "hit" if deadline is None else "coalesced"
+            now = time.monotonic()
+            deadline = deadline or now + patience
+            if leads or known is not None or now >= deadline:
+                return None, "miss"
+            time.sleep(_LOOK_AGAIN_SECONDS)
 
     def _explain(
         self, image_bytes: bytes, class_index: int | None, mode: CacheMode, stopwatch: Stopwatch
@@ -189,27 +363,6 @@ class Service:
             self._cache.put(key, heat_map)
         return heat_map, "miss"
 
-    def _answer(
-        self, image_bytes: bytes, mode: CacheMode, stopwatch: Stopwatch
-    ) -> tuple[Prediction, CacheOutcome]:
-        with stopwatch.measure("hash"):
-            sha256 = hashlib.sha256(image_bytes).hexdigest()
-        if self._cache is None or mode == "bypass":
-            return self._compute(image_bytes, sha256, stopwatch), "bypass"
-        key = self._key(sha256)
-        if mode == "use":
-            with stopwatch.measure("cache"):
-                known = self._only_for(sha256, self._cache.get(key), Prediction)
-            if known is not None:
-                return known, "hit"
-        prediction = self._compute(image_bytes, sha256, stopwatch)
-        with stopwatch.measure("cache"):
-            self._cache.put(key, prediction)
-        return prediction, "miss"
-
-    def _compute(self, image_bytes: bytes, sha256: str, stopwatch: Stopwatch) -> Prediction:
-        return self.classifier.classify(image_bytes, sha256=sha256, stopwatch=stopwatch)
-
     def _only_for(self, sha256: str, known: CacheEntry | None, kind: type[_Entry]) -> _Entry | None:
         # Whoever can write to a shared Redis could put one picture's entry under another's key.
         if not isinstance(known, kind):
@@ -221,20 +374,41 @@ class Service:
         return build_cache_key(self._namespace, self.classifier.model.fingerprint, sha256, asked)
 
     def _reply(
-        self, prediction: Prediction, top_k: int, outcome: CacheOutcome, stopwatch: Stopwatch
+        self,
+        prediction: Prediction,
+        top_k: int,
+        outcome: CacheOutcome,
+        timings_ms: Mapping[str, float],
     ) -> Reply:
-        self._events.answered(outcome, stopwatch.timings_ms)
-        return Reply(prediction, prediction.top[:top_k], outcome, stopwatch.timings_ms)
+        self._events.answered(outcome, timings_ms)
+        return Reply(prediction, prediction.top[:top_k], outcome, timings_ms)
+
+
+@dataclass(slots=True)
+class _Work:
+    """A picture on its way through the service, and the time it took so far."""
+
+    image_bytes: bytes
+    sha256: str
+    mode: CacheMode
+    stopwatch: Stopwatch
+    queued: float = 0.0
 
 
 class _NobodyListens:
     def answered(self, outcome: CacheOutcome, timings_ms: Mapping[str, float]) -> None:
         del outcome, timings_ms
 
-    def refused(self, code: str) -> None:
-        del code
 
+def require_top_k(top_k: int) -> None:
+    """Refuse a number of labels that no answer has.
 
-def _require_top_k(top_k: int) -> None:
+    Raises:
+        InvalidParameter: `top_k` does not lie between 1 and 20.
+    """
     if not 1 <= top_k <= MAX_TOP_K:
         raise InvalidParameter(f"top_k is {top_k}; it must lie between 1 and {MAX_TOP_K}.")
+
+
+def _digest_of(pixels: ImageHWC) -> str:
+    return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()

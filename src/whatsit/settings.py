@@ -18,6 +18,7 @@ from whatsit.errors import SettingsError
 from whatsit.images import DEFAULT_MAX_PIXELS, DEFAULT_MAX_UPLOAD_BYTES
 from whatsit.models.catalogue import DEFAULT_MODEL
 from whatsit.models.store import default_home
+from whatsit.workers import DEFAULT_MAX_QUEUE, DEFAULT_MAX_WAIT_SECONDS
 
 _PREFIX = "WHATSIT_"
 _NOT_OURS = frozenset({"WHATSIT_SHARED"})
@@ -45,8 +46,32 @@ class Settings(BaseSettings):
         le=256,
         description="Pictures worked on at the same time.",
     )
+    max_queue: int = Field(
+        DEFAULT_MAX_QUEUE,
+        ge=0,
+        le=10_000,
+        description="Pictures that may wait to be worked on; the next one is told to try later.",
+    )
+    max_wait_seconds: float = Field(
+        DEFAULT_MAX_WAIT_SECONDS,
+        gt=0,
+        le=60,
+        description="Refuse a picture that would wait longer at the present speed, seconds.",
+    )
     max_upload_bytes: int = Field(
         DEFAULT_MAX_UPLOAD_BYTES, ge=1_000, le=500_000_000, description="Largest picture, bytes."
+    )
+    max_held_bytes: int = Field(
+        200_000_000,
+        ge=1_000_000,
+        description="Bytes of pictures held in memory at the same time, those that still arrive "
+        "included; beyond it a picture is told to try later.",
+    )
+    body_grace_seconds: float = Field(
+        8.0,
+        gt=0,
+        le=600,
+        description="How long a picture may take to arrive; every 16 kB of it earn another second.",
     )
     max_pixels: int = Field(
         DEFAULT_MAX_PIXELS,

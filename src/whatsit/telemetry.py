@@ -7,10 +7,21 @@ import time
 from collections.abc import Mapping
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
+from whatsit.errors import CacheFailure
 from whatsit.prediction import ModelId
 from whatsit.service import CacheOutcome
+from whatsit.workers import Workers
+
+_log = logging.getLogger(__name__)
 
 _STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({})))
@@ -25,7 +36,7 @@ class Telemetry:
             "whatsit_answers", "Pictures answered.", ["cache"], registry=self.registry
         )
         self._refusals = Counter(
-            "whatsit_refusals", "Pictures not answered.", ["code"], registry=self.registry
+            "whatsit_refusals", "Requests and pictures refused.", ["code"], registry=self.registry
         )
         self._stages = Histogram(
             "whatsit_stage_seconds",
@@ -35,12 +46,36 @@ class Telemetry:
             registry=self.registry,
         )
         self._cache_failures = Counter(
-            "whatsit_cache_failures", "Calls that the shared cache failed.", registry=self.registry
+            "whatsit_cache_failures",
+            "Calls that the shared cache failed.",
+            ["failure"],
+            registry=self.registry,
+        )
+        self._cache_paused = Gauge(
+            "whatsit_cache_breaker_open",
+            "1 while the shared cache is left alone after a failure.",
+            registry=self.registry,
+        )
+        self._waiting = Gauge(
+            "whatsit_queue_pictures", "Pictures that wait to be worked on.", registry=self.registry
+        )
+        self._running = Gauge(
+            "whatsit_working_pictures", "Pictures that are worked on.", registry=self.registry
+        )
+        self._held = Gauge(
+            "whatsit_held_bytes", "Bytes of pictures held in memory.", registry=self.registry
         )
         self._requests = Counter(
             "whatsit_http_requests",
             "HTTP requests by route and status.",
             ["route", "status"],
+            registry=self.registry,
+        )
+        self._request_seconds = Histogram(
+            "whatsit_http_request_seconds",
+            "Time from a request's first byte to its answer's last.",
+            ["route"],
+            buckets=_STAGE_BUCKETS,
             registry=self.registry,
         )
         self._model = Gauge(
@@ -49,6 +84,7 @@ class Telemetry:
             ["name", "fingerprint"],
             registry=self.registry,
         )
+        ProcessCollector(registry=self.registry)
 
     def answered(self, outcome: CacheOutcome, timings_ms: Mapping[str, float]) -> None:
         """Count an answer and the time of its stages."""
@@ -57,16 +93,34 @@ class Telemetry:
             self._stages.labels(stage).observe(milliseconds / 1000)
 
     def refused(self, code: str) -> None:
-        """Count a picture that was not answered."""
+        """Count a refusal by the code of its problem."""
         self._refusals.labels(code).inc()
 
-    def cache_failed(self) -> None:
+    def cache_failed(self, failure: CacheFailure) -> None:
         """Count a call that the shared cache failed."""
-        self._cache_failures.inc()
+        self._cache_failures.labels(failure).inc()
 
-    def requested(self, route: str, status: int) -> None:
+    def cache_held_back(self, is_open: bool) -> None:
+        """Tell whether the shared cache is left alone now."""
+        self._cache_paused.set(is_open)
+        if is_open:
+            _log.warning("Redis does not answer in time. Pictures are answered without it.")
+        else:
+            _log.info("Redis answers again.")
+
+    def watch_queue(self, workers: Workers) -> None:
+        """Tell the length of the queue of `workers` from now on."""
+        self._waiting.set_function(lambda: workers.waiting)
+        self._running.set_function(lambda: workers.running)
+
+    def holding(self, held_bytes: int) -> None:
+        """Tell how many bytes of pictures are in memory."""
+        self._held.set(held_bytes)
+
+    def requested(self, route: str, status: int, seconds: float) -> None:
         """Count an HTTP request. `route` is the pattern, so that labels stay few."""
         self._requests.labels(route, str(status)).inc()
+        self._request_seconds.labels(route).observe(seconds)
 
     def serving(self, model: ModelId) -> None:
         """Tell which model answers."""

@@ -1,14 +1,20 @@
 """A Redis that is away costs speed, never an answer; hits come back by themselves."""
 
+import hashlib
 import itertools
+import statistics
+import time
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.integration.test_api import CLASSIFY
 from tests.private_redis import PrivateRedis
+from tests.proxy import SlowProxy
 from tests.running import RunningServer, start_server
 from tests.waiting import wait_until
+from whatsit.cache.redis import LEASE
 from whatsit.testing import plain_picture
 
 _colours = itertools.count(1)
@@ -23,7 +29,7 @@ def private_redis(tmp_path: Path) -> PrivateRedis:
     return PrivateRedis(tmp_path)
 
 
-def serve(tmp_path: Path, private_redis: PrivateRedis):
+def serve(tmp_path: Path, private_redis: PrivateRedis | SlowProxy):
     return start_server(
         tmp_path,
         "--no-ui",
@@ -42,6 +48,12 @@ def classify(server: RunningServer, picture: bytes) -> str:
     assert response.status_code == 200, response.text
     assert response.json()["answer"]["text"]
     return str(response.json()["cache"])
+
+
+def timed_classify(server: RunningServer, picture: bytes) -> float:
+    start = time.perf_counter()
+    classify(server, picture)
+    return time.perf_counter() - start
 
 
 def becomes_hit(server: RunningServer, picture: bytes) -> bool:
@@ -104,37 +116,79 @@ def test_redis_may_be_full(tmp_path, private_redis):
         assert [classify(server, picture) for _ in range(3)] == ["miss"] * 3
 
 
+def entries(inside: redis.Redis) -> set[bytes]:
+    """The keys of all entries; those of leases end by themselves."""
+    return {key for key in inside.scan_iter() if not key.endswith(LEASE.encode())}
+
+
+def await_entries(inside: redis.Redis, number: int) -> set[bytes]:
+    assert wait_until(lambda: len(entries(inside)) == number, seconds=5)
+    return entries(inside)
+
+
 @pytest.mark.parametrize("damage", ["garbage", "cut", "list", "other picture's"])
 def test_a_damaged_entry_is_dropped_and_computed_again(tmp_path, private_redis, damage):
     with private_redis, serve(tmp_path, private_redis) as server:
         picture, other = plain_picture("red"), plain_picture("blue")
         classify(server, other)
         with private_redis.client() as inside:
-            assert wait_until(lambda: len(inside.keys()) == 1, seconds=5)
-            (others_key,) = inside.keys()
+            # One under the digest of the file, one under that of its pixels.
+            others_keys = await_entries(inside, 2)
             assert classify(server, picture) == "miss"
-            assert wait_until(lambda: len(inside.keys()) == 2, seconds=5)
-            (key,) = set(inside.keys()) - {others_key}
-            if damage == "garbage":
-                inside.set(key, b"\x80\x04garbage")
-            elif damage == "cut":
-                inside.set(key, inside.get(key)[:-1])
-            elif damage == "list":
-                inside.delete(key)
-                inside.lpush(key, "a")
-            else:
-                inside.set(key, inside.get(others_key))
+            for key in await_entries(inside, 4) - others_keys:
+                if damage == "garbage":
+                    inside.set(key, b"\x80\x04garbage")
+                elif damage == "cut":
+                    inside.set(key, inside.get(key)[:-1])
+                elif damage == "list":
+                    inside.delete(key)
+                    inside.lpush(key, "a")
+                else:
+                    inside.set(key, inside.get(next(iter(others_keys))))
 
         assert classify(server, picture) == "miss"
         assert becomes_hit(server, picture)
+        with server.client() as client:
+            metrics = client.get("/metrics").text
+        assert 'whatsit_cache_failures_total{failure="damaged"} 2.0' in metrics
 
 
 def test_keys_lie_in_the_namespace_and_expire(tmp_path, private_redis):
     with private_redis, serve(tmp_path, private_redis) as server:
         classify(server, new_picture())
         with private_redis.client() as inside:
-            assert wait_until(lambda: len(inside.keys()) == 1, seconds=5)
-            (key,) = inside.keys()
+            for key in await_entries(inside, 2):
+                assert key.startswith(b"whatsit:")
+                assert 0 < inside.ttl(key) <= 604_800 * 1.1
+            assert wait_until(lambda: len(inside.keys()) == 2, seconds=5), "a lease does not end"
 
-            assert key.startswith(b"whatsit:")
-            assert 0 < inside.ttl(key) <= 604_800 * 1.1
+
+def test_another_file_with_the_same_pixels_is_a_hit(tmp_path, private_redis):
+    with private_redis, serve(tmp_path, private_redis) as server:
+        first = plain_picture("red", image_format="PNG")
+        same, other = (plain_picture(colour, image_format="BMP") for colour in ("red", "blue"))
+        assert classify(server, first) == "miss"
+        with private_redis.client() as inside:
+            await_entries(inside, 2)
+        with server.client() as client:
+            facts = client.post(CLASSIFY, content=same).json()
+
+        assert (facts["cache"], facts["image"]["format"]) == ("hit", "BMP")
+        assert facts["image"]["sha256"] == hashlib.sha256(same).hexdigest()
+        assert classify(server, other) == "miss"
+
+
+def test_a_slow_redis_is_left_alone(tmp_path, private_redis):
+    with (
+        private_redis,
+        SlowProxy(private_redis.port, delay_seconds=0.15) as proxy,
+        serve(tmp_path, proxy) as server,
+    ):
+        took = [timed_classify(server, new_picture()) for _ in range(20)]
+        # Every answer that asks Redis takes at least 0.15 s; a probe a second may.
+        assert statistics.median(took[5:]) < 0.15
+        with server.client() as client:
+            assert "whatsit_cache_breaker_open 1.0" in client.get("/metrics").text
+
+        proxy.delay_seconds = 0.0
+        assert hits_return(server)

@@ -19,7 +19,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"classifier"}),
     frozenset({"explain"}),
     frozenset({"cache"}),
-    frozenset({"service"}),
+    frozenset({"service", "workers"}),
     frozenset({"settings", "bootstrap", "telemetry"}),
     frozenset({"web", "jobs", "pipeline"}),
     frozenset({"cli"}),

@@ -36,6 +36,9 @@ class FailingCache:
     def get(self, key):
         raise CacheError("away")
 
+    def claim(self, key, seconds):
+        raise CacheError("away")
+
     def put(self, key, prediction):
         raise CacheError("away")
 
@@ -44,7 +47,7 @@ class FailingCache:
 
 
 def test_a_prediction_survives_the_codec():
-    assert decode_prediction(encode_prediction(PREDICTION)) == PREDICTION
+    assert decode_prediction("key", encode_prediction("key", PREDICTION)) == PREDICTION
 
 
 def test_a_group_its_path_and_the_set_survive_the_codec():
@@ -55,23 +58,23 @@ def test_a_group_its_path_and_the_set_survive_the_codec():
     said = Answer("A dog.", "dog", "n1", 0.75, "sure", "group", ("animal", "dog"), entries[:2])
     prediction = replace(PREDICTION, top=entries, answer=said)
 
-    assert decode_prediction(encode_prediction(prediction)) == prediction
+    assert decode_prediction("key", encode_prediction("key", prediction)) == prediction
 
 
 @given(st.binary(max_size=200))
 def test_foreign_bytes_are_never_taken_for_a_prediction(stored):
     with pytest.raises(CacheError):
-        decode_prediction(stored)
+        decode_prediction("key", stored)
 
 
 @given(st.data())
 def test_no_changed_bit_goes_unnoticed(data):
-    stored = bytearray(encode_prediction(PREDICTION))
+    stored = bytearray(encode_prediction("key", PREDICTION))
     position = data.draw(st.integers(0, len(stored) - 1))
     stored[position] ^= 1 << data.draw(st.integers(0, 7))
 
     with pytest.raises(CacheError):
-        decode_prediction(bytes(stored))
+        decode_prediction("key", bytes(stored))
 
 
 def test_the_key_differs_with_each_ingredient_and_only_with_them():
@@ -117,18 +120,56 @@ def test_a_failed_probe_keeps_the_breaker_open():
     assert breaker.admits()
 
 
+def test_one_slow_call_is_forgiven_and_three_in_a_row_open_the_breaker():
+    clock = Clock()
+    changes: list[bool] = []
+    breaker = CircuitBreaker(
+        pause_seconds=2.0, slow_seconds=0.1, clock=clock, on_change=changes.append
+    )
+    for elapsed in (0.2, 0.2, 0.05, 0.2, 0.2):
+        breaker.succeeded(elapsed)
+    assert not breaker.is_open
+
+    breaker.succeeded(0.2)
+    assert not breaker.admits()
+    clock.now = 2.0
+    assert breaker.admits()
+    breaker.succeeded(0.2)
+    assert breaker.is_open, "a slow probe does not close it"
+    clock.now = 4.0
+    assert breaker.admits()
+    breaker.succeeded(0.05)
+    assert not breaker.is_open
+    assert changes == [True, False]
+
+
+def test_an_entry_under_another_key_is_damaged():
+    with pytest.raises(CacheError) as caught:
+        decode_prediction("other", encode_prediction("key", PREDICTION))
+
+    assert caught.value.failure == "damaged"
+
+
 def test_a_failing_shared_tier_is_a_miss_and_is_reported():
     failures: list[str] = []
-    cache = TieredCache(MemoryCache(10, 60), FailingCache(), lambda: failures.append("failed"))
+    cache = TieredCache(MemoryCache(10, 60), FailingCache(), failures.append)
 
     assert cache.get("some") is None
     cache.put("some", PREDICTION)
     assert cache.get("some") == PREDICTION
-    assert failures == ["failed", "failed"]
+    assert cache.claim("other", 1) == (None, True)
+    assert failures == ["unreachable"] * 3
+
+
+class OtherProcess(MemoryCache):
+    """A shared tier in which somebody else computes whatever is not there."""
+
+    def claim(self, key, seconds):
+        return self.get(key), False
 
 
 def test_what_the_shared_tier_has_is_kept_in_front():
-    front, back = MemoryCache(10, 60), MemoryCache(10, 60)
+    front, back = MemoryCache(10, 60), OtherProcess(10, 60)
     back.put("some", PREDICTION)
     cache = TieredCache(front, back)
 
@@ -191,7 +232,7 @@ def test_writing_behind_never_waits_and_finishes_at_the_end():
 def test_writing_behind_drops_what_the_queue_can_not_hold():
     dropped: list[str] = []
     tier = StuckCache()
-    cache = WriteBehind(tier, lambda: dropped.append("dropped"))
+    cache = WriteBehind(tier, dropped.append)
     for number in range(1_010):
         cache.put(str(number), PREDICTION)
     tier.released.set()
@@ -203,8 +244,8 @@ def test_writing_behind_drops_what_the_queue_can_not_hold():
 
 def test_a_failed_write_is_reported():
     failures: list[str] = []
-    cache = WriteBehind(FailingCache(), lambda: failures.append("failed"))
+    cache = WriteBehind(FailingCache(), failures.append)
     cache.put("some", PREDICTION)
     cache.close()
 
-    assert failures == ["failed"]
+    assert failures == ["unreachable"]

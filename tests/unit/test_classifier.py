@@ -343,4 +343,4 @@ def test_recognition_is_part_of_the_fingerprint():
 def test_what_is_not_recognised_stays_so_in_the_cache():
     prediction = recognising(threshold=0.0).classify(plain_picture("white"))
 
-    assert decode_prediction(encode_prediction(prediction)) == prediction
+    assert decode_prediction("key", encode_prediction("key", prediction)) == prediction

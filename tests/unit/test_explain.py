@@ -169,7 +169,7 @@ def test_an_overlay_keeps_its_shape_and_a_bounded_size(size):
 
 
 def test_a_heat_map_survives_the_codec(heat_map):
-    copy = decode_entry(encode_entry(heat_map))
+    copy = decode_entry("key", encode_entry("key", heat_map))
 
     assert isinstance(copy, HeatMap)
     np.testing.assert_array_equal(copy.grid, heat_map.grid)
@@ -179,17 +179,17 @@ def test_a_heat_map_survives_the_codec(heat_map):
 
 @given(st.data())
 def test_no_changed_bit_of_a_stored_heat_map_goes_unnoticed(data):
-    stored = bytearray(encode_entry(explain(fake_classifier(), plain_picture("red"))))
+    stored = bytearray(encode_entry("key", explain(fake_classifier(), plain_picture("red"))))
     position = data.draw(st.integers(0, len(stored) - 1))
     stored[position] ^= 1 << data.draw(st.integers(0, 7))
 
     with pytest.raises(CacheError):
-        decode_entry(bytes(stored))
+        decode_entry("key", bytes(stored))
 
 
-def test_the_second_map_comes_from_the_cache_and_each_label_has_its_own(spotted):
+def test_the_second_map_comes_from_the_cache_and_each_label_has_its_own(spotted, workers):
     engine = CornerEngine()
-    service = Service(fake_classifier(engine), TieredCache(MemoryCache(10, 60)))
+    service = Service(fake_classifier(engine), TieredCache(MemoryCache(10, 60)), workers=workers)
     first = service.explain(spotted, label="red thing")
     calls = engine.calls
 
@@ -201,14 +201,14 @@ def test_the_second_map_comes_from_the_cache_and_each_label_has_its_own(spotted)
     assert first.timings_ms["total"] > 0
 
 
-def test_a_map_under_the_key_of_an_answer_is_not_taken_for_one(spotted):
+def test_a_map_under_the_key_of_an_answer_is_not_taken_for_one(spotted, workers):
     class OneEntry(MemoryCache):
         """Whatever is asked for, it is this."""
 
         def get(self, key):
             return next(iter(self._entries.values()), (0, None))[1]
 
-    service = Service(fake_classifier(), TieredCache(OneEntry(1, 60)))
+    service = Service(fake_classifier(), TieredCache(OneEntry(1, 60)), workers=workers)
     service.explain(spotted)
 
     assert service.classify(spotted).cache == "miss"

@@ -31,3 +31,22 @@ class PredictionCache(Protocol):
     def close(self) -> None:
         """Let go of connections; the entries of a shared tier stay."""
         ...
+
+
+class SharedCache(PredictionCache, Protocol):
+    """A tier that several processes share, so that they can also share the work."""
+
+    def claim(self, key: str, seconds: float) -> tuple[CacheEntry | None, bool]:
+        """What is stored under `key`; if nothing is, the right to compute it.
+
+        Args:
+            key: Of the entry.
+            seconds: How long nobody else gets that right.
+
+        Returns:
+            The entry, or None; and whether the caller is the one to compute it now.
+
+        Raises:
+            CacheError: The tier can't be asked now.
+        """
+        ...

@@ -4,8 +4,8 @@ import queue
 import threading
 from collections.abc import Callable
 
-from whatsit.cache.base import CacheEntry, PredictionCache
-from whatsit.errors import CacheError
+from whatsit.cache.base import CacheEntry, SharedCache
+from whatsit.errors import CacheError, CacheFailure
 
 _QUEUE_LENGTH = 1_000
 _CLOSE_SECONDS = 2.0
@@ -19,11 +19,13 @@ class WriteBehind:
 
     Args:
         tier: The slow tier.
-        on_failure: Called each time a write fails or is dropped.
+        on_failure: Told each time a write fails or is dropped.
     """
 
     def __init__(
-        self, tier: PredictionCache, on_failure: Callable[[], None] = lambda: None
+        self,
+        tier: SharedCache,
+        on_failure: Callable[[CacheFailure], None] = lambda failure: None,
     ) -> None:
         self._tier = tier
         self._on_failure = on_failure
@@ -35,12 +37,16 @@ class WriteBehind:
         """See `PredictionCache.get`."""
         return self._tier.get(key)
 
+    def claim(self, key: str, seconds: float) -> tuple[CacheEntry | None, bool]:
+        """See `SharedCache.claim`."""
+        return self._tier.claim(key, seconds)
+
     def put(self, key: str, entry: CacheEntry) -> None:
         """Store soon; never fails and never waits."""
         try:
             self._waiting.put_nowait((key, entry))
         except queue.Full:
-            self._on_failure()
+            self._on_failure("dropped")
 
     def close(self) -> None:
         """Write what is waiting, within two seconds, and close the tier."""
@@ -48,12 +54,12 @@ class WriteBehind:
             self._waiting.put(None, timeout=_CLOSE_SECONDS)
             self._writer.join(_CLOSE_SECONDS)
         except queue.Full:
-            self._on_failure()
+            self._on_failure("dropped")
         self._tier.close()
 
     def _write(self) -> None:
         while (entry := self._waiting.get()) is not None:
             try:
                 self._tier.put(*entry)
-            except CacheError:
-                self._on_failure()
+            except CacheError as error:
+                self._on_failure(error.failure)

@@ -1,7 +1,8 @@
 """Predictions and heat maps <-> bytes for a cache that other programs can write to.
 
-A stored value is a checksum of its payload, then the payload: JSON, because nothing that comes
-back from a shared cache may be able to run.
+A stored value is a checksum of its key and payload, then the payload: JSON, because nothing that
+comes back from a shared cache may be able to run. The key is part of the checksum, so that an
+entry that was moved under another key is as good as damaged.
 """
 
 import base64
@@ -20,8 +21,8 @@ _HEAT_MAP = b"heat map"
 """Stands before a stored heat map; a prediction begins with its checksum."""
 
 
-def encode_prediction(prediction: Prediction) -> bytes:
-    """The stored form of a prediction."""
+def encode_prediction(key: str, prediction: Prediction) -> bytes:
+    """The stored form of a prediction under `key`."""
     answer, image = prediction.answer, prediction.image
     payload = json.dumps(
         [
@@ -36,18 +37,19 @@ def encode_prediction(prediction: Prediction) -> bytes:
         ensure_ascii=False,
         separators=(",", ":"),
     ).encode()
-    return _checksum(payload) + payload
+    return _checksum(key, payload) + payload
 
 
-def decode_prediction(stored: bytes) -> Prediction:
+def decode_prediction(key: str, stored: bytes) -> Prediction:
     """The prediction in a stored value.
 
     Raises:
-        CacheError: These bytes were not written by `encode_prediction`, or were changed since.
+        CacheError: These bytes were not written by `encode_prediction` for this key, or were
+            changed since.
     """
     checksum, payload = stored[:_CHECKSUM_BYTES], stored[_CHECKSUM_BYTES:]
-    if checksum != _checksum(payload):
-        raise CacheError("A cached value is damaged.")
+    if checksum != _checksum(key, payload):
+        raise CacheError("A cached value is damaged.", "damaged")
     try:
         model, answer, entries, image = json.loads(payload)
         text, label, wnid, score, certainty, level, path, set_size, recognised = answer
@@ -62,11 +64,11 @@ def decode_prediction(stored: bytes) -> Prediction:
             ImageFacts(*image),
         )
     except (ValueError, TypeError) as error:
-        raise CacheError("A cached value has another form.") from error
+        raise CacheError("A cached value has another form.", "damaged") from error
 
 
-def encode_heat_map(heat_map: HeatMap) -> bytes:
-    """The stored form of a heat map, one byte a place."""
+def encode_heat_map(key: str, heat_map: HeatMap) -> bytes:
+    """The stored form of a heat map under `key`, one byte a place."""
     model, image = heat_map.model, heat_map.image
     steps = np.round(heat_map.grid * GRID_STEPS).astype(np.uint8)
     payload = json.dumps(
@@ -80,19 +82,20 @@ def encode_heat_map(heat_map: HeatMap) -> bytes:
         ensure_ascii=False,
         separators=(",", ":"),
     ).encode()
-    return _HEAT_MAP + _checksum(payload) + payload
+    return _HEAT_MAP + _checksum(key, payload) + payload
 
 
-def decode_heat_map(stored: bytes) -> HeatMap:
+def decode_heat_map(key: str, stored: bytes) -> HeatMap:
     """The heat map in a stored value.
 
     Raises:
-        CacheError: These bytes were not written by `encode_heat_map`, or were changed since.
+        CacheError: These bytes were not written by `encode_heat_map` for this key, or were
+            changed since.
     """
     start = len(_HEAT_MAP) + _CHECKSUM_BYTES
     payload = stored[start:]
-    if stored[:start] != _HEAT_MAP + _checksum(payload):
-        raise CacheError("A cached value is damaged.")
+    if stored[:start] != _HEAT_MAP + _checksum(key, payload):
+        raise CacheError("A cached value is damaged.", "damaged")
     try:
         model, image, (label, wnid, index, method), (height, width, steps), box = json.loads(
             payload
@@ -110,24 +113,29 @@ def decode_heat_map(stored: bytes) -> HeatMap:
             box=(left, top, right, bottom),
         )
     except (ValueError, TypeError) as error:
-        raise CacheError("A cached value has another form.") from error
+        raise CacheError("A cached value has another form.", "damaged") from error
 
 
-def encode_entry(entry: CacheEntry) -> bytes:
-    """The stored form of an entry, whichever it is."""
-    return encode_heat_map(entry) if isinstance(entry, HeatMap) else encode_prediction(entry)
+def encode_entry(key: str, entry: CacheEntry) -> bytes:
+    """The stored form of an entry under `key`, whichever it is."""
+    if isinstance(entry, HeatMap):
+        return encode_heat_map(key, entry)
+    return encode_prediction(key, entry)
 
 
-def decode_entry(stored: bytes) -> CacheEntry:
+def decode_entry(key: str, stored: bytes) -> CacheEntry:
     """The entry in a stored value.
 
     Raises:
-        CacheError: These bytes were not written by `encode_entry`, or were changed since.
+        CacheError: These bytes were not written by `encode_entry` for this key, or were
+            changed since.
     """
     if stored.startswith(_HEAT_MAP):
-        return decode_heat_map(stored)
-    return decode_prediction(stored)
+        return decode_heat_map(key, stored)
+    return decode_prediction(key, stored)
 
 
-def _checksum(payload: bytes) -> bytes:
-    return hashlib.blake2b(payload, digest_size=_CHECKSUM_BYTES).digest()
+def _checksum(key: str, payload: bytes) -> bytes:
+    checksum = hashlib.blake2b(key.encode(), digest_size=_CHECKSUM_BYTES)
+    checksum.update(b"\0" + payload)
+    return checksum.digest()

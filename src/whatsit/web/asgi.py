@@ -1,16 +1,15 @@
 """The front door: one ASGI application, API and page behind it."""
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from whatsit.bootstrap import Running
-from whatsit.web.api.app import API_PREFIXES, build_api
-from whatsit.web.api.workers import Workers
+from whatsit.web.api.app import API_PREFIXES, Api
+from whatsit.web.intake import Intake
 from whatsit.web.requests import RequestScope
 
-Lifespan = AbstractAsyncContextManager[None]
+Lifespan = AbstractAsyncContextManager[object]
 
 
 class FrontDoor:
@@ -59,25 +58,15 @@ def build_application(running: Running, *, page_enabled: bool = True) -> FrontDo
         running: Opened by the caller, who closes it after the server has stopped.
         page_enabled: Whether to serve the page; without it, its server is not even loaded.
     """
-    workers = Workers(running.settings.inference_threads)
-    api = RequestScope(build_api(running, workers), running.telemetry)
+    settings = running.settings
+    intake = Intake(settings.max_held_bytes, settings.body_grace_seconds, running.telemetry.holding)
+    api = RequestScope(Api(running, intake), running.telemetry)
     if not page_enabled:
-        return FrontDoor(api, None, _lifespan(workers))
+        return FrontDoor(api, None, nullcontext())
     from whatsit.web.ui.server import build_page
 
     page = build_page(running)
-    return FrontDoor(api, page, _lifespan(workers, page.lifespan()(page)))
-
-
-@asynccontextmanager
-async def _lifespan(
-    workers: Workers, *inner: AbstractAsyncContextManager[object]
-) -> AsyncIterator[None]:
-    async with AsyncExitStack() as stack:
-        stack.callback(workers.close)
-        for context in inner:
-            await stack.enter_async_context(context)
-        yield
+    return FrontDoor(api, page, page.lifespan()(page))
 
 
 def _belongs_to_api(path: str) -> bool:

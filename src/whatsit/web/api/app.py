@@ -9,22 +9,48 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from whatsit import __version__
 from whatsit.bootstrap import Running
 from whatsit.errors import WhatsitError
+from whatsit.web.api.classify import CLASSIFY_PATH, Classify
 from whatsit.web.api.problems import problem, problem_for
 from whatsit.web.api.routes import build_router
-from whatsit.web.api.workers import Workers
+from whatsit.web.intake import Intake
 
 _log = logging.getLogger(__name__)
 
 API_PREFIXES = ("/api", "/v2", "/healthz", "/readyz", "/metrics")
 """Paths that belong to the API; all others are the page's."""
 
+ROUTE_IN_SCOPE = "whatsit.route"
+"""Where the pattern of a path is told that no router has looked at."""
 
-def build_api(running: Running, workers: Workers) -> FastAPI:
-    """The API of one running service; its documentation needs no other host."""
+
+class Api:
+    """The API of one running service.
+
+    Args:
+        running: Whose service answers.
+        intake: Through which the pictures come.
+    """
+
+    def __init__(self, running: Running, intake: Intake) -> None:
+        self._classify = Classify(running.service, intake)
+        self._others = _build_others(running, intake)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; see the ASGI specification."""
+        if scope["path"] == CLASSIFY_PATH and scope["method"] == "POST":
+            scope[ROUTE_IN_SCOPE] = CLASSIFY_PATH
+            await self._classify(scope, receive, send)
+        else:
+            await self._others(scope, receive, send)
+
+
+def _build_others(running: Running, intake: Intake) -> FastAPI:
+    # The documentation of this one needs no other host.
     api = FastAPIOffline(
         title="whatsit",
         summary="Show it a picture; it tells you what it is, in words.",
@@ -35,7 +61,7 @@ def build_api(running: Running, workers: Workers) -> FastAPI:
         static_url="/api/docs-assets",
         swagger_ui_oauth2_redirect_url="/api/docs/oauth2-redirect",
     )
-    api.include_router(build_router(running, workers))
+    api.include_router(build_router(running, intake))
     api.add_exception_handler(WhatsitError, _answer_error)
     api.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
     api.add_exception_handler(HTTPException, _answer_http_error)

@@ -1,9 +1,13 @@
 """Reading the picture out of a request, never more of it than the limit."""
 
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.types import Message, Receive
+import hashlib
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
 
 from whatsit.errors import ImageTooLarge, ImageUnreadable, InvalidParameter
 
@@ -12,10 +16,24 @@ FILE_FIELD = "file"
 _FORM_OVERHEAD_BYTES = 64_000
 _PATIENCE_RATIO = 2
 """A client that is a little over the limit may finish sending, so that it reads our answer."""
+_FORM = b"multipart/form-data"
 
 
-async def read_image_bytes(request: Request, max_bytes: int) -> bytes:
-    """The image bytes of a request: its raw body, or the field ``file`` of a multipart form.
+@dataclass(frozen=True, slots=True)
+class ReceivedPicture:
+    """The picture of a request.
+
+    Attributes:
+        image_bytes: As they were sent.
+        sha256: Their hex digest.
+    """
+
+    image_bytes: bytes
+    sha256: str
+
+
+async def read_picture(scope: Scope, receive: Receive, max_bytes: int) -> ReceivedPicture:
+    """The picture of a request: its raw body, or the field ``file`` of a multipart form.
 
     The declared type of a raw body is not looked at; its content is, later.
 
@@ -23,41 +41,61 @@ async def read_image_bytes(request: Request, max_bytes: int) -> bytes:
         ImageTooLarge: More than `max_bytes`; nothing beyond them was kept.
         ImageUnreadable: The form is broken.
         InvalidParameter: The form has no field ``file``.
+        ClientDisconnect: The client has left.
     """
-    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        return await _read_form(request, max_bytes)
-    body = _BoundedBody(request.receive, max_bytes)
-    chunks = [chunk async for chunk in Request(request.scope, body.receive).stream()]
-    return b"".join(chunks)
+    if _is_form(scope):
+        image_bytes = await _read_form(scope, receive, max_bytes)
+        return ReceivedPicture(image_bytes, hashlib.sha256(image_bytes).hexdigest())
+    # Hashed as it comes, so that a large picture does not hold the event loop up at its end.
+    digest, chunks = hashlib.sha256(), []
+    async for chunk in _bounded(receive, max_bytes, reported=max_bytes):
+        digest.update(chunk)
+        chunks.append(chunk)
+    return ReceivedPicture(b"".join(chunks), digest.hexdigest())
 
 
-async def _read_form(request: Request, max_bytes: int) -> bytes:
-    body = _BoundedBody(request.receive, max_bytes + _FORM_OVERHEAD_BYTES, reported=max_bytes)
+def _is_form(scope: Scope) -> bool:
+    return any(
+        name == b"content-type" and value[: len(_FORM)].lower() == _FORM
+        for name, value in scope["headers"]
+    )
+
+
+async def _bounded(
+    receive: Receive, max_bytes: int, *, reported: int
+) -> AsyncGenerator[bytes, None]:
+    """The chunks of a body until it gets too long; then the rest is read away, within reason."""
+    seen, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        more = message.get("more_body", False)
+        seen += len(chunk)
+        if seen <= max_bytes:
+            if chunk:
+                yield chunk
+        elif not more or seen > max_bytes * _PATIENCE_RATIO:
+            raise ImageTooLarge(reported)
+
+
+class _FormInMemory(MultiPartParser):
+    # What a person sends is never written to a disk, and the container's is read-only anyway.
+    spool_max_size = 2**31
+
+
+async def _read_form(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
+    chunks = _bounded(receive, max_bytes + _FORM_OVERHEAD_BYTES, reported=max_bytes)
+    parser = _FormInMemory(Headers(scope=scope), chunks, max_files=8, max_fields=32)
     try:
-        async with Request(request.scope, body.receive).form(max_files=8, max_fields=32) as form:
-            picture = form.get(FILE_FIELD)
-            if not isinstance(picture, UploadFile):
-                raise InvalidParameter(f"The form has no file field called {FILE_FIELD!r}.")
-            return await picture.read()
-    except HTTPException as error:
+        form = await parser.parse()
+    except (MultiPartException, KeyError, UnicodeDecodeError) as error:
         raise ImageUnreadable("The multipart form is broken. Send it again.") from error
-
-
-class _BoundedBody:
-    """Passes a request body on until it gets too long; then reads the rest away, within reason."""
-
-    def __init__(self, receive: Receive, max_bytes: int, reported: int | None = None) -> None:
-        self._receive = receive
-        self._max_bytes = max_bytes
-        self._reported = max_bytes if reported is None else reported
-        self._seen = 0
-
-    async def receive(self) -> Message:
-        message = await self._receive()
-        self._seen += len(message.get("body", b""))
-        if self._seen > self._max_bytes:
-            while message.get("more_body") and self._seen < self._max_bytes * _PATIENCE_RATIO:
-                message = await self._receive()
-                self._seen += len(message.get("body", b""))
-            raise ImageTooLarge(self._reported)
-        return message
+    try:
+        picture = form.get(FILE_FIELD)
+        if not isinstance(picture, UploadFile):
+            raise InvalidParameter(f"The form has no file field called {FILE_FIELD!r}.")
+        return await picture.read()
+    finally:
+        await form.close()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from whatsit.errors import (
     HostNotAllowed,
@@ -25,6 +26,7 @@ from whatsit.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+CODE_IN_SCOPE = "whatsit.problem"
 
 STATUS_BY_ERROR: Mapping[type[WhatsitError], HTTPStatus] = {
     ImageUnreadable: HTTPStatus.BAD_REQUEST,
@@ -44,6 +46,31 @@ STATUS_BY_ERROR: Mapping[type[WhatsitError], HTTPStatus] = {
 """Errors that are not listed are ours, not the caller's: 500."""
 
 
+class _Problem(Response):
+    """A problem document that leaves its code in the scope, for the metrics and the log."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(
+        self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        document = {
+            "type": f"urn:whatsit:problem:{code}",
+            "title": HTTPStatus(status).phrase,
+            "status": int(status),
+            "detail": detail,
+            "code": code,
+        }
+        content = json.dumps(document, ensure_ascii=False)
+        super().__init__(content, status_code=int(status), headers=dict(headers or {}))
+        self._code = code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; see the ASGI specification."""
+        scope[CODE_IN_SCOPE] = self._code
+        await super().__call__(scope, receive, send)
+
+
 def problem(
     status: int, code: str, detail: str, headers: Mapping[str, str] | None = None
 ) -> Response:
@@ -55,19 +82,7 @@ def problem(
         detail: A sentence for people.
         headers: Further headers, such as ``Retry-After``.
     """
-    document = {
-        "type": f"urn:whatsit:problem:{code}",
-        "title": HTTPStatus(status).phrase,
-        "status": int(status),
-        "detail": detail,
-        "code": code,
-    }
-    return Response(
-        json.dumps(document, ensure_ascii=False),
-        status_code=status,
-        media_type=MEDIA_TYPE,
-        headers=dict(headers or {}),
-    )
+    return _Problem(status, code, detail, headers)
 
 
 def problem_for(error: WhatsitError) -> Response:

@@ -3,22 +3,21 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Query, Request
-from fastapi.routing import APIRoute
 from starlette.responses import Response
-from starlette.routing import request_response
-from starlette.types import Receive, Scope, Send
 
 from whatsit.bootstrap import Running
 from whatsit.errors import InvalidModelCard
 from whatsit.explain import draw_picture
-from whatsit.prediction import MAX_TOP_K, ImageFacts
-from whatsit.service import DEFAULT_TOP_K, CacheMode, Explanation, Reply
+from whatsit.prediction import MAX_TOP_K
+from whatsit.service import DEFAULT_TOP_K, CacheMode, Explanation, Service
 from whatsit.web.api import problems
-from whatsit.web.api.body import FILE_FIELD, read_image_bytes
+from whatsit.web.api.body import FILE_FIELD, read_picture
+from whatsit.web.api.classify import CLASSIFY_PATH
 from whatsit.web.api.schemas import (
     ClassifyDocument,
     ExplainDocument,
@@ -29,7 +28,9 @@ from whatsit.web.api.schemas import (
     ProblemDocument,
     ReadyDocument,
 )
-from whatsit.web.api.workers import Workers
+from whatsit.web.intake import Intake
+
+_Result = TypeVar("_Result")
 
 _PICTURE_BODY = {
     "requestBody": {
@@ -50,57 +51,29 @@ _PICTURE_BODY = {
 }
 
 
-class DirectRoute(APIRoute):
-    """A route that runs without parameter parsing when a request has no parameters.
-
-    FastAPI's own handling takes longer than a cached answer does. The endpoint must need
-    nothing but the request; its parameters come from the query and have defaults.
-    """
-
-    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        super().__init__(path, endpoint, **options)
-        parsed, direct = self.app, request_response(endpoint)
-
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            await (parsed if scope["query_string"] else direct)(scope, receive, send)
-
-        self.app = app
-
-
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI entries of the problem documents that a route may answer with."""
     content = {problems.MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}}
     return {status: {"description": "Problem", "content": content} for status in statuses}
 
 
-def build_router(running: Running, workers: Workers) -> APIRouter:
+def build_router(running: Running, intake: Intake) -> APIRouter:
     """The routes of one running service."""
     router = APIRouter()
     service = running.service
 
+    @router.post(
+        CLASSIFY_PATH,
+        summary="Say what a picture shows",
+        response_model=ClassifyDocument,
+        responses=problem_responses(400, 408, 413, 415, 422, 503),
+        openapi_extra=_PICTURE_BODY,
+    )
     async def classify(
-        request: Request,
         top_k: Annotated[int, Query(ge=1, le=MAX_TOP_K)] = DEFAULT_TOP_K,
         cache: CacheMode = "use",
     ) -> Response:
-        image_bytes = await read_image_bytes(request, service.classifier.max_upload_bytes)
-        reply = service.recall(image_bytes, top_k=top_k, cache=cache)
-        if reply is None:
-            reply = await workers.run(
-                partial(service.classify, image_bytes, top_k=top_k, cache=cache)
-            )
-        return _answer(request, reply)
-
-    router.add_api_route(
-        "/api/v1/classify",
-        classify,
-        methods=["POST"],
-        summary="Say what a picture shows",
-        response_model=ClassifyDocument,
-        responses=problem_responses(400, 413, 415, 422, 503),
-        openapi_extra=_PICTURE_BODY,
-        route_class_override=DirectRoute,
-    )
+        raise NotImplementedError("Requests go to whatsit.web.api.classify.")
 
     @router.post(
         "/api/v1/explain",
@@ -112,7 +85,7 @@ def build_router(running: Running, workers: Workers) -> APIRouter:
                 "model": ExplainDocument,
                 "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
             },
-            **problem_responses(400, 413, 415, 422, 503),
+            **problem_responses(400, 408, 413, 415, 422, 503),
         },
         openapi_extra=_PICTURE_BODY,
     )
@@ -128,20 +101,21 @@ def build_router(running: Running, workers: Workers) -> APIRouter:
         ] = None,
         cache: CacheMode = "use",
     ) -> Response:
-        image_bytes = await read_image_bytes(request, service.classifier.max_upload_bytes)
-        explanation = await workers.run(
-            partial(service.explain, image_bytes, label=label, cache=cache)
-        )
-        if (form or _accepted_form(request)) == "json":
-            return _explanation(request, explanation)
-        picture = await workers.run(
-            partial(
+        async with intake.take(request.scope, request.receive) as body:
+            limit = service.classifier.max_upload_bytes
+            image_bytes = (await read_picture(request.scope, body, limit)).image_bytes
+            explanation = await _in_turn(
+                service, partial(service.explain, image_bytes, label=label, cache=cache)
+            )
+            if (form or _accepted_form(request)) == "json":
+                return _explanation(request, explanation)
+            overlay = partial(
                 draw_picture,
                 image_bytes,
                 explanation.heat_map,
                 max_pixels=service.classifier.max_pixels,
             )
-        )
+            picture = await _in_turn(service, overlay)
         return Response(picture, media_type="image/png", headers=_receipt(explanation))
 
     @router.get("/api/v1/models", summary="List the models")
@@ -166,42 +140,6 @@ def build_router(running: Running, workers: Workers) -> APIRouter:
     return router
 
 
-def _answer(request: Request, reply: Reply) -> Response:
-    prediction, answer = reply.prediction, reply.prediction.answer
-    request_id = request.scope["whatsit.request_id"]
-    document = {
-        "id": request_id,
-        "model": {"name": prediction.model.name, "fingerprint": prediction.model.fingerprint},
-        "answer": {
-            "text": answer.text,
-            "label": answer.label,
-            "wnid": answer.wnid,
-            "score": round(answer.score, 6),
-            "certainty": answer.certainty,
-            "recognised": answer.recognised,
-            "level": answer.level,
-            "path": answer.path,
-            "set": [
-                {"label": entry.label, "wnid": entry.wnid, "score": round(entry.score, 6)}
-                for entry in answer.set
-            ],
-        },
-        "top": [
-            {
-                "label": entry.label,
-                "wnid": entry.wnid,
-                "index": entry.index,
-                "score": round(entry.score, 6),
-            }
-            for entry in reply.top
-        ],
-        "cache": reply.cache,
-        "timings_ms": {stage: round(ms, 3) for stage, ms in reply.timings_ms.items()},
-        "image": _image_facts(prediction.image),
-    }
-    return _json(document, reply)
-
-
 def _explanation(request: Request, explanation: Explanation) -> Response:
     heat_map = explanation.heat_map
     document = {
@@ -218,9 +156,10 @@ def _explanation(request: Request, explanation: Explanation) -> Response:
         },
         "cache": explanation.cache,
         "timings_ms": {stage: round(ms, 3) for stage, ms in explanation.timings_ms.items()},
-        "image": _image_facts(heat_map.image),
+        "image": asdict(heat_map.image),
     }
-    return _json(document, explanation)
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return Response(text, media_type="application/json", headers=_receipt(explanation))
 
 
 def _accepted_form(request: Request) -> Literal["png", "json"]:
@@ -228,23 +167,13 @@ def _accepted_form(request: Request) -> Literal["png", "json"]:
     return "json" if "application/json" in accepted and "image/" not in accepted else "png"
 
 
-def _image_facts(image: ImageFacts) -> dict[str, object]:
-    return {
-        "width": image.width,
-        "height": image.height,
-        "format": image.format,
-        "sha256": image.sha256,
-    }
+def _receipt(explanation: Explanation) -> dict[str, str]:
+    timing = ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in explanation.timings_ms.items())
+    return {"X-Cache": explanation.cache, "Server-Timing": timing}
 
 
-def _json(document: object, reply: Reply | Explanation) -> Response:
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    return Response(text, media_type="application/json", headers=_receipt(reply))
-
-
-def _receipt(reply: Reply | Explanation) -> dict[str, str]:
-    timing = ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in reply.timings_ms.items())
-    return {"X-Cache": reply.cache, "Server-Timing": timing}
+async def _in_turn(service: Service, work: Callable[[], _Result]) -> _Result:
+    return await asyncio.wrap_future(service.workers.submit(work))
 
 
 def _list_models(running: Running) -> ModelsDocument:

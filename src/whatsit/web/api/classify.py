@@ -1,0 +1,181 @@
+"""``POST /api/v1/classify``, as a plain ASGI application.
+
+A picture that is known is answered in a fraction of a millisecond. Routing, parameter parsing and
+response models would take longer than that, so the most used route does without them; the API's
+description is declared in `whatsit.web.api.routes` like that of any other route.
+"""
+
+import asyncio
+import json
+from collections import OrderedDict
+from urllib.parse import parse_qsl
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from whatsit.errors import InvalidParameter, WhatsitError
+from whatsit.prediction import MAX_TOP_K, Prediction, ScoredLabel
+from whatsit.service import DEFAULT_TOP_K, CacheMode, Pending, Reply, Service
+from whatsit.web.api.body import read_picture
+from whatsit.web.api.problems import problem_for
+from whatsit.web.intake import Intake
+
+CLASSIFY_PATH = "/api/v1/classify"
+
+_TOP_KS = {str(top_k): top_k for top_k in range(1, MAX_TOP_K + 1)}
+_CACHE_MODES: dict[str, CacheMode] = {"use": "use", "refresh": "refresh", "bypass": "bypass"}
+_RENDERED_ANSWERS = 2_000
+
+
+class Classify:
+    """Answers one picture after the other.
+
+    Args:
+        service: Knows or computes the answers.
+        intake: Through which the pictures come.
+    """
+
+    def __init__(self, service: Service, intake: Intake) -> None:
+        self._service = service
+        self._intake = intake
+        self._rendered: OrderedDict[tuple[str, int], tuple[Prediction, bytes]] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; see the ASGI specification."""
+        try:
+            top_k, cache = _parse_query(scope["query_string"])
+            async with self._intake.take(scope, receive) as body:
+                reply = await self._answer(scope, body, top_k, cache)
+        except WhatsitError as error:
+            await problem_for(error)(scope, receive, send)
+        except ClientDisconnect:
+            return
+        else:
+            await self._send(reply, top_k, scope, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, top_k: int, cache: CacheMode) -> Reply:
+        limit = self._service.classifier.max_upload_bytes
+        picture = await read_picture(scope, receive, limit)
+        known = self._service.recall(
+            picture.image_bytes, sha256=picture.sha256, top_k=top_k, cache=cache
+        )
+        if known is not None:
+            return known
+        pending = self._service.submit(
+            picture.image_bytes, sha256=picture.sha256, top_k=top_k, cache=cache
+        )
+        return await await_reply(pending, receive)
+
+    async def _send(self, reply: Reply, top_k: int, scope: Scope, send: Send) -> None:
+        timings = reply.timings_ms.items()
+        times = ",".join(f'"{stage}":{ms:.3f}' for stage, ms in timings)
+        header = ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in timings)
+        body = (
+            f'{{"id":"{scope["whatsit.request_id"]}","cache":"{reply.cache}",'
+            f'"timings_ms":{{{times}}},'
+        ).encode() + self._render(reply.prediction, top_k)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-cache", reply.cache.encode()),
+            (b"server-timing", header.encode()),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _render(self, prediction: Prediction, top_k: int) -> bytes:
+        """What is the same each time that a prediction is given out, as the end of a document."""
+        key = (prediction.image.sha256, top_k)
+        kept = self._rendered.get(key)
+        if kept is not None and kept[0] is prediction:
+            return kept[1]
+        rendered = json.dumps(
+            describe(prediction, prediction.top[:top_k]),
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )[1:].encode()
+        self._rendered[key] = (prediction, rendered)
+        self._rendered.move_to_end(key)
+        if len(self._rendered) > _RENDERED_ANSWERS:
+            self._rendered.popitem(last=False)
+        return rendered
+
+
+def describe(prediction: Prediction, top: tuple[ScoredLabel, ...]) -> dict[str, object]:
+    """A prediction as a part of a JSON document, in the form of `schemas.ClassifyDocument`."""
+    answer, image = prediction.answer, prediction.image
+    return {
+        "model": {"name": prediction.model.name, "fingerprint": prediction.model.fingerprint},
+        "answer": {
+            "text": answer.text,
+            "label": answer.label,
+            "wnid": answer.wnid,
+            "score": round(answer.score, 6),
+            "certainty": answer.certainty,
+            "recognised": answer.recognised,
+            "level": answer.level,
+            "path": answer.path,
+            "set": [
+                {"label": entry.label, "wnid": entry.wnid, "score": round(entry.score, 6)}
+                for entry in answer.set
+            ],
+        },
+        "top": [
+            {
+                "label": entry.label,
+                "wnid": entry.wnid,
+                "index": entry.index,
+                "score": round(entry.score, 6),
+            }
+            for entry in top
+        ],
+        "image": {
+            "width": image.width,
+            "height": image.height,
+            "format": image.format,
+            "sha256": image.sha256,
+        },
+    }
+
+
+async def await_reply(pending: Pending, receive: Receive) -> Reply:
+    """Wait for a reply as long as the client does.
+
+    Args:
+        pending: What was submitted.
+        receive: Where the client's leaving shows, once its body is read.
+
+    Raises:
+        ClientDisconnect: The client has left, and its place in the queue was given back.
+        WhatsitError: See `Pending.reply`.
+    """
+    future = asyncio.wrap_future(pending.future)
+    leaving = asyncio.ensure_future(_until_disconnect(receive))
+    try:
+        await asyncio.wait((future, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not pending.future.done():
+            pending.leave()
+            raise ClientDisconnect
+        return pending.reply()
+    finally:
+        leaving.cancel()
+        # Nobody asks this copy of the future any more, whatever comes of it.
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+async def _until_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _parse_query(query: bytes) -> tuple[int, CacheMode]:
+    if not query:
+        return DEFAULT_TOP_K, "use"
+    asked = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    top_k = _TOP_KS.get(asked.get("top_k", str(DEFAULT_TOP_K)))
+    cache = _CACHE_MODES.get(asked.get("cache", "use"))
+    if top_k is None:
+        raise InvalidParameter(f"top_k must be a whole number from 1 to {MAX_TOP_K}.")
+    if cache is None:
+        raise InvalidParameter(f"cache must be one of: {', '.join(_CACHE_MODES)}.")
+    return top_k, cache

@@ -1,0 +1,96 @@
+"""The threads that decode and infer, and the bounded queue in front of them."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from whatsit.errors import Overloaded
+
+_Result = TypeVar("_Result")
+
+DEFAULT_MAX_QUEUE = 64
+DEFAULT_MAX_WAIT_SECONDS = 1.0
+
+_MEMORY_RATIO = 0.9
+"""How much of the old average stays when a new duration comes in."""
+
+
+class Workers:
+    """Does so much at a time, lets so much wait, and refuses the rest at once.
+
+    A queue that grows without bound answers everybody late. This one is bounded twice: by the
+    number that wait, and by how long the last of them would wait at the speed seen lately.
+
+    Args:
+        count: How many pictures are worked on at the same time.
+        max_queue: How many may wait for that.
+        max_wait_seconds: How long the last of them may be expected to wait.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        max_queue: int = DEFAULT_MAX_QUEUE,
+        max_wait_seconds: float = DEFAULT_MAX_WAIT_SECONDS,
+    ) -> None:
+        self._count = count
+        self._max_queue = max_queue
+        self._max_wait_seconds = max_wait_seconds
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix="whatsit-worker")
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._running = 0
+        self._usual_seconds = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        return self._waiting
+
+    @property
+    def running(self) -> int:
+        """How many are worked on now."""
+        return self._running
+
+    def submit(self, work: Callable[[], _Result]) -> "Future[_Result]":
+        """Queue `work`. Cancelling its future before it began gives its place back.
+
+        Raises:
+            Overloaded: Too many wait already.
+        """
+        with self._lock:
+            # A free thread takes its work at once, whatever the last ones took.
+            is_full = self._running + self._waiting >= self._count + self._max_queue
+            expected_seconds = self._waiting * self._usual_seconds / self._count
+            if is_full or expected_seconds > self._max_wait_seconds:
+                raise Overloaded(max(1.0, expected_seconds))
+            self._waiting += 1
+        future = self._pool.submit(self._run, work)
+        future.add_done_callback(self._give_back_if_cancelled)
+        return future
+
+    def close(self) -> None:
+        """Finish what runs and what waits; take no more."""
+        self._pool.shutdown()
+
+    def _run(self, work: Callable[[], _Result]) -> _Result:
+        with self._lock:
+            self._waiting -= 1
+            self._running += 1
+        start = time.perf_counter()
+        try:
+            return work()
+        finally:
+            elapsed = time.perf_counter() - start
+            with self._lock:
+                self._running -= 1
+                older = self._usual_seconds or elapsed
+                self._usual_seconds = _MEMORY_RATIO * older + (1 - _MEMORY_RATIO) * elapsed
+
+    def _give_back_if_cancelled(self, future: "Future[_Result]") -> None:
+        if future.cancelled():
+            with self._lock:
+                self._waiting -= 1

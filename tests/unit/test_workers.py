@@ -1,0 +1,98 @@
+"""The bounded queue: what waits, what is refused, what gives its place back."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from tests.waiting import wait_until
+from whatsit.errors import Overloaded
+from whatsit.workers import Workers
+
+
+class Gate:
+    """Work that lasts until it is let go."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+        self.started = 0
+
+    def __call__(self) -> str:
+        self.started += 1
+        assert self.opened.wait(10)
+        return "done"
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.opened.set()
+
+
+@pytest.fixture
+def two_and_three(gate: Gate) -> Iterator[Workers]:
+    """Two threads, three places in the queue."""
+    workers = Workers(2, max_queue=3)
+    yield workers
+    gate.opened.set()
+    workers.close()
+
+
+def test_what_is_submitted_is_done_and_its_errors_come_back(two_and_three):
+    assert two_and_three.submit(lambda: 7).result(5) == 7
+    with pytest.raises(ZeroDivisionError):
+        two_and_three.submit(lambda: 1 // 0).result(5)
+    assert wait_until(lambda: (two_and_three.waiting, two_and_three.running) == (0, 0), seconds=5)
+
+
+def test_a_full_queue_refuses_at_once_and_takes_more_when_it_has_room(two_and_three, gate):
+    taken = [two_and_three.submit(gate) for _ in range(5)]
+    assert wait_until(lambda: gate.started == 2, seconds=5)
+    assert (two_and_three.waiting, two_and_three.running) == (3, 2)
+    with pytest.raises(Overloaded) as refused:
+        two_and_three.submit(gate)
+    assert refused.value.retry_after_seconds is not None
+    assert refused.value.retry_after_seconds >= 1
+
+    gate.opened.set()
+    assert [future.result(5) for future in taken] == ["done"] * 5
+    assert two_and_three.submit(gate).result(5) == "done"
+
+
+def test_cancelled_work_gives_its_place_back_and_is_never_done(two_and_three, gate):
+    taken = [two_and_three.submit(gate) for _ in range(5)]
+    assert wait_until(lambda: gate.started == 2, seconds=5)
+
+    assert taken[-1].cancel()
+    assert not taken[0].cancel(), "work under way goes on"
+    replacement = two_and_three.submit(gate)
+    gate.opened.set()
+    assert replacement.result(5) == "done"
+    assert gate.started == 5
+
+
+def test_a_wait_that_would_take_too_long_is_refused_before_the_queue_is_full(gate):
+    clock = threading.Event()
+    workers = Workers(1, max_queue=1_000, max_wait_seconds=0.1)
+    workers.submit(lambda: clock.wait(0.06)).result(5)  # now known: about 0.06 s each
+    running = workers.submit(gate)
+    assert wait_until(lambda: workers.running == 1, seconds=5)
+    waiting = [workers.submit(gate)]  # would wait for 0.06 s, which is little enough
+    with suppress(Overloaded):
+        waiting += [workers.submit(gate) for _ in range(100)]
+    assert workers.waiting <= 3
+    gate.opened.set()
+    workers.close()
+
+    assert running.done()
+
+
+def test_closing_finishes_what_waits(gate):
+    workers = Workers(1, max_queue=3)
+    taken = [workers.submit(gate) for _ in range(4)]
+    gate.opened.set()
+    workers.close()
+
+    assert [future.result(0) for future in taken] == ["done"] * 4
