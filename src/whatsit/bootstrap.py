@@ -18,7 +18,7 @@ from whatsit.models.catalogue import Progress
 from whatsit.models.store import ModelStore, ResolvedModel, resolve_model
 from whatsit.service import Service
 from whatsit.settings import Settings
-from whatsit.telemetry import Telemetry
+from whatsit.telemetry import ExpositionFolder, Telemetry
 from whatsit.workers import Workers
 
 CacheState = Literal["reachable", "unreachable", "process", "off"]
@@ -43,6 +43,7 @@ class Running:
         telemetry: What the service reports to.
         shared_cache: The cache's shared tier; None where there is none.
         settings: What all of it was built from.
+        expositions: Where the metrics of processes that share the port meet, if there are any.
     """
 
     service: Service
@@ -51,6 +52,13 @@ class Running:
     telemetry: Telemetry
     shared_cache: RedisCache | None
     settings: Settings
+    expositions: ExpositionFolder | None = None
+
+    def exposition(self) -> bytes:
+        """The metrics of this process, or of all that share the port."""
+        if self.expositions is None:
+            return self.telemetry.exposition()
+        return self.expositions.exposition(self.telemetry)
 
     def cache_state(self) -> CacheState:
         """How the cache is doing; asks Redis, so it takes up to the time-out."""
@@ -62,12 +70,17 @@ class Running:
 
 
 @contextmanager
-def open_service(settings: Settings, progress: Progress | None = None) -> Iterator[Running]:
+def open_service(
+    settings: Settings,
+    progress: Progress | None = None,
+    expositions: ExpositionFolder | None = None,
+) -> Iterator[Running]:
     """Open everything that answering takes, in order; close it in reverse.
 
     Args:
         settings: What to open.
         progress: Told about the download of a model that is not there yet.
+        expositions: Where to leave the metrics for processes that share the port.
 
     Raises:
         WhatsitError: Something can't be opened; what was opened until then is closed again.
@@ -106,7 +119,9 @@ def open_service(settings: Settings, progress: Progress | None = None) -> Iterat
             namespace=settings.cache_namespace,
             events=telemetry,
         )
-        yield Running(service, model, store, telemetry, shared, settings)
+        if expositions is not None:
+            stack.enter_context(expositions.publish(telemetry))
+        yield Running(service, model, store, telemetry, shared, settings, expositions)
 
 
 def _join_tiers(settings: Settings, shared: RedisCache | None, telemetry: Telemetry) -> TieredCache:

@@ -59,15 +59,32 @@ _model_option = click.option("--model", help="Name of the model that answers.")
 @_model_option
 @_store_option
 @click.option("--no-ui", is_flag=True, help="Serve the API only, without the page.")
-def serve(*, no_ui: bool, **options: Any) -> None:
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that serve the API; needs --no-ui, as the page has to stay in one process.",
+)
+def serve(*, no_ui: bool, workers: int, **options: Any) -> None:
     """Start the page and the API."""
     from whatsit.settings import load_settings
+    from whatsit.web.processes import serve_in_processes
     from whatsit.web.serve import serve
+
+    if workers > 1 and not no_ui:
+        raise click.UsageError(
+            "Several processes serve the API only: add --no-ui. "
+            "For the page, start one process for each port and keep visitors on theirs."
+        )
 
     settings = load_settings(options)
     try:
         with _download_progress() as progress:
-            serve(settings, page_enabled=not no_ui, progress=progress)
+            if workers > 1:
+                serve_in_processes(settings, workers, progress)
+            else:
+                serve(settings, page_enabled=not no_ui, progress=progress)
     except OSError as error:
         address = f"{settings.host}:{settings.port}"
         raise SettingsError(f"Can't listen on {address}: {error.strerror}.") from error

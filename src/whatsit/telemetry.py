@@ -3,8 +3,11 @@
 import json
 import logging
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 from prometheus_client import (
@@ -12,9 +15,11 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Metric,
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.parser import text_string_to_metric_families
 
 from whatsit.errors import CacheFailure
 from whatsit.prediction import ModelId
@@ -24,6 +29,8 @@ from whatsit.workers import Workers
 _log = logging.getLogger(__name__)
 
 _STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_PUBLISH_SECONDS = 1.0
+_EXPOSITION = ".prom"
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({})))
 
 
@@ -130,6 +137,79 @@ class Telemetry:
     def exposition(self) -> bytes:
         """All metrics in the Prometheus text format."""
         return generate_latest(self.registry)
+
+
+class ExpositionFolder:
+    """Where processes that share a port leave their metrics, so that each can tell those of all.
+
+    Whoever scrapes the port reaches one of them by chance.
+
+    Args:
+        folder: Theirs alone.
+        number: Of this process among them.
+    """
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self._folder = folder
+        self._number = number
+
+    @contextmanager
+    def publish(self, telemetry: Telemetry) -> Iterator[None]:
+        """Leave the metrics of this process there every second, until the block ends."""
+        ended = threading.Event()
+
+        def work() -> None:
+            while True:
+                self._leave(telemetry.exposition())
+                if ended.wait(_PUBLISH_SECONDS):
+                    return
+
+        publisher = threading.Thread(target=work, name="whatsit-metrics", daemon=True)
+        publisher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            publisher.join()
+
+    def exposition(self, telemetry: Telemetry) -> bytes:
+        """The metrics of all processes, each sample with the number of its process.
+
+        Those of the others are up to a second old.
+        """
+        self._leave(telemetry.exposition())
+        files = sorted(self._folder.glob(f"*{_EXPOSITION}"))
+        return _merge({file.stem: file.read_text(encoding="utf-8") for file in files})
+
+    def _leave(self, exposition: bytes) -> None:
+        target = self._folder / f"{self._number}{_EXPOSITION}"
+        written = target.with_suffix(f".{threading.get_ident()}")
+        written.write_bytes(exposition)
+        written.replace(target)
+
+
+class _Families:
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _merge(expositions: Mapping[str, str]) -> bytes:
+    families: dict[str, Metric] = {}
+    for process, text in expositions.items():
+        for family in text_string_to_metric_families(text):
+            merged = families.setdefault(
+                family.name, Metric(family.name, family.documentation, family.type)
+            )
+            merged.samples += [
+                sample._replace(labels={**sample.labels, "process": process})
+                for sample in family.samples
+            ]
+    registry = CollectorRegistry()
+    registry.register(_Families(families.values()))
+    return generate_latest(registry)
 
 
 def configure_logging(level: str, log_format: Literal["text", "json"]) -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 from whatsit.bootstrap import Running, open_service
 from whatsit.models.catalogue import Progress
 from whatsit.settings import Settings
-from whatsit.telemetry import configure_logging
+from whatsit.telemetry import ExpositionFolder, configure_logging
+from whatsit.web.processes import bind
 
 if TYPE_CHECKING:
     from whatsit.web.asgi import FrontDoor
@@ -37,14 +38,47 @@ def serve(
         OSError: The address can't be listened on.
     """
     configure_logging(settings.log_level, settings.log_format)
+    with bind(settings.host, settings.port, is_shared=False) as listener:
+        serve_on(
+            listener,
+            settings,
+            page_enabled=page_enabled,
+            on_ready=lambda running: _log.info(_greeting(running, listener)),
+            progress=progress,
+        )
+
+
+def serve_on(
+    listener: socket.socket,
+    settings: Settings,
+    *,
+    page_enabled: bool,
+    on_ready: Callable[[Running], None],
+    progress: Progress | None = None,
+    expositions: ExpositionFolder | None = None,
+) -> None:
+    """Serve on a bound socket until a signal stops the process.
+
+    Args:
+        listener: See `whatsit.web.processes.bind`.
+        settings: What to open.
+        page_enabled: Whether to serve the page as well as the API.
+        on_ready: Called once, as soon as requests are answered.
+        progress: Told about the download of a model that is not there yet.
+        expositions: Where to leave the metrics for processes that share the port.
+
+    Raises:
+        WhatsitError: Something can't be opened.
+    """
     # The web server raises the signal that stopped it once more, when it is done. Without this
     # the process would end right there, and leave the embedded cache behind.
     signal.signal(signal.SIGTERM, _end_in_order)
-    with _listen(settings.host, settings.port) as listener, ThreadPoolExecutor(1) as loader:
+    with ThreadPoolExecutor(1) as loader:
         # Loading the web frameworks takes as long as loading the model, so both happen at once.
         web = loader.submit(_load_web, page_enabled=page_enabled)
-        with open_service(settings, progress) as running:
-            _run(web.result()(running, page_enabled=page_enabled), running, listener)
+        with open_service(settings, progress, expositions) as running:
+            application = web.result()(running, page_enabled=page_enabled)
+            _run(application, listener, lambda: on_ready(running))
 
 
 def _end_in_order(number: int, frame: FrameType | None) -> NoReturn:
@@ -59,16 +93,16 @@ def _load_web(*, page_enabled: bool) -> "Callable[..., FrontDoor]":
     return build_application
 
 
-def _run(application: "FrontDoor", running: Running, listener: socket.socket) -> None:
+def _run(application: "FrontDoor", listener: socket.socket, on_ready: Callable[[], None]) -> None:
     import uvicorn
 
     class GreetingServer(uvicorn.Server):
-        """Says where it is once it answers there."""
+        """Tells when it answers."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
-                _log.info(_greeting(running, listener))
+                on_ready()
 
     config = uvicorn.Config(
         application,
@@ -83,20 +117,6 @@ def _run(application: "FrontDoor", running: Running, listener: socket.socket) ->
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     GreetingServer(config).run(sockets=[listener])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    # Opened here because a socket made for TCP by name makes asyncio switch Nagle's algorithm
-    # off, which costs an answered keep-alive request 40 ms otherwise.
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError:
-        listener.close()
-        raise
-    return listener
 
 
 def _greeting(running: Running, listener: socket.socket) -> str:

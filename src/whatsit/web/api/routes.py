@@ -133,9 +133,8 @@ def build_router(running: Running, intake: Intake) -> APIRouter:
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def metrics() -> Response:
-        return Response(
-            running.telemetry.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8"
-        )
+        exposition = await asyncio.to_thread(running.exposition)
+        return Response(exposition, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router
 
