@@ -124,6 +124,23 @@ def open_service(
         yield Running(service, model, store, telemetry, shared, settings, expositions)
 
 
+@contextmanager
+def open_shared_cache(settings: Settings) -> Iterator[RedisCache]:
+    """The shared tier of the cache alone, for looking after it.
+
+    Raises:
+        CacheError: There is none, or it does not answer.
+    """
+    if settings.cache == "off":
+        raise CacheError("The cache is off (WHATSIT_CACHE).")
+    with ExitStack() as stack:
+        cache = _open_shared_cache(settings, stack, Telemetry())
+        if cache is None or not cache.ping():
+            raise CacheError("Redis does not answer.")
+        stack.callback(cache.close)
+        yield cache
+
+
 def _join_tiers(settings: Settings, shared: RedisCache | None, telemetry: Telemetry) -> TieredCache:
     keep_seconds: float = settings.cache_ttl_seconds
     if shared is not None:
@@ -152,4 +169,5 @@ def _open_shared_cache(
     cache = RedisCache(client, settings.cache_ttl_seconds, breaker)
     if not cache.ping():
         _log.warning("Redis does not answer. Pictures are answered without it until it does.")
+    cache.require_single()
     return cache

@@ -11,6 +11,7 @@ from PIL import Image
 
 from whatsit.data import example_pictures
 from whatsit.models.catalogue import bundled_folder
+from whatsit.testing import plain_picture
 
 
 @pytest.fixture
@@ -208,3 +209,34 @@ def test_a_taken_port_is_said(run, server):
 
     assert done.returncode == 2
     assert f"Can't listen on 127.0.0.1:{port}" in done.stderr
+
+
+def test_the_cache_is_warmed_counted_and_cleared(run, tmp_path):
+    folder = tmp_path / "pictures" / "deeper"
+    folder.mkdir(parents=True)
+    for colour in ("red", "green", "blue"):
+        (folder / f"{colour}.png").write_bytes(plain_picture(colour))
+    model = ("--model", "efficientnet-lite2")
+
+    first = run("cache", "warm", "pictures", *model)
+    assert (first.returncode, first.stdout) == (0, "3 answered, 0 known already, 0 refused.\n")
+    (folder / "notes.txt").write_text("no picture")
+    second = run("cache", "warm", "pictures", *model)
+    assert (second.returncode, second.stdout) == (1, "0 answered, 3 known already, 1 refused.\n")
+    assert "notes.txt: " in second.stderr
+
+    counted = run("cache", "stats").stdout.splitlines()
+    assert counted[0].split() == ["fingerprint", "entries"]
+    # One entry under the digest of each file, one under that of its pixels.
+    assert counted[-1].split() == ["all", "6"]
+    assert run("cache", "clear").stdout == "6 entries are gone.\n"
+    assert run("cache", "stats").stdout.splitlines()[-1].split() == ["all", "0"]
+
+
+def test_a_cache_that_is_away_or_off_is_told(run):
+    away = run("cache", "stats", WHATSIT_REDIS_URL="redis://127.0.0.1:9/0")
+    off = run("cache", "clear", WHATSIT_CACHE="off")
+
+    assert (away.returncode, off.returncode) == (4, 4)
+    assert "Redis does not answer." in away.stderr
+    assert "The cache is off" in off.stderr

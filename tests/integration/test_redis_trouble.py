@@ -2,22 +2,27 @@
 
 import hashlib
 import itertools
+import ssl
 import statistics
 import time
 from pathlib import Path
 
 import pytest
 import redis
+import trustme
 
 from tests.integration.test_api import CLASSIFY
 from tests.private_redis import PrivateRedis
-from tests.proxy import SlowProxy
+from tests.proxy import Proxy
 from tests.running import RunningServer, start_server
 from tests.waiting import wait_until
-from whatsit.cache.redis import LEASE
+from whatsit.cache.key import build_cache_key
+from whatsit.cache.redis import LEASE, RedisCache, connect
+from whatsit.errors import SettingsError
 from whatsit.testing import plain_picture
 
 _colours = itertools.count(1)
+RED = plain_picture("red")
 
 
 def new_picture() -> bytes:
@@ -29,7 +34,7 @@ def private_redis(tmp_path: Path) -> PrivateRedis:
     return PrivateRedis(tmp_path)
 
 
-def serve(tmp_path: Path, private_redis: PrivateRedis | SlowProxy):
+def serve(tmp_path: Path, private_redis: PrivateRedis | Proxy):
     return start_server(
         tmp_path,
         "--no-ui",
@@ -181,7 +186,7 @@ def test_another_file_with_the_same_pixels_is_a_hit(tmp_path, private_redis):
 def test_a_slow_redis_is_left_alone(tmp_path, private_redis):
     with (
         private_redis,
-        SlowProxy(private_redis.port, delay_seconds=0.15) as proxy,
+        Proxy(private_redis.port, delay_seconds=0.15) as proxy,
         serve(tmp_path, proxy) as server,
     ):
         took = [timed_classify(server, new_picture()) for _ in range(20)]
@@ -192,3 +197,80 @@ def test_a_slow_redis_is_left_alone(tmp_path, private_redis):
 
         proxy.delay_seconds = 0.0
         assert hits_return(server)
+
+
+def test_clearing_walks_to_the_end_and_touches_nothing_else(private_redis):
+    with private_redis, private_redis.client() as inside:
+        mine = [
+            build_cache_key("mine", f"{number % 3}" * 64, f"{number:064x}")
+            for number in range(2_500)
+        ]
+        others = ["mine:rate:someone", "minus:3:f:0", build_cache_key("other", "f" * 64, "0" * 64)]
+        inside.mset(dict.fromkeys([*mine, *others], "x"))
+        cache = RedisCache(connect(private_redis.url, timeout_seconds=1), 60)
+
+        assert sorted(cache.count("mine").values()) == [833, 833, 834]
+        assert cache.clear("mine") == 2_500
+        assert cache.clear("mine") == 0
+        assert sorted(key.decode() for key in inside.scan_iter()) == sorted(others)
+        cache.close()
+
+
+ACL_COMMANDS = "+get +set +del +unlink +scan +ping +hello +client|setinfo +select"
+"""What the cache needs; the user may do nothing else."""
+
+
+def test_a_user_with_few_rights_and_a_password_is_enough(tmp_path, private_redis):
+    with private_redis, private_redis.client() as inside:
+        rights = ["on", ">geheim", "~whatsit:*", "-@all", *ACL_COMMANDS.split()]
+        inside.execute_command("ACL", "SETUSER", "app", *rights)
+        inside.execute_command("ACL", "SETUSER", "default", "off")
+        private_redis.url = f"redis://app:geheim@127.0.0.1:{private_redis.port}/0"
+        with serve(tmp_path, private_redis) as server:
+            assert hits_return(server)
+            assert cache_state(server) == "reachable"
+            with server.client() as client:
+                assert "whatsit_cache_failures_total{" not in client.get("/metrics").text
+        cache = RedisCache(connect(private_redis.url, timeout_seconds=1), 60)
+        assert cache.clear("whatsit") >= 2
+        cache.close()
+
+
+def test_a_wrong_password_costs_only_speed(tmp_path, private_redis):
+    with private_redis, private_redis.client() as inside:
+        inside.config_set("requirepass", "geheim")
+        private_redis.url = f"redis://:falsch@127.0.0.1:{private_redis.port}/0"
+        with serve(tmp_path, private_redis) as server:
+            assert [classify(server, RED) for _ in range(2)] == ["miss", "miss"]
+            assert cache_state(server) == "unreachable"
+            assert "falsch" not in server.log
+
+
+@pytest.mark.parametrize("is_trusted", [True, False], ids=["known CA", "unknown CA"])
+def test_tls_is_spoken_and_certificates_are_checked(tmp_path, private_redis, is_trusted):
+    ours, foreign = trustme.CA(), trustme.CA()
+    trusted = tmp_path / "ca.pem"
+    (ours if is_trusted else foreign).cert_pem.write_to_path(trusted)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ours.issue_cert("127.0.0.1").configure_cert(context)
+    with private_redis, Proxy(private_redis.port, tls=context) as proxy:
+        proxy.url = f"rediss://127.0.0.1:{proxy.port}/0?ssl_ca_certs={trusted}"
+        with serve(tmp_path, proxy) as server:
+            assert cache_state(server) == ("reachable" if is_trusted else "unreachable")
+            if is_trusted:
+                assert hits_return(server)
+            else:
+                assert [classify(server, RED) for _ in range(2)] == ["miss", "miss"]
+
+
+def test_a_node_of_a_cluster_is_refused_with_a_sentence(tmp_path, private_redis):
+    private_redis.start("--cluster-enabled", "yes")
+    with pytest.raises(RuntimeError, match="is a node of a cluster"):
+        serve(tmp_path, private_redis).__enter__()
+    private_redis.kill()
+
+
+@pytest.mark.parametrize("scheme", ["redis+sentinel", "sentinel", "redis+cluster", "http"])
+def test_addresses_of_other_kinds_are_refused_with_a_sentence(scheme):
+    with pytest.raises(SettingsError, match="of one server"):
+        connect(f"{scheme}://:secret@host:26379/mymaster", timeout_seconds=1)

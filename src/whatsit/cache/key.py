@@ -4,6 +4,23 @@ SCHEMA_VERSION = 3
 """Raise it when the stored form changes; older entries are then never looked at again."""
 
 
+def build_prefix(namespace: str) -> str:
+    """What every key of a namespace begins with, whatever schema wrote it."""
+    return f"{namespace}:"
+
+
+def parse_cache_key(namespace: str, key: str) -> str | None:
+    """The model (32 hex digits of its fingerprint) that a key's entry is of; None for other keys.
+
+    Example:
+        >>> parse_cache_key("whatsit", build_cache_key("whatsit", "f" * 64, "0" * 64))[:4]
+        'ffff'
+        >>> parse_cache_key("whatsit", "whatsit:rate:somebody")
+    """
+    parts = key.removeprefix(build_prefix(namespace)).split(":")
+    return parts[1] if len(parts) >= 3 and parts[0].isdigit() else None
+
+
 def build_cache_key(namespace: str, fingerprint: str, image_sha256: str, asked: str = "") -> str:
     """The full key of what one model has to say about one picture.
 

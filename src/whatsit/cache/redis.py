@@ -2,7 +2,10 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 import redis
@@ -12,6 +15,7 @@ from redis.retry import Retry
 from whatsit.cache.base import CacheEntry
 from whatsit.cache.breaker import CircuitBreaker
 from whatsit.cache.codec import decode_entry, encode_entry
+from whatsit.cache.key import build_prefix, parse_cache_key
 from whatsit.errors import CacheError, SettingsError
 
 _Result = TypeVar("_Result")
@@ -19,6 +23,8 @@ _Result = TypeVar("_Result")
 LEASE = ":lease"
 """Behind the key of an entry: somebody is computing it."""
 
+_AT_ONCE = 500
+"""Keys walked or deleted in one step."""
 _TTL_JITTER_RATIO = 0.1
 """Entries written together do not all expire together."""
 
@@ -46,6 +52,22 @@ class RedisCache:
         except CacheError:
             return False
         return True
+
+    def require_single(self) -> None:
+        """Refuse a node of a cluster, which knows only a part of the keys.
+
+        Raises:
+            SettingsError: It is one. A server that does not answer or say is not.
+        """
+        try:
+            facts = self._call(lambda: self._client.info("cluster"))
+        except CacheError:
+            return
+        if facts.get("cluster_enabled"):
+            raise SettingsError(
+                "The Redis at WHATSIT_REDIS_URL is a node of a cluster, which is not supported. "
+                "Give the address of one server, or of a proxy before the cluster."
+            )
 
     def get(self, key: str) -> CacheEntry | None:
         """See `PredictionCache.get`. A damaged or foreign entry is deleted, then reported.
@@ -91,6 +113,35 @@ class RedisCache:
         seconds = max(1, round(self._ttl_seconds + random.uniform(-spread, spread)))
         value = encode_entry(key, entry)
         self._call(lambda: self._client.set(key, value, ex=seconds))
+
+    def count(self, namespace: str) -> Mapping[str, int]:
+        """How many entries there are of each model; see `parse_cache_key`.
+
+        Raises:
+            CacheError: Redis can't be asked.
+        """
+        return Counter(model for _, model in self._entries(namespace))
+
+    def clear(self, namespace: str) -> int:
+        """Delete the entries of a namespace, and nothing else; say how many there were.
+
+        Raises:
+            CacheError: Redis can't be asked, or refused.
+        """
+        cleared = 0
+        entries = self._entries(namespace)
+        while some := [key for key, _ in islice(entries, _AT_ONCE)]:
+            cleared += self._call(partial(self._client.unlink, *some))
+        return cleared
+
+    def _entries(self, namespace: str) -> Iterator[tuple[str, str]]:
+        # Walks to the very end, in steps that hold nobody else up.
+        keys = self._client.scan_iter(f"{build_prefix(namespace)}*", count=_AT_ONCE)
+        while (found := self._call(lambda: next(keys, None))) is not None:
+            key = found.decode(errors="replace")
+            model = parse_cache_key(namespace, key)
+            if model is not None:
+                yield key, model
 
     def close(self) -> None:
         """Close the connections; the entries stay."""
@@ -143,7 +194,7 @@ def connect(url: str, *, timeout_seconds: float) -> redis.Redis:
         timeout_seconds: For connecting, and again for each answer.
 
     Raises:
-        SettingsError: The address is of no known form.
+        SettingsError: The address is of no known form, or of a cluster or Sentinel.
     """
     try:
         return redis.Redis.from_url(
@@ -155,6 +206,7 @@ def connect(url: str, *, timeout_seconds: float) -> redis.Redis:
         )
     except ValueError as error:
         raise SettingsError(
-            "WHATSIT_REDIS_URL must look like redis://user:password@host:6379/0 "
-            "(or rediss://, or unix:///path)."
+            "WHATSIT_REDIS_URL must be the address of one server, like "
+            "redis://user:password@host:6379/0 (or rediss://, or unix:///path). For a cluster or "
+            "Sentinel, give the address of a proxy before it."
         ) from error
