@@ -309,8 +309,15 @@ class _ClosedLoop:
                 else:
                     task = asyncio.get_running_loop().create_task(self._reopen(request))
                     self._opening.add(task)
-                    task.add_done_callback(self._opening.discard)
+                    task.add_done_callback(self._opened)
                 return
+        self._leave_if_last()
+
+    def _opened(self, task: asyncio.Task[None]) -> None:
+        self._opening.discard(task)
+        self._leave_if_last()
+
+    def _leave_if_last(self) -> None:
         if not self._in_flight and not self._opening:
             self._all_left.set()
 
@@ -320,8 +327,6 @@ class _ClosedLoop:
             connection = await _connect(request.address, self._done)
         except OSError as error:
             self._outcomes.append(_refused(request, begun, error))
-            if not self._in_flight and len(self._opening) == 1:
-                self._all_left.set()
         else:
             self._connections.append(connection)
             self._launch(connection, request)

@@ -61,7 +61,9 @@ def test_nothing_that_was_accepted_is_lost(tmp_path, options, capsys):
     for outcome in load.outcomes:
         was_accepted = outcome.whole_at is not None and outcome.whole_at <= stopped_at
         (before if was_accepted or outcome.head else after).append(outcome)
-    in_flight = [each for each in before if each.sent_at + each.seconds > stopped_at]
+    in_flight = [
+        each for each in before if each.sent_at <= stopped_at < each.sent_at + each.seconds
+    ]
     with capsys.disabled():
         print(
             f"\naccepted {len(before)}, of them in flight at the signal {len(in_flight)}, "
