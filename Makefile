@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check fix bench bench-draft reports lock clean
+.PHONY: help install run test check fix bench bench-draft soak reports lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -33,6 +33,10 @@ bench: $(VENV)/.ready-test ## Measure speed and memory, side by side with their 
 
 bench-draft: $(VENV)/.ready-test ## Measure what decoding JPEGs at reduced size gains and costs
 	@$(BIN)/python -m bench.draft
+
+soak: $(VENV)/.ready-test ## Watch memory under ten minutes of mixed load (ARGS="--minutes 2")
+	@$(BIN)/python scripts/install_browser.py
+	@$(BIN)/python -m bench.soak $(ARGS)
 
 reports: $(VENV)/.ready-test ## Measure answers, odd pictures and heat maps anew into docs/reports
 	@for study in answers odd_pictures heat_maps; do \

@@ -35,6 +35,14 @@ class RunningServer:
         """A keep-alive client of its API."""
         return httpx.Client(base_url=self.url, timeout=30, trust_env=False, **options)  # type: ignore[arg-type]
 
+    def metric(self, name: str) -> float:
+        """A number of ``/metrics``, labels included in its name; 0 where it is not there yet."""
+        with self.client() as client:
+            for line in client.get("/metrics").text.splitlines():
+                if line.startswith(f"{name} "):
+                    return float(line.split()[1])
+        return 0.0
+
     def resident_bytes(self) -> int:
         """Physical memory of the process, without the embedded cache."""
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
