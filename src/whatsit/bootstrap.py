@@ -6,6 +6,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import SecretStr
+
 from whatsit.cache.behind import WriteBehind
 from whatsit.cache.embedded import EmbeddedValkey
 from whatsit.cache.memory import MemoryCache
@@ -38,6 +40,7 @@ class Running:
         store: The models on this machine.
         telemetry: What the service reports to.
         shared_cache: The cache's shared tier; None where there is none.
+        redis_url: Where all processes of this service can share something; None where nowhere.
         settings: What all of it was built from.
     """
 
@@ -46,6 +49,7 @@ class Running:
     store: ModelStore
     telemetry: Telemetry
     shared_cache: RedisCache | None
+    redis_url: SecretStr | None
     settings: Settings
 
     def cache_state(self) -> CacheState:
@@ -83,29 +87,34 @@ def open_service(settings: Settings, progress: Progress | None = None) -> Iterat
             )
         )
         telemetry.serving(classifier.model)
-        shared = _open_shared_cache(settings, stack) if settings.cache == "on" else None
-        cache = None
+        redis_url = _redis_url(settings, stack)
+        shared = cache = None
         if settings.cache == "on":
             front = MemoryCache(
                 settings.cache_memory_entries, min(_FRONT_TTL_SECONDS, settings.cache_ttl_seconds)
             )
+            shared = _open_shared_cache(settings, redis_url)
             back = None if shared is None else WriteBehind(shared, telemetry.cache_failed)
             cache = TieredCache(front, back, telemetry.cache_failed)
             stack.callback(cache.close)
         service = Service(classifier, cache, namespace=settings.cache_namespace, events=telemetry)
-        yield Running(service, model, store, telemetry, shared, settings)
+        yield Running(service, model, store, telemetry, shared, redis_url, settings)
 
 
-def _open_shared_cache(settings: Settings, stack: ExitStack) -> RedisCache | None:
-    if settings.redis_url is not None:
-        url = settings.redis_url.get_secret_value()
-    else:
-        try:
-            url = stack.enter_context(EmbeddedValkey(settings.store / "cache")).url
-        except CacheError as error:
-            _log.warning("%s Answers are kept in this process only.", error)
-            return None
-    client = connect(url, timeout_seconds=settings.redis_timeout_seconds)
+def _redis_url(settings: Settings, stack: ExitStack) -> SecretStr | None:
+    if settings.redis_url is not None or settings.cache == "off":
+        return settings.redis_url
+    try:
+        return SecretStr(stack.enter_context(EmbeddedValkey(settings.store / "cache")).url)
+    except CacheError as error:
+        _log.warning("%s Answers are kept in this process only.", error)
+        return None
+
+
+def _open_shared_cache(settings: Settings, url: SecretStr | None) -> RedisCache | None:
+    if url is None:
+        return None
+    client = connect(url.get_secret_value(), timeout_seconds=settings.redis_timeout_seconds)
     cache = RedisCache(client, settings.cache_ttl_seconds)
     if not cache.ping():
         _log.warning("Redis does not answer. Pictures are answered without it until it does.")

@@ -15,7 +15,7 @@ from whatsit.settings import Settings
 from whatsit.telemetry import configure_logging
 
 if TYPE_CHECKING:
-    from whatsit.web.asgi import FrontDoor
+    from starlette.types import ASGIApp
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def _end_in_order(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(0)
 
 
-def _load_web(*, page_enabled: bool) -> "Callable[..., FrontDoor]":
+def _load_web(*, page_enabled: bool) -> "Callable[..., ASGIApp]":
     from whatsit.web.asgi import build_application
 
     if page_enabled:
@@ -59,7 +59,7 @@ def _load_web(*, page_enabled: bool) -> "Callable[..., FrontDoor]":
     return build_application
 
 
-def _run(application: "FrontDoor", running: Running, listener: socket.socket) -> None:
+def _run(application: "ASGIApp", running: Running, listener: socket.socket) -> None:
     import uvicorn
 
     class GreetingServer(uvicorn.Server):
@@ -79,6 +79,7 @@ def _run(application: "FrontDoor", running: Running, listener: socket.socket) ->
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # by itself it would believe anything on this machine
         date_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
