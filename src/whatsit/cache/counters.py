@@ -15,6 +15,7 @@ from whatsit.errors import CacheError, SettingsError
 
 _MAX_TIMEOUT_SECONDS = 0.2
 _CONNECTIONS = 8
+_REMEMBERED_CALLERS = 10_000
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class ProcessCounters:
 class RedisCounters:
     """Counts in Redis, for all processes and replicas that share it.
 
-    Uses INCR, DECR, EXPIRE and GET on keys ``<namespace>:rate:<window>:<digest>``, which live for
+    Uses INCRBY, EXPIRE and GET on keys ``<namespace>:rate:<window>:<digest>``, which live for
     two windows. The digest is the caller's, salted with the window: no address is stored, and none
     can be followed from one window to the next. Whoever may read Redis could still try out all
     IPv4 addresses while the keys live.
@@ -131,6 +132,7 @@ class RedisCounters:
                 "(or rediss://, or unix:///path) for requests to be counted there."
             ) from error
         self._client = Redis.from_pool(pool)
+        self._ended: dict[str, int] = {}
 
     async def count(self, caller: str, window: Window) -> Tally:
         """See `Counters.count`.
@@ -159,14 +161,25 @@ class RedisCounters:
 
     async def _count(self, caller: str, window: Window) -> Tally:
         key = self._key(caller, window.number)
-        async with self._client.pipeline(transaction=False) as trip:
-            trip.incr(key)
-            trip.expire(key, 2 * window.seconds)
-            trip.get(self._key(caller, window.number - 1))
-            with_this, _, before = await trip.execute()
-        tally = Tally(int(with_this) - 1, int(before or 0))
+        before = self._ended.get(key)
+        if before is None:
+            async with self._client.pipeline(transaction=False) as trip:
+                trip.incrby(key, 1)
+                trip.expire(key, 2 * window.seconds)
+                trip.get(self._key(caller, window.number - 1))
+                with_this, _, stored = await trip.execute()
+            # The window before has ended, so its count stays as it is: asked for once.
+            before = int(stored or 0)
+            if len(self._ended) >= _REMEMBERED_CALLERS:
+                self._ended.clear()
+            self._ended[key] = before
+        else:
+            with_this = await self._client.incrby(key, 1)
+            if with_this == 1:  # Redis has lost the key, and its time to live with it
+                await self._client.expire(key, 2 * window.seconds)
+        tally = Tally(int(with_this) - 1, before)
         if not window.has_room(tally.current, tally.previous):
-            await self._client.decr(key)
+            await self._client.incrby(key, -1)
         return tally
 
     def _key(self, caller: str, window_number: int) -> str:
