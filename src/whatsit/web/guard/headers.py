@@ -45,7 +45,11 @@ _NOTHING = _headers(_NOTHING_POLICY)
 
 
 class SecurityHeaders:
-    """Adds the headers to every response, those of refusals and errors among them."""
+    """Adds the headers to every response, those of refusals and errors among them.
+
+    What would let pages of other origins read an answer (CORS) is taken out: nobody gets that
+    here, and the page's server names an address that may be somebody else's.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -61,12 +65,16 @@ class SecurityHeaders:
             if message["type"] in _STARTS:
                 theirs = message.get("headers", ())
                 message["headers"] = [
-                    *(header for header in theirs if header[0].lower() not in _NAMES),
+                    *(header for header in theirs if not _is_replaced(header[0].lower())),
                     *ours,
                 ]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def _is_replaced(name: bytes) -> bool:
+    return name in _NAMES or name.startswith(b"access-control-")
 
 
 def _headers_for(path: str) -> tuple[Header, ...]:
