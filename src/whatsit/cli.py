@@ -49,7 +49,7 @@ def main() -> NoReturn:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-_store_option = click.option("--store", help="Folder of models and of the embedded cache.")
+_store_option = click.option("--store", help="Folder of models, keys and the embedded cache.")
 _model_option = click.option("--model", help="Name of the model that answers.")
 
 

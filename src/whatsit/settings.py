@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     model: str = Field(DEFAULT_MODEL, description="Name of the model that answers.")
     store: Path = Field(
         default_factory=default_home,
-        description="Folder of models and of the embedded cache.",
+        description="Folder of models, keys and the embedded cache.",
     )
     engine: str = Field("openvino", description="Runtime of the model: openvino or onnxruntime.")
     inference_threads: int = Field(

@@ -15,9 +15,10 @@ _EVERYWHERE = {
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
 }
 _FRAMES_NOWHERE = "frame-ancestors 'none'; base-uri 'self'; object-src 'none'"
-# The page's framework starts with scripts in its HTML, and runs workers from blobs.
+# The page's framework starts with scripts in its HTML, runs workers from blobs, and compiles
+# WebAssembly; it evaluates no text as code, so that stays forbidden.
 _PAGE_POLICY = (
-    "default-src 'self'; script-src 'self' blob: 'unsafe-inline'; "
+    "default-src 'self'; script-src 'self' blob: 'unsafe-inline' 'wasm-unsafe-eval'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
     "media-src 'self' blob:; worker-src 'self' blob:; connect-src 'self'; form-action 'self'; "
     f"{_FRAMES_NOWHERE}"
