@@ -15,7 +15,7 @@ def settings_page() -> str:
     rows = []
     for name, field in Settings.model_fields.items():
         default = "see text" if field.default_factory else field.default
-        shown = "" if default is None else f"`{default}`"
+        shown = "" if default in (None, "") else f"`{default}`"
         rows.append(f"| `WHATSIT_{name.upper()}` | {shown} | {field.description} |")
     return "\n".join(
         [

@@ -6,6 +6,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import SecretStr
+
 from whatsit.cache.behind import WriteBehind
 from whatsit.cache.breaker import CircuitBreaker
 from whatsit.cache.embedded import EmbeddedValkey
@@ -42,6 +44,7 @@ class Running:
         store: The models on this machine.
         telemetry: What the service reports to.
         shared_cache: The cache's shared tier; None where there is none.
+        redis_url: Where all processes of this service can share something; None where nowhere.
         settings: What all of it was built from.
         expositions: Where the metrics of processes that share the port meet, if there are any.
     """
@@ -51,6 +54,7 @@ class Running:
     store: ModelStore
     telemetry: Telemetry
     shared_cache: RedisCache | None
+    redis_url: SecretStr | None
     settings: Settings
     expositions: ExpositionFolder | None = None
 
@@ -100,9 +104,10 @@ def open_service(
             )
         )
         telemetry.serving(classifier.model)
+        redis_url = _redis_url(settings, stack)
         shared, cache = None, None
         if settings.cache == "on":
-            shared = _open_shared_cache(settings, stack, telemetry)
+            shared = _open_shared_cache(settings, redis_url, telemetry)
             cache = _join_tiers(settings, shared, telemetry)
             stack.callback(cache.close)
         workers = Workers(
@@ -121,7 +126,7 @@ def open_service(
         )
         if expositions is not None:
             stack.enter_context(expositions.publish(telemetry))
-        yield Running(service, model, store, telemetry, shared, settings, expositions)
+        yield Running(service, model, store, telemetry, shared, redis_url, settings, expositions)
 
 
 @contextmanager
@@ -134,7 +139,7 @@ def open_shared_cache(settings: Settings) -> Iterator[RedisCache]:
     if settings.cache == "off":
         raise CacheError("The cache is off (WHATSIT_CACHE).")
     with ExitStack() as stack:
-        cache = _open_shared_cache(settings, stack, Telemetry())
+        cache = _open_shared_cache(settings, _redis_url(settings, stack), Telemetry())
         if cache is None or not cache.ping():
             raise CacheError("Redis does not answer.")
         stack.callback(cache.close)
@@ -150,18 +155,22 @@ def _join_tiers(settings: Settings, shared: RedisCache | None, telemetry: Teleme
     return TieredCache(front, back, telemetry.cache_failed)
 
 
+def _redis_url(settings: Settings, stack: ExitStack) -> SecretStr | None:
+    if settings.redis_url is not None or settings.cache == "off":
+        return settings.redis_url
+    try:
+        return SecretStr(stack.enter_context(EmbeddedValkey(settings.store / "cache")).url)
+    except CacheError as error:
+        _log.warning("%s Answers are kept in this process only.", error)
+        return None
+
+
 def _open_shared_cache(
-    settings: Settings, stack: ExitStack, telemetry: Telemetry
+    settings: Settings, url: SecretStr | None, telemetry: Telemetry
 ) -> RedisCache | None:
-    if settings.redis_url is not None:
-        url = settings.redis_url.get_secret_value()
-    else:
-        try:
-            url = stack.enter_context(EmbeddedValkey(settings.store / "cache")).url
-        except CacheError as error:
-            _log.warning("%s Answers are kept in this process only.", error)
-            return None
-    client = connect(url, timeout_seconds=settings.redis_timeout_seconds)
+    if url is None:
+        return None
+    client = connect(url.get_secret_value(), timeout_seconds=settings.redis_timeout_seconds)
     breaker = CircuitBreaker(
         slow_seconds=settings.redis_timeout_seconds * _SLOW_RATIO,
         on_change=telemetry.cache_held_back,

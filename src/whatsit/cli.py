@@ -49,7 +49,7 @@ def main() -> NoReturn:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-_store_option = click.option("--store", help="Folder of models and of the embedded cache.")
+_store_option = click.option("--store", help="Folder of models, keys and the embedded cache.")
 _model_option = click.option("--model", help="Name of the model that answers.")
 
 
@@ -366,6 +366,39 @@ def remove(*, name: str, **options: Any) -> None:
     click.echo(f"{name} is gone from the store.")
 
 
+@cli.group()
+def keys() -> None:
+    """Make, list and revoke the keys of the API."""
+
+
+@keys.command("create")
+@click.argument("name")
+@_store_option
+def create_key(*, name: str, **options: Any) -> None:
+    """Make a key for NAME and print it; it can't be shown again."""
+    click.echo(_open_keys(options).create(name))
+    click.echo("This key is shown only now. Send it as: Authorization: Bearer KEY", err=True)
+
+
+@keys.command("list")
+@_store_option
+def list_keys(**options: Any) -> None:
+    """List the keys: id, name, when each was made, and when it was revoked."""
+    rows = [
+        (key.id, key.name, key.created, key.revoked or "") for key in _open_keys(options).known()
+    ]
+    _print_rows(("id", "name", "created", "revoked"), rows)
+
+
+@keys.command("revoke")
+@click.argument("key_id", metavar="ID")
+@_store_option
+def revoke_key(*, key_id: str, **options: Any) -> None:
+    """Make the key ID stop working, within a second, in all servers of this store."""
+    key = _open_keys(options).revoke(key_id)
+    click.echo(f"The key {key.id} ({key.name}) is revoked since {key.revoked}.")
+
+
 @cli.command()
 def settings() -> None:
     """Print the effective settings, secrets masked."""
@@ -380,6 +413,13 @@ def _open_store(options: Mapping[str, Any]) -> Any:  # ModelStore, imported only
     from whatsit.settings import load_settings
 
     return ModelStore(load_settings(options).store)
+
+
+def _open_keys(options: Mapping[str, Any]) -> Any:  # KeyFile, imported only when needed
+    from whatsit.keys import KeyFile
+    from whatsit.settings import load_settings
+
+    return KeyFile(load_settings(options).store)
 
 
 def _read(path: Path) -> bytes:

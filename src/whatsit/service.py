@@ -272,15 +272,22 @@ class Service:
 
         def go_on(looked_up: "Future[CacheEntry | None]") -> None:
             work.stopwatch.timings_ms["cache"] = (time.perf_counter() - asked) * 1000
-            known = self._only_for(work.sha256, looked_up.result(), Prediction)
+            try:
+                known = self._only_for(work.sha256, looked_up.result(), Prediction)
+            except Exception as error:  # noqa: BLE001 - raised again for whoever waits
+                flight.fail(error)
+                return
             if known is not None:
                 flight.land(_Found(known, "hit", work.stopwatch.timings_ms))
             else:
                 self._queue(flight, work)
 
         try:
+            # Refused before it is looked up: most of what floods a server is new to it, and
+            # under that load looking it up would cost more than all the rest of refusing.
+            self.workers.require_room()
             self._cache.get_shared(self._key(work.sha256)).add_done_callback(go_on)
-        except RuntimeError as error:  # the cache is being closed
+        except Exception as error:  # noqa: BLE001 - raised again for whoever waits
             flight.fail(error)
 
     def _queue(self, flight: Flight[_Found], work: "_Work") -> None:

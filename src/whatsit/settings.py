@@ -12,15 +12,26 @@ from typing import Any, Literal
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from whatsit.errors import SettingsError
+from whatsit.exposure import (
+    HostNames,
+    Network,
+    Rate,
+    is_loopback,
+    parse_host_names,
+    parse_networks,
+    parse_rate,
+)
 from whatsit.images import DEFAULT_MAX_PIXELS, DEFAULT_MAX_UPLOAD_BYTES
 from whatsit.models.catalogue import DEFAULT_MODEL
 from whatsit.models.store import default_home
 from whatsit.workers import DEFAULT_MAX_QUEUE, DEFAULT_MAX_WAIT_SECONDS
 
 _PREFIX = "WHATSIT_"
+_EXPOSED_RATE = Rate(120, "minute")
 _NOT_OURS = frozenset({"WHATSIT_SHARED"})
 """Read by the test-suite."""
 
@@ -34,10 +45,30 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8501, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    api_keys: Literal["auto", "required", "off"] = Field(
+        "auto",
+        description="Whether the API asks for keys. "
+        "auto: as soon as it can be reached from another machine.",
+    )
+    rate_limit: str = Field(
+        "auto",
+        description="Requests that one key or address may send, such as 120/minute, or off. "
+        "auto: 120/minute as soon as the server can be reached from another machine.",
+    )
+    allowed_hosts: str = Field(
+        "auto",
+        description="Host names that are answered to, with commas, such as *.example.org; "
+        "* for any. auto: the names of this machine while only it can reach the server, else any.",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses or networks, with commas, of proxies whose X-Forwarded-For and "
+        "X-Forwarded-Proto are believed; whoever has one can be reached from another machine.",
+    )
     model: str = Field(DEFAULT_MODEL, description="Name of the model that answers.")
     store: Path = Field(
         default_factory=default_home,
-        description="Folder of models and of the embedded cache.",
+        description="Folder of models, keys and the embedded cache.",
     )
     engine: str = Field("openvino", description="Runtime of the model: openvino or onnxruntime.")
     inference_threads: int = Field(
@@ -112,6 +143,60 @@ class Settings(BaseSettings):
         if value != "" or info.field_name is None:
             return value
         return cls.model_fields[info.field_name].get_default(call_default_factory=True)
+
+    @field_validator("rate_limit", "allowed_hosts", "trusted_proxies")
+    @classmethod
+    def _can_be_parsed(cls, value: str, info: ValidationInfo) -> str:
+        words, parse = {
+            "rate_limit": ({"auto", "off"}, parse_rate),
+            "allowed_hosts": ({"auto", "*"}, parse_host_names),
+            "trusted_proxies": (set[str](), parse_networks),
+        }[str(info.field_name)]
+        if value not in words:
+            try:
+                parse(value)
+            except ValueError as error:
+                raise PydanticCustomError(
+                    "unparsable", "{sentence}", {"sentence": str(error)}
+                ) from error
+        return value
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether others than the programs of this machine can reach the server."""
+        return not is_loopback(self.host) or bool(self.proxy_networks)
+
+    @property
+    def keys_required(self) -> bool:
+        """Whether the API asks for keys."""
+        return self.api_keys == "required" or (self.api_keys == "auto" and self.is_exposed)
+
+    @property
+    def rate(self) -> Rate | None:
+        """What one caller may send; None where nobody counts."""
+        if self.rate_limit == "auto":
+            return _EXPOSED_RATE if self.is_exposed else None
+        return None if self.rate_limit == "off" else parse_rate(self.rate_limit)
+
+    @property
+    def host_names(self) -> HostNames | None:
+        """What requests may be meant for; None where that may be anything.
+
+        On a machine of one's own only its own names are right: a page of another name whose
+        address was changed to this machine's would else be let in (DNS rebinding).
+        """
+        if self.allowed_hosts == "*":
+            return None
+        if self.allowed_hosts != "auto":
+            return HostNames(parse_host_names(self.allowed_hosts))
+        if not is_loopback(self.host):
+            return None
+        return HostNames(parse_host_names(f"localhost, 127.0.0.1, [::1], {self.host}"))
+
+    @property
+    def proxy_networks(self) -> tuple[Network, ...]:
+        """Where proxies are that tell the truth about whom they speak for."""
+        return parse_networks(self.trusted_proxies)
 
 
 def load_settings(options: Mapping[str, Any] | None = None) -> Settings:

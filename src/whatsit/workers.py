@@ -55,6 +55,18 @@ class Workers:
         """How many are worked on now."""
         return self._running
 
+    def require_room(self) -> None:
+        """Refuse now what `submit` would refuse now.
+
+        Raises:
+            Overloaded: Too many wait already.
+        """
+        # A free thread takes its work at once, whatever the last ones took.
+        is_full = self._running + self._waiting >= self._count + self._max_queue
+        expected_seconds = self._waiting * self._usual_seconds / self._count
+        if is_full or expected_seconds > self._max_wait_seconds:
+            raise Overloaded(max(1.0, expected_seconds))
+
     def submit(self, work: Callable[[], _Result]) -> "Future[_Result]":
         """Queue `work`. Cancelling its future before it began gives its place back.
 
@@ -62,11 +74,7 @@ class Workers:
             Overloaded: Too many wait already.
         """
         with self._lock:
-            # A free thread takes its work at once, whatever the last ones took.
-            is_full = self._running + self._waiting >= self._count + self._max_queue
-            expected_seconds = self._waiting * self._usual_seconds / self._count
-            if is_full or expected_seconds > self._max_wait_seconds:
-                raise Overloaded(max(1.0, expected_seconds))
+            self.require_room()
             self._waiting += 1
         future = self._pool.submit(self._run, work)
         future.add_done_callback(self._give_back_if_cancelled)

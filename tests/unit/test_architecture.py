@@ -20,7 +20,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"explain"}),
     frozenset({"cache"}),
     frozenset({"service", "workers"}),
-    frozenset({"settings", "bootstrap", "telemetry"}),
+    frozenset({"exposure", "settings", "bootstrap", "telemetry", "keys"}),
     frozenset({"web", "jobs", "pipeline"}),
     frozenset({"cli"}),
 )

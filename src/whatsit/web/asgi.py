@@ -1,13 +1,27 @@
 """The front door: one ASGI application, API and page behind it."""
 
-from contextlib import AbstractAsyncContextManager, nullcontext
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from whatsit.bootstrap import Running
+from whatsit.cache.counters import RedisCounters
+from whatsit.keys import KeyRing
+from whatsit.settings import Settings
 from whatsit.web.api.app import API_PREFIXES, Api
-from whatsit.web.intake import Intake
+from whatsit.web.guard.door import Door, Rule, is_open, is_open_on_page, refuse
+from whatsit.web.guard.headers import SecurityHeaders
+from whatsit.web.guard.hosts import HostRule
+from whatsit.web.guard.keys import KeyRule, declare_keys
+from whatsit.web.guard.rates import RateRule, does_work, is_upload
+from whatsit.web.intake import Intake, IntakeLayer
 from whatsit.web.requests import RequestScope
+
+_log = logging.getLogger(__name__)
 
 Lifespan = AbstractAsyncContextManager[object]
 
@@ -51,7 +65,7 @@ class FrontDoor:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def build_application(running: Running, *, page_enabled: bool = True) -> FrontDoor:
+def build_application(running: Running, *, page_enabled: bool = True) -> ASGIApp:
     """The whole web application of one running service.
 
     Args:
@@ -60,13 +74,88 @@ def build_application(running: Running, *, page_enabled: bool = True) -> FrontDo
     """
     settings = running.settings
     intake = Intake(settings.max_held_bytes, settings.body_grace_seconds, running.telemetry.holding)
-    api = RequestScope(Api(running, intake), running.telemetry)
+    counters = _open_counters(running)
+    api = Api(running, intake)
+    declare_keys(api.described, required=settings.keys_required)
+    rules = partial(_rules, settings, _open_keys(settings), counters)
+    door = Door(api, rules(is_open=is_open, is_counted=does_work), refuse)
+    guarded_api = RequestScope(door, running.telemetry)
     if not page_enabled:
-        return FrontDoor(api, None, nullcontext())
+        lifespan = _lifespan(counters)
+        return _face_the_network(FrontDoor(guarded_api, None, lifespan), settings)
     from whatsit.web.ui.server import build_page
 
     page = build_page(running)
-    return FrontDoor(api, page, page.lifespan()(page))
+    guarded_page = Door(
+        IntakeLayer(page, intake),
+        rules(is_open=is_open_on_page, is_counted=is_upload),
+        RequestScope(refuse, running.telemetry),
+    )
+    lifespan = _lifespan(counters, page.lifespan()(page))
+    return _face_the_network(FrontDoor(guarded_api, guarded_page, lifespan), settings)
+
+
+def _face_the_network(app: ASGIApp, settings: Settings) -> ASGIApp:
+    if networks := settings.proxy_networks:
+        trusted = [str(network) for network in networks]
+        # Its types are the web server's own words for the same interface.
+        app = ProxyHeadersMiddleware(app, trusted)  # type: ignore[assignment, arg-type]
+    return SecurityHeaders(app)
+
+
+def _rules(
+    settings: Settings,
+    keys: KeyRing,
+    counters: RedisCounters | None,
+    *,
+    is_open: Callable[[str], bool],
+    is_counted: Callable[[Scope], bool],
+) -> list[Rule]:
+    rules: list[Rule] = []
+    if settings.host_names is not None:
+        rules.append(HostRule(settings.host_names))
+    if settings.keys_required:
+        rules.append(KeyRule(keys, is_open))
+    if settings.rate is not None:
+        rules.append(RateRule(settings.rate, counters, is_counted))
+    return rules
+
+
+def _open_keys(settings: Settings) -> KeyRing:
+    keys = KeyRing(settings.store)
+    if settings.keys_required and keys.is_empty():
+        _log.warning(
+            "The API asks for keys, and there is none that works. "
+            "Make one with: whatsit keys create NAME --store %s",
+            settings.store,
+        )
+    elif settings.is_exposed and not settings.keys_required:
+        _log.warning("Everybody who reaches %s may use the API without a key.", settings.host)
+    return keys
+
+
+def _open_counters(running: Running) -> RedisCounters | None:
+    settings = running.settings
+    if settings.rate is None or running.redis_url is None:
+        return None
+    return RedisCounters(
+        running.redis_url.get_secret_value(),
+        settings.cache_namespace,
+        settings.redis_timeout_seconds,
+    )
+
+
+@asynccontextmanager
+async def _lifespan(
+    counters: RedisCounters | None,
+    *inner: AbstractAsyncContextManager[object],
+) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        if counters is not None:
+            stack.push_async_callback(counters.close)
+        for context in inner:
+            await stack.enter_async_context(context)
+        yield
 
 
 def _belongs_to_api(path: str) -> bool:

@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from starlette.types import Message, Receive, Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from whatsit.errors import Overloaded, RequestTooSlow
+from whatsit.errors import Overloaded, RequestTooSlow, WhatsitError
+from whatsit.web.api.problems import problem_for
 
 LEAST_BYTES_PER_SECOND = 16_000
 """Slower than this is no picture on a bad line, but a connection held open on purpose."""
 
+
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 UNREAD_IN_SCOPE = "whatsit.unread"
 """Whether a part of the body is still to come; if so, the connection can't be used again."""
@@ -96,3 +99,49 @@ class _Body:
         self._deadline += size / LEAST_BYTES_PER_SECOND
         self._scope[UNREAD_IN_SCOPE] = message.get("more_body", False)
         return message
+
+
+class IntakeLayer:
+    """Takes the bodies of an application in that knows nothing of an intake.
+
+    The application is told that a client has left whose body does not keep up or finds no room;
+    the client is told why.
+    """
+
+    def __init__(self, app: ASGIApp, intake: Intake) -> None:
+        self._app = app
+        self._intake = intake
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection; see the ASGI specification."""
+        if scope["type"] != "http" or scope["method"] not in _WITH_BODY:
+            await self._app(scope, receive, send)
+            return
+        refusal: WhatsitError | None = None
+        has_begun = False
+
+        async def send_unless_refused(message: Message) -> None:
+            nonlocal has_begun
+            if refusal is None:
+                has_begun = True
+                await send(message)
+
+        async with self._intake.take(scope, receive) as body:
+
+            async def receive_or_leave() -> Message:
+                nonlocal refusal
+                try:
+                    return await body()
+                except WhatsitError as error:
+                    refusal = error
+                    return {"type": "http.disconnect"}
+
+            try:
+                await self._app(scope, receive_or_leave, send_unless_refused)
+            except Exception:
+                if refusal is None:
+                    raise
+        if refusal is not None and not has_begun:
+            response = problem_for(refusal)
+            response.headers["Connection"] = "close"
+            await response(scope, receive, send)

@@ -16,7 +16,7 @@ from whatsit.telemetry import ExpositionFolder, configure_logging
 from whatsit.web.processes import bind
 
 if TYPE_CHECKING:
-    from whatsit.web.asgi import FrontDoor
+    from starlette.types import ASGIApp
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def _end_in_order(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(0)
 
 
-def _load_web(*, page_enabled: bool) -> "Callable[..., FrontDoor]":
+def _load_web(*, page_enabled: bool) -> "Callable[..., ASGIApp]":
     from whatsit.web.asgi import build_application
 
     if page_enabled:
@@ -93,7 +93,7 @@ def _load_web(*, page_enabled: bool) -> "Callable[..., FrontDoor]":
     return build_application
 
 
-def _run(application: "FrontDoor", listener: socket.socket, on_ready: Callable[[], None]) -> None:
+def _run(application: "ASGIApp", listener: socket.socket, on_ready: Callable[[], None]) -> None:
     import uvicorn
 
     class GreetingServer(uvicorn.Server):
@@ -113,6 +113,7 @@ def _run(application: "FrontDoor", listener: socket.socket, on_ready: Callable[[
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # by itself it would believe anything on this machine
         date_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )

@@ -34,11 +34,14 @@ class Api:
     Args:
         running: Whose service answers.
         intake: Through which the pictures come.
+
+    Attributes:
+        described: Answers all routes but the most used one, and describes that one as well.
     """
 
     def __init__(self, running: Running, intake: Intake) -> None:
         self._classify = Classify(running.service, intake)
-        self._others = _build_others(running, intake)
+        self.described = _build_others(running, intake)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; see the ASGI specification."""
@@ -46,7 +49,7 @@ class Api:
             scope[ROUTE_IN_SCOPE] = CLASSIFY_PATH
             await self._classify(scope, receive, send)
         else:
-            await self._others(scope, receive, send)
+            await self.described(scope, receive, send)
 
 
 def _build_others(running: Running, intake: Intake) -> FastAPI:

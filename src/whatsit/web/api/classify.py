@@ -149,6 +149,8 @@ async def await_reply(pending: Pending, receive: Receive) -> Reply:
         ClientDisconnect: The client has left, and its place in the queue was given back.
         WhatsitError: See `Pending.reply`.
     """
+    if pending.future.done():
+        return pending.reply()
     future = asyncio.wrap_future(pending.future)
     leaving = asyncio.ensure_future(_until_disconnect(receive))
     try:

@@ -1,0 +1,188 @@
+"""Counts of requests by caller and window of time: in the process, or in Redis for all of them."""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from typing import Protocol
+
+import redis
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from whatsit.cache.breaker import CircuitBreaker
+from whatsit.errors import CacheError, SettingsError
+
+_MAX_TIMEOUT_SECONDS = 0.2
+_CONNECTIONS = 8
+_REMEMBERED_CALLERS = 10_000
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of time in which requests are counted.
+
+    Attributes:
+        number: Which one since the epoch; the one before it counts too, by its share.
+        seconds: Its length.
+        elapsed_ratio: How much of it has passed, from 0 to below 1.
+        limit: How many requests fit into one.
+    """
+
+    number: int
+    seconds: int
+    elapsed_ratio: float
+    limit: int
+
+    def has_room(self, current: int, previous: int) -> bool:
+        """Whether one more request fits, with so many in this window and in the one before."""
+        return previous * (1 - self.elapsed_ratio) + current + 1 <= self.limit
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a caller has used, without the request just asked about.
+
+    Attributes:
+        current: Requests in this window.
+        previous: Requests in the window before it.
+    """
+
+    current: int
+    previous: int
+
+
+class Counters(Protocol):
+    """Counts requests by caller."""
+
+    async def count(self, caller: str, window: Window) -> Tally:
+        """Tell what `caller` has used, and add one request to it if it still fits."""
+        ...
+
+
+class ProcessCounters:
+    """Counts in this process only; forgets all but two windows.
+
+    Args:
+        max_callers: In one window; beyond it the one that came first is forgotten.
+    """
+
+    def __init__(self, max_callers: int = 50_000) -> None:
+        self._max_callers = max_callers
+        self._windows: dict[int, dict[str, int]] = {}
+
+    async def count(self, caller: str, window: Window) -> Tally:
+        """See `Counters.count`. Never waits."""
+        if window.number not in self._windows:
+            self._windows = {
+                window.number: {},
+                window.number - 1: self._windows.get(window.number - 1, {}),
+            }
+        counts = self._windows[window.number]
+        current = counts.get(caller, 0)
+        previous = self._windows[window.number - 1].get(caller, 0)
+        if window.has_room(current, previous):
+            if current == 0 and len(counts) >= self._max_callers:
+                del counts[next(iter(counts))]
+            counts[caller] = current + 1
+        return Tally(current, previous)
+
+
+class RedisCounters:
+    """Counts in Redis, for all processes and replicas that share it.
+
+    Uses INCRBY, EXPIRE and GET on keys ``<namespace>:rate:<window>:<digest>``, which live for
+    two windows. The digest is the caller's, salted with the window: no address is stored, and none
+    can be followed from one window to the next. Whoever may read Redis could still try out all
+    IPv4 addresses while the keys live.
+
+    Args:
+        url: ``redis://``, ``rediss://`` or ``unix://``.
+        namespace: Prefix of all keys.
+        timeout_seconds: For everything a request waits for here; at most 0.2.
+        breaker: Holds calls back while Redis fails.
+
+    Raises:
+        SettingsError: The address is of no known form.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        namespace: str,
+        timeout_seconds: float = _MAX_TIMEOUT_SECONDS,
+        breaker: CircuitBreaker | None = None,
+    ) -> None:
+        self._prefix = f"{namespace}:rate:"
+        self._timeout_seconds = min(timeout_seconds, _MAX_TIMEOUT_SECONDS)
+        self._breaker = breaker or CircuitBreaker()
+        try:
+            pool = BlockingConnectionPool.from_url(
+                url,
+                max_connections=_CONNECTIONS,
+                timeout=self._timeout_seconds,
+                socket_connect_timeout=self._timeout_seconds,
+                socket_timeout=self._timeout_seconds,
+                # One more try, for connections that a restart of Redis has left behind dead.
+                retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+            )
+        except ValueError as error:
+            raise SettingsError(
+                "WHATSIT_REDIS_URL must look like redis://user:password@host:6379/0 "
+                "(or rediss://, or unix:///path) for requests to be counted there."
+            ) from error
+        self._client = Redis.from_pool(pool)
+        self._ended: dict[str, int] = {}
+
+    async def count(self, caller: str, window: Window) -> Tally:
+        """See `Counters.count`.
+
+        Raises:
+            CacheError: Redis can't be asked, or refuses.
+        """
+        if not self._breaker.admits():
+            raise CacheError("Redis is left alone for a moment after a failure.")
+        try:
+            # One limit around all of it: connecting, waiting for a free connection, both trips.
+            async with asyncio.timeout(self._timeout_seconds):
+                tally = await self._count(caller, window)
+        except redis.ResponseError as error:
+            self._breaker.succeeded()
+            raise CacheError(f"Redis refused: {error}") from error
+        except (redis.RedisError, OSError, TimeoutError, ValueError) as error:
+            self._breaker.failed()
+            raise CacheError(f"Redis does not answer: {type(error).__name__}") from error
+        self._breaker.succeeded()
+        return tally
+
+    async def close(self) -> None:
+        """Close the connections; the counts stay until they expire."""
+        await self._client.aclose()
+
+    async def _count(self, caller: str, window: Window) -> Tally:
+        key = self._key(caller, window.number)
+        before = self._ended.get(key)
+        if before is None:
+            async with self._client.pipeline(transaction=False) as trip:
+                trip.incrby(key, 1)
+                trip.expire(key, 2 * window.seconds)
+                trip.get(self._key(caller, window.number - 1))
+                with_this, _, stored = await trip.execute()
+            # The window before has ended, so its count stays as it is: asked for once.
+            before = int(stored or 0)
+            if len(self._ended) >= _REMEMBERED_CALLERS:
+                self._ended.clear()
+            self._ended[key] = before
+        else:
+            with_this = await self._client.incrby(key, 1)
+            if with_this == 1:  # Redis has lost the key, and its time to live with it
+                await self._client.expire(key, 2 * window.seconds)
+        tally = Tally(int(with_this) - 1, before)
+        if not window.has_room(tally.current, tally.previous):
+            await self._client.incrby(key, -1)
+        return tally
+
+    def _key(self, caller: str, window_number: int) -> str:
+        salt = window_number.to_bytes(8, "big", signed=True)
+        digest = hashlib.blake2b(caller.encode(), key=salt, digest_size=12).hexdigest()
+        return f"{self._prefix}{window_number}:{digest}"

@@ -1,0 +1,1 @@
+"""What stands between a stranger and the service: hosts, keys, rates and security headers."""

@@ -1,0 +1,91 @@
+"""Only requests with a valid API key."""
+
+from collections.abc import Callable, Iterable
+
+from fastapi import FastAPI
+from starlette.types import Scope
+
+from whatsit.errors import Unauthorized
+from whatsit.keys import KeyRing
+from whatsit.web.guard.door import is_open
+
+KEY_ID = "whatsit.key_id"
+"""Where the scope of a request with a valid key tells the id of that key."""
+
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "Authorization: Bearer KEY"},
+    "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+
+
+class KeyRule:
+    """Refuses what is not open to anybody and comes without a valid key.
+
+    Args:
+        keys: Knows the valid keys.
+        is_open: Which paths are open to anybody.
+    """
+
+    def __init__(self, keys: KeyRing, is_open: Callable[[str], bool]) -> None:
+        self._keys = keys
+        self._is_open = is_open
+
+    async def refusal(self, scope: Scope) -> Unauthorized | None:
+        """See `Rule.refusal`. A valid key's id is left in the scope."""
+        if self._is_open(scope["path"]):
+            return None
+        offered = offered_key(scope["headers"])
+        if offered is None:
+            return Unauthorized("An API key is needed. Send it as: Authorization: Bearer KEY")
+        key = self._keys.find(offered)
+        if key is None:
+            return Unauthorized("This API key is unknown or was revoked.")
+        scope[KEY_ID] = key.id
+        return None
+
+
+def offered_key(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """The key that a request comes with: its bearer token, else its ``X-API-Key``.
+
+    Another kind of ``Authorization``, such as a proxy's own password, is not looked at.
+    """
+    from_header = None
+    for name, value in headers:
+        if name == b"authorization":
+            scheme, _, token = value.partition(b" ")
+            if scheme.lower() == b"bearer":
+                return token.strip().decode("latin-1")
+        elif name == b"x-api-key":
+            from_header = value.strip().decode("latin-1")
+    return from_header
+
+
+def declare_keys(api: FastAPI, *, required: bool) -> None:
+    """Make the OpenAPI document say how keys are sent, and for what they are needed.
+
+    Args:
+        api: Its document must not have been asked for yet.
+        required: Whether a request without a key is refused now.
+    """
+    from whatsit.web.api.routes import problem_responses
+
+    build = api.openapi
+
+    def openapi() -> dict[str, object]:
+        if api.openapi_schema is not None:
+            return api.openapi_schema
+        document = build()
+        document.setdefault("components", {})["securitySchemes"] = _SCHEMES
+        choices: list[dict[str, list[str]]] = [{name: []} for name in _SCHEMES]
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                if is_open(path):
+                    operation["security"] = []
+                    continue
+                operation["security"] = choices if required else [{}, *choices]
+                refusals = problem_responses(401, 421, 429)
+                for status, response in refusals.items():
+                    operation["responses"].setdefault(str(status), response)
+        return document
+
+    api.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way

@@ -1,0 +1,118 @@
+"""No more requests than one caller may send."""
+
+import ipaddress
+import logging
+import time
+from collections.abc import Callable
+from functools import lru_cache
+
+from starlette.types import Scope
+
+from whatsit.cache.counters import Counters, ProcessCounters, Tally, Window
+from whatsit.errors import CacheError, RateLimited
+from whatsit.exposure import Rate
+from whatsit.web.guard.door import is_open
+from whatsit.web.guard.keys import KEY_ID
+
+_log = logging.getLogger(__name__)
+
+
+class RateRule:
+    """Refuses what exceeds the rate of its key, or else of its address.
+
+    The rate holds for every stretch of time, not only for whole minutes: the window before counts
+    by the share of it that such a stretch would still cover. While the shared counters fail, this
+    process counts alone.
+
+    Args:
+        rate: What one caller may send.
+        shared: Counters of all processes; None where this is the only one.
+        is_counted: Which requests count.
+        clock: Seconds since the epoch; processes of one rate agree on it.
+    """
+
+    def __init__(
+        self,
+        rate: Rate,
+        shared: Counters | None,
+        is_counted: Callable[[Scope], bool],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._rate = rate
+        self._shared = shared
+        self._own = ProcessCounters()
+        self._is_counted = is_counted
+        self._clock = clock
+        self._is_alone = False
+
+    async def refusal(self, scope: Scope) -> RateLimited | None:
+        """See `Rule.refusal`. Counts the request where it is not refused."""
+        if not self._is_counted(scope):
+            return None
+        passed, elapsed = divmod(self._clock(), self._rate.seconds)
+        window = Window(
+            int(passed), self._rate.seconds, elapsed / self._rate.seconds, self._rate.count
+        )
+        tally = await self._count(caller_of(scope), window)
+        if window.has_room(tally.current, tally.previous):
+            return None
+        return RateLimited(str(self._rate), seconds_until_room(window, tally))
+
+    async def _count(self, caller: str, window: Window) -> Tally:
+        if self._shared is not None:
+            try:
+                tally = await self._shared.count(caller, window)
+            except CacheError as error:
+                if not self._is_alone:
+                    _log.warning("%s This process counts the requests alone.", error)
+                self._is_alone = True
+            else:
+                self._is_alone = False
+                return tally
+        return await self._own.count(caller, window)
+
+
+def seconds_until_room(window: Window, tally: Tally) -> float:
+    """How long a full window stays full for a caller who sends nothing meanwhile."""
+    if tally.current < window.limit:
+        free_at = 1 - (window.limit - tally.current - 1) / tally.previous
+    else:
+        free_at = 2 - (window.limit - 1) / tally.current
+    return (free_at - window.elapsed_ratio) * window.seconds
+
+
+def does_work(scope: Scope) -> bool:
+    """Whether a request of the API counts: not health, documentation or metrics."""
+    path: str = scope["path"]
+    return not (is_open(path) or path == "/metrics" or path.startswith("/v2/health/"))
+
+
+def is_upload(scope: Scope) -> bool:
+    """Whether a request brings a picture to the page."""
+    return (
+        scope["type"] == "http"
+        and scope["method"] in ("PUT", "POST")
+        and "/_stcore/upload_file/" in scope["path"]
+    )
+
+
+def caller_of(scope: Scope) -> str:
+    """Who is counted: a key by its id, else an address."""
+    if KEY_ID in scope:
+        return f"key {scope[KEY_ID]}"
+    client = scope.get("client")
+    return _address_of(client[0]) if client else "somebody"
+
+
+@lru_cache(4096)
+def _address_of(host: str) -> str:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    # Whoever has one IPv6 address usually has its whole /64 to choose from.
+    return str(ipaddress.IPv6Network((int(address), 64), strict=False))
