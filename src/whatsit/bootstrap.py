@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -21,7 +22,7 @@ from whatsit.models.store import ModelStore, ResolvedModel, resolve_model
 from whatsit.service import Service
 from whatsit.settings import Settings
 from whatsit.telemetry import ExpositionFolder, Telemetry
-from whatsit.workers import Workers
+from whatsit.workers import Workers, give_way
 
 CacheState = Literal["reachable", "unreachable", "process", "off"]
 """Of the shared tier; ``process`` where there is none and answers are kept in memory only."""
@@ -95,14 +96,16 @@ def open_service(
         model = resolve_model(store, settings.model, progress=progress)
         if model.note is not None:
             _log.warning(model.note)
-        classifier = stack.enter_context(
-            Classifier.from_folder(
+        # Threads have the priority of the one that starts them, those of the engine as well.
+        with ThreadPoolExecutor(1, initializer=give_way) as opener:
+            classifier = opener.submit(
+                Classifier.from_folder,
                 model.folder,
                 engine=settings.engine,
                 max_upload_bytes=settings.max_upload_bytes,
                 max_pixels=settings.max_pixels,
-            )
-        )
+            ).result()
+        stack.enter_context(classifier)
         telemetry.serving(classifier.model)
         redis_url = _redis_url(settings, stack)
         shared, cache = None, None
