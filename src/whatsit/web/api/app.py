@@ -40,7 +40,8 @@ class Api:
     """
 
     def __init__(self, running: Running, intake: Intake) -> None:
-        self._classify = Classify(running.service, intake)
+        max_rendered = running.settings.cache_memory_entries
+        self._classify = Classify(running.service, intake, max_rendered)
         self.described = _build_others(running, intake)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

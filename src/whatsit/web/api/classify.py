@@ -24,7 +24,6 @@ CLASSIFY_PATH = "/api/v1/classify"
 
 _TOP_KS = {str(top_k): top_k for top_k in range(1, MAX_TOP_K + 1)}
 _CACHE_MODES: dict[str, CacheMode] = {"use": "use", "refresh": "refresh", "bypass": "bypass"}
-_RENDERED_ANSWERS = 2_000
 
 
 class Classify:
@@ -33,11 +32,13 @@ class Classify:
     Args:
         service: Knows or computes the answers.
         intake: Through which the pictures come.
+        max_rendered: How many answers to keep as text; as many as the process keeps at all.
     """
 
-    def __init__(self, service: Service, intake: Intake) -> None:
+    def __init__(self, service: Service, intake: Intake, max_rendered: int) -> None:
         self._service = service
         self._intake = intake
+        self._max_rendered = max_rendered
         self._rendered: OrderedDict[tuple[str, int], tuple[Prediction, bytes]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,7 +97,7 @@ class Classify:
         )[1:].encode()
         self._rendered[key] = (prediction, rendered)
         self._rendered.move_to_end(key)
-        if len(self._rendered) > _RENDERED_ANSWERS:
+        if len(self._rendered) > self._max_rendered:
             self._rendered.popitem(last=False)
         return rendered
 
