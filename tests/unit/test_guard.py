@@ -12,7 +12,7 @@ from whatsit.cache.counters import Tally, Window
 from whatsit.errors import CacheError, HostNotAllowed, RateLimited, Unauthorized
 from whatsit.exposure import HostNames, Rate
 from whatsit.keys import KeyFile, KeyRing
-from whatsit.web.guard.door import Door, is_open, is_open_on_page, refuse
+from whatsit.web.guard.door import Door, Rule, is_open, is_open_on_page, refuse
 from whatsit.web.guard.headers import SecurityHeaders
 from whatsit.web.guard.hosts import HostRule
 from whatsit.web.guard.keys import KEY_ID, KeyRule, offered_key
@@ -302,7 +302,10 @@ async def inside(scope: Scope, receive: Any, send: Any) -> None:
 
 
 def test_the_first_refusal_counts_and_nothing_is_read():
-    rules = [HostRule(HostNames(("localhost",))), RateRule(Rate(1, "day"), None, does_work)]
+    rules: list[Rule] = [
+        HostRule(HostNames(("localhost",))),
+        RateRule(Rate(1, "day"), None, does_work),
+    ]
     door = Door(inside, rules, refuse)
 
     assert talk(door, http())[0]["status"] == 421
