@@ -116,9 +116,10 @@ def test_the_file_is_not_looked_at_for_every_request(file, ring, clock):
 def test_revoking_twice_keeps_the_first_time_and_an_unknown_id_is_told(file):
     file.create("shop")
     first = file.revoke(file.known()[0].id)
-
-    assert file.revoke(first.id) == first
     assert first.revoked is not None
+    file.path.write_text(file.path.read_text().replace(first.revoked, "2026-01-01T00:00:00+00:00"))
+
+    assert file.revoke(first.id).revoked == "2026-01-01T00:00:00+00:00"
     with pytest.raises(InvalidParameter, match=r"no key 'nothing'.*whatsit keys list"):
         file.revoke("nothing")
 
@@ -195,6 +196,7 @@ def test_a_damaged_file_lets_nobody_in_and_is_told_once(file, ring, clock, caplo
 
 def test_what_is_no_file_lets_nobody_in_and_is_told_once(file, ring, clock, caplog):
     key = file.create("shop")
+    assert ring.find(key) is not None
     file.path.unlink()
     file.path.mkdir()
 

@@ -133,6 +133,7 @@ class RedisCounters:
             ) from error
         self._client = Redis.from_pool(pool)
         self._ended: dict[str, int] = {}
+        self._stragglers: set[asyncio.Task[Tally]] = set()
 
     async def count(self, caller: str, window: Window) -> Tally:
         """See `Counters.count`.
@@ -143,9 +144,7 @@ class RedisCounters:
         if not self._breaker.admits():
             raise CacheError("Redis is left alone for a moment after a failure.")
         try:
-            # One limit around all of it: connecting, waiting for a free connection, both trips.
-            async with asyncio.timeout(self._timeout_seconds):
-                tally = await self._count(caller, window)
+            tally = await self._count_in_time(caller, window)
         except redis.ResponseError as error:
             self._breaker.succeeded()
             raise CacheError(f"Redis refused: {error}") from error
@@ -157,7 +156,29 @@ class RedisCounters:
 
     async def close(self) -> None:
         """Close the connections; the counts stay until they expire."""
+        await asyncio.gather(*self._stragglers, return_exceptions=True)
         await self._client.aclose()
+
+    async def _count_in_time(self, caller: str, window: Window) -> Tally:
+        # One limit around all of it: a free connection, connecting, both trips. It does not wait
+        # for the cancelled work to end, because the client can swallow a cancellation that comes
+        # together with its own time-out, and then wait once more.
+        work = asyncio.create_task(self._count(caller, window))
+        try:
+            await asyncio.wait({work}, timeout=self._timeout_seconds)
+        finally:
+            if not work.done():
+                work.cancel()
+                self._stragglers.add(work)
+                work.add_done_callback(self._forget)
+        if not work.done():
+            raise TimeoutError
+        return work.result()
+
+    def _forget(self, work: asyncio.Task[Tally]) -> None:
+        self._stragglers.discard(work)
+        if not work.cancelled():
+            work.exception()  # looked at, so that it is not reported as lost
 
     async def _count(self, caller: str, window: Window) -> Tally:
         key = self._key(caller, window.number)
