@@ -230,10 +230,10 @@ def test_a_key_goes_to_standard_output_alone(tmp_path):
 # A server that others reach, told to ask for nothing; and the page's part
 
 
-@pytest.fixture(scope="module")
-def unlocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    home = tmp_path_factory.mktemp("unlocked")
-    with serve(home, "--host", EVERYWHERE, api_keys="off", rate_limit="3/day") as server:
+@pytest.fixture
+def unlocked(tmp_path: Path) -> Iterator[RunningServer]:
+    """Its rate is used up after three requests, so each test has one of its own."""
+    with serve(tmp_path, "--host", EVERYWHERE, api_keys="off", rate_limit="3/day") as server:
         yield server
 
 
