@@ -1,10 +1,13 @@
 """Starting the web server, and stopping it in order."""
 
+import ctypes
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib import import_module
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 10
+_M_ARENA_MAX = -8
+"""From glibc's malloc.h."""
 
 
 def serve(
@@ -73,12 +78,24 @@ def serve_on(
     # The web server raises the signal that stopped it once more, when it is done. Without this
     # the process would end right there, and leave the embedded cache behind.
     signal.signal(signal.SIGTERM, _end_in_order)
+    _share_memory_pools()
     with ThreadPoolExecutor(1) as loader:
         # Loading the web frameworks takes as long as loading the model, so both happen at once.
         web = loader.submit(_load_web, page_enabled=page_enabled)
         with open_service(settings, progress, expositions) as running:
             application = web.result()(running, page_enabled=page_enabled)
             _run(application, listener, lambda: on_ready(running))
+
+
+def _share_memory_pools() -> None:
+    """Keep the number of malloc's pools small, before there are threads.
+
+    glibc gives every thread its own, and what is freed in one is of no use to another. With two,
+    the process stays 30 MB smaller in `make soak` (267 instead of 299), and no slower.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library than glibc
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
 def _end_in_order(number: int, frame: FrameType | None) -> NoReturn:
