@@ -42,6 +42,9 @@ class FailingCache:
     def put(self, key, prediction):
         raise CacheError("away")
 
+    def put_all(self, entries):
+        raise CacheError("away")
+
     def close(self):
         pass
 
@@ -167,6 +170,10 @@ class OtherProcess(MemoryCache):
     def claim(self, key, seconds):
         return self.get(key), False
 
+    def put_all(self, entries):
+        for key, entry in entries:
+            self.put(key, entry)
+
 
 def test_what_the_shared_tier_has_is_kept_in_front():
     front, back = MemoryCache(10, 60), OtherProcess(10, 60)
@@ -212,9 +219,9 @@ class StuckCache(FailingCache):
         self.released = threading.Event()
         self.written: list[str] = []
 
-    def put(self, key, prediction):
+    def put_all(self, entries):
         assert self.released.wait(10)
-        self.written.append(key)
+        self.written += [key for key, _ in entries]
 
 
 def test_writing_behind_never_waits_and_finishes_at_the_end():
@@ -233,13 +240,14 @@ def test_writing_behind_drops_what_the_queue_can_not_hold():
     dropped: list[str] = []
     tier = StuckCache()
     cache = WriteBehind(tier, dropped.append)
-    for number in range(1_010):
+    for number in range(1_200):
         cache.put(str(number), PREDICTION)
     tier.released.set()
     cache.close()
 
-    assert 1_000 <= len(tier.written) <= 1_001
-    assert len(tier.written) + len(dropped) == 1_010
+    # The queue, and what the writer had taken out of it already.
+    assert 1_000 <= len(tier.written) <= 1_100
+    assert len(tier.written) + len(dropped) == 1_200
 
 
 def test_a_failed_write_is_reported():

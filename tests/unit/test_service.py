@@ -305,6 +305,10 @@ class OtherProcess(MemoryCache):
         self.claimed.append(key)
         return self.get(key), False
 
+    def put_all(self, entries):
+        for key, entry in entries:
+            self.put(key, entry)
+
 
 def test_what_another_process_computes_is_waited_for(engine, workers):
     shared = OtherProcess(100, 60)

@@ -1,5 +1,6 @@
 """What every tier of the prediction cache promises."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from whatsit.explain import HeatMap
@@ -35,6 +36,14 @@ class PredictionCache(Protocol):
 
 class SharedCache(PredictionCache, Protocol):
     """A tier that several processes share, so that they can also share the work."""
+
+    def put_all(self, entries: Sequence[tuple[str, CacheEntry]]) -> None:
+        """Keep several entries, each under its key, in one go.
+
+        Raises:
+            CacheError: The tier can't store all of them now.
+        """
+        ...
 
     def claim(self, key: str, seconds: float) -> tuple[CacheEntry | None, bool]:
         """What is stored under `key`; if nothing is, the right to compute it.

@@ -2,12 +2,14 @@
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from whatsit.cache.base import CacheEntry, SharedCache
 from whatsit.errors import CacheError, CacheFailure
 
 _QUEUE_LENGTH = 1_000
+_MOST_AT_ONCE = 100
 _CLOSE_SECONDS = 2.0
 
 
@@ -48,6 +50,11 @@ class WriteBehind:
         except queue.Full:
             self._on_failure("dropped")
 
+    def put_all(self, entries: Sequence[tuple[str, CacheEntry]]) -> None:
+        """Store soon; never fails and never waits."""
+        for key, entry in entries:
+            self.put(key, entry)
+
     def close(self) -> None:
         """Write what is waiting, within two seconds, and close the tier."""
         try:
@@ -58,8 +65,18 @@ class WriteBehind:
         self._tier.close()
 
     def _write(self) -> None:
-        while (entry := self._waiting.get()) is not None:
+        while (first := self._waiting.get()) is not None:
+            entries, is_last = [first], False
+            # What came meanwhile goes along: many in one trip cost little more than one.
+            with suppress(queue.Empty):
+                while len(entries) < _MOST_AT_ONCE and not is_last:
+                    following = self._waiting.get_nowait()
+                    is_last = following is None
+                    if following is not None:
+                        entries.append(following)
             try:
-                self._tier.put(*entry)
+                self._tier.put_all(entries)
             except CacheError as error:
                 self._on_failure(error.failure)
+            if is_last:
+                return

@@ -8,6 +8,7 @@ entry that was moved under another key is as good as damaged.
 import base64
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -23,8 +24,12 @@ _HEAT_MAP = b"heat map"
 
 def encode_prediction(key: str, prediction: Prediction) -> bytes:
     """The stored form of a prediction under `key`."""
+    return _seal(key, _write_prediction(prediction))
+
+
+def _write_prediction(prediction: Prediction) -> bytes:
     answer, image = prediction.answer, prediction.image
-    payload = json.dumps(
+    return json.dumps(
         [
             [prediction.model.name, prediction.model.fingerprint],
             [
@@ -37,6 +42,9 @@ def encode_prediction(key: str, prediction: Prediction) -> bytes:
         ensure_ascii=False,
         separators=(",", ":"),
     ).encode()
+
+
+def _seal(key: str, payload: bytes) -> bytes:
     return _checksum(key, payload) + payload
 
 
@@ -121,6 +129,18 @@ def encode_entry(key: str, entry: CacheEntry) -> bytes:
     if isinstance(entry, HeatMap):
         return encode_heat_map(key, entry)
     return encode_prediction(key, entry)
+
+
+def encode_entries(entries: Iterable[tuple[str, CacheEntry]]) -> Iterator[tuple[str, bytes]]:
+    """The stored form of each entry under its key; an entry under two keys is written out once."""
+    written, payload = None, b""
+    for key, entry in entries:
+        if isinstance(entry, HeatMap):
+            yield key, encode_heat_map(key, entry)
+            continue
+        if entry is not written:
+            written, payload = entry, _write_prediction(entry)
+        yield key, _seal(key, payload)
 
 
 def decode_entry(key: str, stored: bytes) -> CacheEntry:

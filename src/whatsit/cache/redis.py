@@ -3,7 +3,7 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from redis.retry import Retry
 
 from whatsit.cache.base import CacheEntry
 from whatsit.cache.breaker import CircuitBreaker
-from whatsit.cache.codec import decode_entry, encode_entry
+from whatsit.cache.codec import decode_entry, encode_entries
 from whatsit.cache.key import build_prefix, parse_cache_key
 from whatsit.errors import CacheError, SettingsError
 
@@ -109,10 +109,27 @@ class RedisCache:
         Raises:
             CacheError: Redis is unreachable, full or read-only.
         """
+        self.put_all([(key, entry)])
+
+    def put_all(self, entries: Sequence[tuple[str, CacheEntry]]) -> None:
+        """See `SharedCache.put_all`.
+
+        Raises:
+            CacheError: Redis is unreachable, full or read-only.
+        """
+        values = list(encode_entries(entries))
+
+        def store() -> None:
+            with self._client.pipeline(transaction=False) as pipeline:
+                for key, value in values:
+                    pipeline.set(key, value, ex=self._jittered_seconds())
+                pipeline.execute()
+
+        self._call(store)
+
+    def _jittered_seconds(self) -> int:
         spread = self._ttl_seconds * _TTL_JITTER_RATIO
-        seconds = max(1, round(self._ttl_seconds + random.uniform(-spread, spread)))
-        value = encode_entry(key, entry)
-        self._call(lambda: self._client.set(key, value, ex=seconds))
+        return max(1, round(self._ttl_seconds + random.uniform(-spread, spread)))
 
     def count(self, namespace: str) -> Mapping[str, int]:
         """How many entries there are of each model; see `parse_cache_key`.

@@ -3,6 +3,7 @@
 import logging
 import queue
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,10 @@ _log = logging.getLogger(__name__)
 _AGREEMENT = 0.05
 """How far two forms of one model may lie apart, as a share of the spread of the logits: they
 add in another order, and bfloat16 and int8 round the difference up to about a hundredth."""
+
+
+_BUSY_SECONDS = 0.1
+"""How long after an overlap requests are still taken to come side by side."""
 
 
 class OpenVinoEngine:
@@ -42,6 +47,7 @@ class OpenVinoEngine:
         self._together = self._alone
         self._compiling: threading.Thread | None = None
         self._in_flight = 0
+        self._overlapped_at = float("-inf")
         self._lock = threading.Lock()
         self._feature_maps: OpenVinoFeatureMaps | None = None
         self._feature_maps_known = False
@@ -53,11 +59,16 @@ class OpenVinoEngine:
         """See `Engine.infer`."""
         with self._lock:
             self._in_flight += 1
-            overlaps = self._in_flight > 1
-            if overlaps and self._compiling is None and self._alone.computes_in_8_bits:
-                self._compiling = threading.Thread(target=self._compile_for_many, daemon=True)
-                self._compiling.start()
-            requests = self._together if overlaps else self._alone
+            now = time.monotonic()
+            if self._in_flight > 1:
+                self._overlapped_at = now
+                if self._compiling is None and self._alone.computes_in_8_bits:
+                    self._compiling = threading.Thread(target=self._compile_for_many, daemon=True)
+                    self._compiling.start()
+            # Under load requests overlap now and then only, because pictures are decoded between
+            # them; both forms at once would fight for the cores.
+            is_busy = now - self._overlapped_at < _BUSY_SECONDS
+            requests = self._together if is_busy else self._alone
         try:
             return requests.infer(batch)
         finally:
