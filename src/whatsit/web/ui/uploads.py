@@ -8,12 +8,15 @@ bounded number, and each picture leaves with its answer, or after a minute if no
 
 import asyncio
 import time
+from collections.abc import Callable
+from typing import cast
 from weakref import WeakValueDictionary
 
 import streamlit as st
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime import get_instance
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
@@ -62,11 +65,15 @@ def take_upload(key: str) -> bytes | None:
     if context is not None:
         upload = st.session_state.get(key)
         # Streamlit never frees a file before its widget goes. This interface is not public;
-        # tests/unit/test_uploads.py fails when it changes.
+        # tests/unit/test_ask_page.py fails when it changes.
         context.uploaded_file_mgr.remove_session_files(context.session_id)
         if isinstance(upload, UploadedFile):
             return upload.getvalue()
     return None
+
+
+def _streamlit_store() -> MemoryUploadedFileManager:
+    return cast(MemoryUploadedFileManager, get_instance().uploaded_file_mgr)
 
 
 class UploadGate:
@@ -76,14 +83,20 @@ class UploadGate:
         app: Streamlit.
         max_at_once: Refuse further pictures while so many are arriving or waiting.
         kept_seconds: Drop a picture that nobody asked for after this long.
+        store: Where Streamlit keeps uploads.
     """
 
     def __init__(
-        self, app: ASGIApp, max_at_once: int = MAX_AT_ONCE, kept_seconds: float = KEPT_SECONDS
+        self,
+        app: ASGIApp,
+        max_at_once: int = MAX_AT_ONCE,
+        kept_seconds: float = KEPT_SECONDS,
+        store: Callable[[], MemoryUploadedFileManager] = _streamlit_store,
     ) -> None:
         self._app = app
         self._max_at_once = max_at_once
         self._kept_seconds = kept_seconds
+        self._store = store
         self._arriving = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,7 +113,7 @@ class UploadGate:
         if session_id not in _passes:
             refusal = PlainTextResponse("This page takes no pictures from you.", 403)
             await refusal(scope, receive, send)
-        elif self._arriving + _waiting() >= self._max_at_once:
+        elif self._arriving + self._waiting() >= self._max_at_once:
             overloaded = Overloaded()
             headers = {"Retry-After": f"{overloaded.retry_after_seconds:.0f}"}
             await PlainTextResponse(overloaded.detail, 503, headers)(scope, receive, send)
@@ -113,26 +126,15 @@ class UploadGate:
                 self._keep_only(session_id, file_id)
 
     def _keep_only(self, session_id: str, file_id: str) -> None:
-        store = _store()
-        for other in [other for other in store.get(session_id, {}) if other != file_id]:
-            get_instance().uploaded_file_mgr.remove_file(session_id, other)
-        if session_id in store:
-            asyncio.get_running_loop().call_later(
-                self._kept_seconds,
-                get_instance().uploaded_file_mgr.remove_file,
-                session_id,
-                file_id,
-            )
+        store = self._store()
+        for other in [*store.file_storage.get(session_id, {})]:
+            if other != file_id:
+                store.remove_file(session_id, other)
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._kept_seconds, store.remove_file, session_id, file_id)
 
-
-def _store() -> dict[str, dict[str, object]]:
-    # As private as the rest: session id -> file id -> file.
-    store: dict[str, dict[str, object]] = get_instance().uploaded_file_mgr.file_storage  # type: ignore[attr-defined]
-    return store
-
-
-def _waiting() -> int:
-    return sum(len(files) for files in list(_store().values()))
+    def _waiting(self) -> int:
+        return sum(len(files) for files in [*self._store().file_storage.values()])
 
 
 def _in_time(receive: Receive) -> Receive:

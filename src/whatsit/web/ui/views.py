@@ -41,10 +41,7 @@ def style() -> str:
 @cache
 def header() -> str:
     """The mark, the name and what it does."""
-    return (
-        f'<div class="whatsit-head">{_mark()}'
-        f"<div><h1>whatsit</h1><p>{TAGLINE}</p></div></div>"
-    )
+    return f'<div class="whatsit-head">{_mark()}<div><h1>whatsit</h1><p>{TAGLINE}</p></div></div>'
 
 
 @cache

@@ -31,10 +31,11 @@ def render(running: Running) -> None:
     if running.model.note is not None:
         st.info(running.model.note, icon=":material/info:")
     shown: _Shown | None = st.session_state.get("shown")
-    with st.container(key="drop-small" if shown is not None else "drop"):
+    with st.container(key="drop"):
         _draw_drop_zone(running)
-    if "refusal" in st.session_state:
-        st.error(**st.session_state["refusal"])
+    refused: views.Refusal | None = st.session_state.get("refusal")
+    if refused is not None:
+        st.error(refused.sentence, icon=refused.icon)
     if shown is not None:
         _draw_answer(running, shown)
     _draw_examples(running, is_first=shown is None)
@@ -62,7 +63,8 @@ def _draw_answer(running: Running, shown: _Shown) -> None:
         try:
             overlay = _explain(running, shown.preview, label)
         except Exception as error:  # noqa: BLE001 - the outermost handler: the answer stays
-            left.error(**_refusal(error))
+            refused = _refusal(error)
+            left.error(refused.sentence, icon=refused.icon)
         else:
             alt = f"The same picture; what speaks for {label} is bright."
             left.html(views.picture(overlay, alt))
@@ -113,12 +115,12 @@ def _take(running: Running, image_bytes: bytes | None) -> None:
         st.session_state["refusal"] = _refusal(error)
 
 
-def _refusal(error: Exception) -> dict[str, str]:
+def _refusal(error: Exception) -> views.Refusal:
     refusal = views.refusal(error)
     if refusal is None:
         _log.error("A picture on the page could not be answered.", exc_info=error)
-        refusal = views.OUR_FAULT
-    return {"body": refusal.sentence, "icon": refusal.icon}
+        return views.OUR_FAULT
+    return refusal
 
 
 @st.cache_data
