@@ -129,6 +129,13 @@ class Settings(BaseSettings):
     redis_timeout_seconds: float = Field(
         0.2, gt=0, le=10, description="Compute the answer when Redis takes longer, seconds."
     )
+    page_sign_in: Literal["off", "required"] = Field(
+        "off", description="Whether people sign in, by OpenID Connect, before they see the page."
+    )
+    page_secrets: Path | None = Field(
+        None,
+        description="How people sign in; see sign-in.md. Empty: `secrets.toml` in the store.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much is logged."
     )

@@ -54,6 +54,7 @@ def page(request: pytest.FixtureRequest, browser: Browser, server: RunningServer
 
 
 def upload(page: Page, name: str, picture: bytes) -> None:
+    expect(page.locator("input[type=file]")).to_have_count(1)  # the one before has left
     page.locator("input[type=file]").set_input_files(
         {"name": name, "mimeType": "application/octet-stream", "buffer": picture}
     )

@@ -6,21 +6,35 @@ import streamlit as st
 
 from whatsit.web.ui import views
 from whatsit.web.ui.bridge import running_service
-from whatsit.web.ui.pages import ask, model
+from whatsit.web.ui.pages import ask, model, sign_in
 
 running = running_service()
+signing_in = running.settings.page_sign_in == "required"
 
 st.set_page_config(
     page_title="whatsit", page_icon=str(Path(views.__file__).parent / "assets/mark.svg")
 )
-page = st.navigation(
-    [
-        st.Page(lambda: ask.render(running), title="Ask", url_path="ask", default=True),
-        st.Page(lambda: model.render(running), title="The model", url_path="model"),
-    ],
-    position="top",
-)
-st.html(views.style())
-st.html(views.header())
-page.run()
-st.html(views.footer(running.service.classifier.card.description))
+if signing_in and not st.user.get("is_logged_in"):
+    page = st.navigation(
+        [
+            st.Page(sign_in.render, title="Sign in", url_path="ask", default=True),
+            st.Page(sign_in.render, title="Sign in", url_path="model"),
+        ],
+        position="hidden",
+    )
+    st.html(views.style())
+    page.run()
+else:
+    page = st.navigation(
+        [
+            st.Page(lambda: ask.render(running), title="Ask", url_path="ask", default=True),
+            st.Page(lambda: model.render(running), title="The model", url_path="model"),
+        ],
+        position="top",
+    )
+    st.html(views.style())
+    if signing_in:
+        sign_in.draw_who()
+    st.html(views.header())
+    page.run()
+    st.html(views.footer(running.service.classifier.card.description))

@@ -4,10 +4,13 @@ import math
 from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
 from streamlit import config
 
 from whatsit.bootstrap import Running
 from whatsit.web.ui import bridge
+from whatsit.web.ui.identity import load_sign_in_secrets
+from whatsit.web.ui.uploads import UploadGate
 
 _SCRIPT = Path(__file__).parent / "app.py"
 
@@ -16,10 +19,17 @@ def build_page(running: Running) -> st.App:
     """The page of one running service.
 
     The theme and the fixed options stand in ``.streamlit/config.toml`` beside the script.
+
+    Raises:
+        SettingsError: People shall sign in, but how is not set up.
     """
+    settings = running.settings
+    secrets = load_sign_in_secrets(settings) if settings.page_sign_in == "required" else None
     bridge.install(running)
-    page = st.App(_SCRIPT)
-    megabytes = max(1, math.floor(running.settings.max_upload_bytes / 1_000_000))
+    page = st.App(_SCRIPT, secrets=secrets, middleware=[Middleware(UploadGate)])
+    megabytes = max(1, math.floor(settings.max_upload_bytes / 1_000_000))
     config.set_option("server.maxUploadSize", megabytes)
-    config.set_option("server.port", running.settings.port)
+    config.set_option("server.port", settings.port)
+    # Nobody's own secrets.toml in the home or the working folder must decide who signs in.
+    config.set_option("secrets.files", [])
     return page

@@ -3,9 +3,11 @@
 import base64
 import html
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from whatsit.errors import InputError, Overloaded
 from whatsit.images import encode_preview
 from whatsit.model_card import ModelCard
 from whatsit.prediction import Answer, ModelId, Prediction, ScoredLabel
@@ -16,25 +18,64 @@ _ASSETS = Path(__file__).parent / "assets"
 TAGLINE = "Show it a picture; it tells you what it is."
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no answer, for people."""
+
+    sentence: str
+    icon: str
+
+
+OUR_FAULT = Refusal(
+    "Something went wrong here, not with your picture. Please try again.",
+    ":material/error:",
+)
+
+
 @cache
 def style() -> str:
     """The page's style sheet."""
     return f"<style>{(_ASSETS / 'page.css').read_text(encoding='utf-8')}</style>"
 
 
-def small_drop_zone() -> str:
-    """Once a picture is answered, the drop zone makes room for it."""
-    return '<style>[data-testid="stFileUploaderDropzone"] { min-height: 0; }</style>'
-
-
 @cache
 def header() -> str:
     """The mark, the name and what it does."""
-    mark = base64.b64encode((_ASSETS / "mark.svg").read_bytes()).decode()
+    return f'<div class="whatsit-head">{_mark()}<div><h1>whatsit</h1><p>{TAGLINE}</p></div></div>'
+
+
+@cache
+def welcome() -> str:
+    """What people see who have to sign in first."""
     return (
-        f'<div class="whatsit-head"><img src="data:image/svg+xml;base64,{mark}" alt="">'
-        f"<div><h1>whatsit</h1><p>{TAGLINE}</p></div></div>"
+        f'<div class="whatsit-welcome">{_mark()}<h1>whatsit</h1>'
+        f"<p>{TAGLINE} Please sign in first.</p></div>"
     )
+
+
+def signed_in_as(user: Mapping[str, object]) -> str:
+    """Who is signed in, by the best name that the provider gave."""
+    names = (user.get(key) for key in ("name", "preferred_username", "email", "sub"))
+    name = next((str(name) for name in names if name), "somebody")
+    return f'<p class="whatsit-who">Signed in as <b>{html.escape(name)}</b></p>'
+
+
+def picture(image_bytes: bytes, alt: str) -> str:
+    """A JPEG within the page itself, so that there is no address to fetch it from."""
+    encoded = base64.b64encode(image_bytes).decode()
+    return (
+        f'<img class="whatsit-picture" src="data:image/jpeg;base64,{encoded}" '
+        f'alt="{html.escape(alt)}">'
+    )
+
+
+def refusal(error: Exception) -> Refusal | None:
+    """What the visitor can do about an error; None where only the operator can."""
+    if isinstance(error, Overloaded):
+        return Refusal(error.detail, ":material/hourglass_top:")
+    if isinstance(error, InputError):
+        return Refusal(error.detail, ":material/broken_image:")
+    return None
 
 
 def sentence(prediction: Prediction) -> str:
@@ -157,6 +198,12 @@ def model_limits(card: ModelCard, num_classes: int) -> str:
         "It must not decide anything about people.",
     )
     return "<ul>" + "".join(f"<li>{limit}</li>" for limit in limits) + "</ul>"
+
+
+@cache
+def _mark() -> str:
+    mark = base64.b64encode((_ASSETS / "mark.svg").read_bytes()).decode()
+    return f'<img src="data:image/svg+xml;base64,{mark}" alt="">'
 
 
 def _facts(facts: Mapping[str, object]) -> str:

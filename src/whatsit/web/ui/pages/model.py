@@ -3,6 +3,7 @@
 import streamlit as st
 
 from whatsit.bootstrap import Running
+from whatsit.images import encode_preview
 from whatsit.web.ui import views
 
 RELIABILITY_FILE = "reliability.png"
@@ -19,10 +20,13 @@ def render(running: Running) -> None:
     st.html(views.model_promises(card))
     diagram = running.model.folder.weights.parent / RELIABILITY_FILE
     if diagram.is_file():
-        st.image(
-            diagram.read_bytes(),
-            caption="How often answers were right, by the percentage they gave.",
+        st.html(
+            views.picture(
+                encode_preview(diagram.read_bytes(), 960, max_pixels=running.settings.max_pixels),
+                "A diagram of how often answers were right, by the percentage they gave.",
+            ),
             width=420,
         )
+        st.caption("How often answers were right, by the percentage they gave.")
     st.header("What it can't do", anchor=False)
     st.html(views.model_limits(card, len(classifier.labels)))

@@ -1,0 +1,26 @@
+"""Who are you? The only page there is for people who are not signed in, where they must be."""
+
+import streamlit as st
+
+from whatsit.web.ui import views
+
+
+def render() -> None:
+    """Draw the page."""
+    with st.container(key="sign-in", horizontal_alignment="center"):
+        st.html(views.welcome())
+        st.button("Sign in", type="primary", icon=":material/login:", on_click=st.login)
+
+
+def draw_who() -> None:
+    """Say who is signed in, with a way out."""
+    with st.container(
+        key="who", horizontal=True, horizontal_alignment="right", vertical_alignment="center"
+    ):
+        st.html(views.signed_in_as(st.user.to_dict()), width="content")
+        st.button("Sign out", type="tertiary", icon=":material/logout:", on_click=_leave)
+
+
+def _leave() -> None:
+    st.session_state.clear()
+    st.logout()
