@@ -40,10 +40,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server whose memory nobody else uses."""
-    # Freed memory shall leave the process, instead of waiting in it for the next picture.
-    environment = {"MALLOC_MMAP_THRESHOLD_": "1000000"}
     home = tmp_path_factory.mktemp("home")
-    with start_server(home, model="efficientnet-lite2", environment=environment) as running:
+    with start_server(home, model="efficientnet-lite2") as running:
         yield running
 
 

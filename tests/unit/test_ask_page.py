@@ -24,6 +24,7 @@ from whatsit.telemetry import Telemetry
 from whatsit.testing import FakeEngine, fake_classifier, plain_picture
 from whatsit.web.ui import bridge
 from whatsit.web.ui.pages import ask
+from whatsit.workers import Workers
 
 OpenPage = Callable[[FakeEngine], AppTest]
 
@@ -57,15 +58,16 @@ def script() -> None:
 
 
 @pytest.fixture
-def open_page(tmp_path: Path) -> OpenPage:
+def open_page(tmp_path: Path, workers: Workers) -> OpenPage:
     def open_page(engine: FakeEngine) -> AppTest:
         store = ModelStore(tmp_path)
         bridge.install(
             Running(
-                Service(fake_classifier(engine), None),
+                Service(fake_classifier(engine), None, workers=workers),
                 resolve_model(store, "efficientnet-lite2"),
                 store,
                 Telemetry(),
+                None,
                 None,
                 Settings(store=tmp_path, model="efficientnet-lite2"),
             )

@@ -94,39 +94,6 @@ def test_what_nobody_asks_for_is_dropped(store, passes):
     assert stored(store) == []
 
 
-def test_a_body_that_does_not_arrive_ends_and_frees_its_place(store, passes, monkeypatch):
-    monkeypatch.setattr(uploads, "GRACE_SECONDS", 0.05)
-
-    async def drip():
-        yield b"x"
-        await asyncio.sleep(0.5)
-        yield b"x"
-
-    async def run() -> None:
-        received: list[str] = []
-
-        async def take(scope, receive, send):
-            while (message := await receive())["type"] == "http.request":
-                received.append(message["type"])
-            received.append(message["type"])
-
-        gate = UploadGate(take, max_at_once=1, store=lambda: store)
-        messages = drip()
-
-        async def receive():
-            return {"type": "http.request", "body": await anext(messages), "more_body": True}
-
-        async def send(message):
-            raise AssertionError(message)
-
-        scope = {"type": "http", "method": "PUT", "path": f"{UPLOAD_PREFIX}a/1"}
-        await gate(scope, receive, send)
-        assert received == ["http.request", "http.disconnect"]
-        assert gate._arriving == 0
-
-    asyncio.run(run())
-
-
 def test_other_requests_pass(store):
     async def run() -> None:
         async with client_of(store) as client:

@@ -7,14 +7,13 @@ bounded number, and each picture leaves with its answer, or after a minute if no
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import cast
 from weakref import WeakValueDictionary
 
 import streamlit as st
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit.runtime import get_instance
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -29,10 +28,6 @@ KEPT_SECONDS = 60.0
 
 MAX_AT_ONCE = 16
 """Pictures that are arriving or waiting for their answer, of all sessions together."""
-
-GRACE_SECONDS = 30.0
-MIN_BYTES_PER_SECOND = 20_000
-"""A picture must have arrived after the grace, plus the time it takes at this speed."""
 
 _PASS = "upload_pass"
 
@@ -120,7 +115,7 @@ class UploadGate:
         else:
             self._arriving += 1
             try:
-                await self._app(scope, _in_time(receive), send)
+                await self._app(scope, receive, send)
             finally:
                 self._arriving -= 1
                 self._keep_only(session_id, file_id)
@@ -135,20 +130,3 @@ class UploadGate:
 
     def _waiting(self) -> int:
         return sum(len(files) for files in [*self._store().file_storage.values()])
-
-
-def _in_time(receive: Receive) -> Receive:
-    """The same body, ended as if the visitor had left when it comes too slowly."""
-    deadline = time.monotonic() + GRACE_SECONDS
-
-    async def receive_in_time() -> Message:
-        nonlocal deadline
-        try:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                message = await receive()
-        except TimeoutError:
-            return {"type": "http.disconnect"}
-        deadline += len(message.get("body", b"")) / MIN_BYTES_PER_SECOND
-        return message
-
-    return receive_in_time

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
@@ -74,7 +75,8 @@ def _draw_answer(running: Running, shown: _Shown) -> None:
 
 def _explain(running: Running, preview: bytes, label: str) -> bytes:
     max_pixels = running.settings.max_pixels
-    heat_map = running.service.explain(preview, label=label).heat_map
+    work = partial(running.service.explain, preview, label=label)
+    heat_map = running.service.workers.submit(work).result().heat_map
     overlay = draw_picture(preview, heat_map, max_pixels=max_pixels)
     return encode_preview(overlay, PREVIEW_PIXELS, max_pixels=max_pixels)
 
