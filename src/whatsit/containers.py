@@ -17,7 +17,7 @@ from whatsit.errors import ImageUnreadable, ImageUnsupported
 Kind = str
 """Name of a file format as Pillow has it, such as ``JPEG``; empty if it is none of those read."""
 
-_MAX_JPEG_SEGMENTS = 1_000
+_MAX_JPEG_SEGMENTS = 50_000
 _MAX_JPEG_SCANS = 100
 """An encoder writes about ten; each costs as long as all of the picture's blocks take."""
 _MAX_PNG_CHUNKS = 100_000
@@ -135,7 +135,7 @@ def _open_jpeg(image_bytes: bytes) -> Container:
     exif = xmp = None
     frame = b""
     at = 2
-    while True:
+    for _ in range(_MAX_JPEG_SEGMENTS):
         while image_bytes[at] == 0xFF and image_bytes[at + 1] in (0x00, 0xFF):  # padding
             following = re.compile(rb"[\xff\x00]*\xff(?=[^\xff\x00])").match(image_bytes, at)
             if following is None:
@@ -159,9 +159,9 @@ def _open_jpeg(image_bytes: bytes) -> Container:
             frame = bytes((marker,)) + segment
         if not (0xE0 <= marker <= 0xEF or marker == 0xFE) or marker in (0xE0, 0xEE):
             kept.append(image_bytes[at : at + 2 + length])
-            if len(kept) > _MAX_JPEG_SEGMENTS:
-                raise ImageUnreadable(_TOO_MANY_PIECES)
         at += 2 + max(length, 2)
+    else:
+        raise ImageUnreadable(_TOO_MANY_PIECES)
     orientation = read_orientation(exif, xmp)
     scratch = 0
     if frame and (frame[0] in (0xC2, 0xCA) or image_bytes[at + 4] < frame[6]):
@@ -242,11 +242,14 @@ def _open_gif(image_bytes: bytes) -> Container:
     while image_bytes[at : at + 1] == b"!":
         start, label = at, image_bytes[at + 1]
         at += 2
+        blocks += 1
         while length := image_bytes[at]:
             at += 1 + length
             blocks += 1
             if blocks > _MAX_GIF_BLOCKS:
-                raise ImageUnreadable(_TOO_MANY_PIECES)
+                break
+        if blocks > _MAX_GIF_BLOCKS:
+            raise ImageUnreadable(_TOO_MANY_PIECES)
         at += 1
         if label == 0xF9:  # which colour is transparent
             kept = [kept[0], image_bytes[start:at]]

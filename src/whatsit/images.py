@@ -60,9 +60,9 @@ _PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16
 _WEBP_PIXEL_BYTES = 12.2
 _HEIF_PIXEL_BYTES = (4.6, 10, 20, 20)
 """With none, one or more of: transparency, full colour resolution, more than 8 bits."""
-_AVIF_PIXEL_BYTES = (9.5, 12.5, 16.0)
+_AVIF_PIXEL_BYTES = (9.2, 12.0, 16.0)
 """By profile."""
-_AVIF_ALPHA_BYTES = 3
+_AVIF_ALPHA_BYTES = 2.7
 _BMP_PIXEL_BYTES = 3
 _KEPT_IN_BUFFERS = frozenset({"WEBP", "AVIF", "HEIC"})
 _AVIF_THREADS = 2
@@ -71,9 +71,12 @@ _RUN_LENGTH_MAX_PIXELS = 4_000_000
 """A BMP of runs is decoded by Python, one run after the other."""
 _RUN_LENGTH_MAX_BYTES = 2_000_000
 
+_MAX_SIDE = 100_000
+"""Each line takes memory of its own, however short it is."""
 _LARGE_PIXELS = 12_500_000
 """From here on a picture is made smaller piece by piece, and waits for other large ones."""
 _STRIP_PIXELS = 1_000_000
+_BLOCK_BYTES = 64 * 1024 * 1024
 _SMALL_PIXELS = 1_000_000
 _one_large_at_a_time = threading.Lock()
 
@@ -136,6 +139,11 @@ def decode_image(
         raise ImageTooManyPixels(max_pixels, width * height)
     if width < 1 or height < 1:
         raise ImageUnreadable("This picture has no pixels. Send another one.")
+    if max(width, height) > _MAX_SIDE:
+        raise ImageUnreadable(
+            f"The picture has {width:,} x {height:,} pixels; no side may have more than "
+            f"{_MAX_SIDE:,}. Cut it into pieces and send one."
+        )
     turn = _TURNS.get(source.orientation)
     step = _reduction(source.decoded_size, wanted)
     memory = _memory_needed(source, step, is_turned=turn is not None)
@@ -143,16 +151,20 @@ def decode_image(
     if is_large and memory > MEMORY_PER_PIXEL * max_pixels:
         limit = int(MEMORY_PER_PIXEL * max_pixels / memory * width * height)
         raise ImageTooManyPixels(limit, width * height, source.kind)
+    if source.orientation in _ON_ITS_SIDE:
+        width, height = height, width
+    image_format, read = source.format, source.read
+    del source
     with _one_large_at_a_time if is_large else nullcontext():
         try:
-            pixels = _to_rgb(source.read(), step, is_turned=turn is not None)
+            pixels = _to_rgb(read(), step)
             if turn is not None:
                 pixels = pixels.transpose(turn)
         except Exception as error:
             raise ImageUnreadable(_DAMAGED) from error
-    if source.orientation in _ON_ITS_SIDE:
-        width, height = height, width
-    return DecodedImage(pixels, width, height, source.format)
+        finally:
+            del read  # and with it the decoder, before another one starts
+    return DecodedImage(pixels, width, height, image_format)
 
 
 def encode_preview(image_bytes: bytes, max_side: int, *, max_pixels: int) -> bytes:
@@ -178,6 +190,9 @@ def load_decoders() -> None:
     for name in _PILLOW_PLUGINS:
         import_module(f"PIL.{name}ImagePlugin")
     import_module("PIL._avif")
+    # Blocks as large as these go back to the system as soon as a picture is done with, where the
+    # usual ones of 16 MB stay with each thread that ever decoded a large picture.
+    import_module("PIL._imaging").set_block_size(_BLOCK_BYTES)
     import_module("pi_heif")
 
 
@@ -374,11 +389,11 @@ def _memory_needed(source: _Source, step: int, *, is_turned: bool) -> float:
     return source.decoding_bytes + result * ((not is_ready) + is_turned)
 
 
-def _to_rgb(pixels: _Pixels, step: int, *, is_turned: bool) -> Image.Image:
+def _to_rgb(pixels: _Pixels, step: int) -> Image.Image:
     width, height = pixels.size
-    if isinstance(pixels, Image.Image) and pixels.mode == "RGB":
-        is_opaque = "transparency" not in pixels.info
-        if is_opaque and (step == 1 or not is_turned):
+    if isinstance(pixels, Image.Image):
+        is_opaque_rgb = pixels.mode == "RGB" and "transparency" not in pixels.info
+        if is_opaque_rgb and step == 1:
             return pixels
     convert = _strip_converter(pixels)
     if step == 1 and width * height <= _STRIP_PIXELS:
@@ -456,7 +471,7 @@ _KNOWN_STRANGERS: tuple[tuple[bytes, str], ...] = (
     (b"8BPS", "a Photoshop file"),
     (b"PK\x03\x04", "a ZIP archive or office document"),
     (b"\x00\x00\x01\x00", "a Windows icon"),
-    (b"\x00\x00\x02\x00", "a Windows cursor"),
+    (b"\x00\x00\x02\x00\x01\x00", "a Windows cursor"),
     (b"\x1a\x45\xdf\xa3", "a Matroska or WebM video"),
     (b"%!PS", "a PostScript file"),
     (b"\xff\x0a", "a JPEG XL picture"),

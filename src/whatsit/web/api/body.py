@@ -39,7 +39,8 @@ async def _read_form(request: Request, max_bytes: int) -> bytes:
             if not isinstance(picture, UploadFile):
                 raise InvalidParameter(f"The form has no file field called {FILE_FIELD!r}.")
             return await picture.read()
-    except HTTPException as error:
+    except (HTTPException, UnicodeError) as error:
+        # Some text encodings that a form may name refuse to decode anything.
         raise ImageUnreadable("The multipart form is broken. Send it again.") from error
 
 
