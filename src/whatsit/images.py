@@ -75,7 +75,8 @@ _MAX_SIDE = 100_000
 """Each line takes memory of its own, however short it is."""
 _LARGE_PIXELS = 12_500_000
 """From here on a picture is made smaller piece by piece, and waits for other large ones."""
-_STRIP_PIXELS = 1_000_000
+_STRIP_PIXELS = 250_000
+"""Small enough that threads which keep some of it keep little."""
 _BLOCK_BYTES = 64 * 1024 * 1024
 _SMALL_PIXELS = 1_000_000
 _one_large_at_a_time = threading.Lock()
