@@ -258,7 +258,7 @@ def interlaced_png() -> bytes:
 # Damage
 
 
-def _bases() -> Iterator[tuple[str, bytes]]:
+def base_pictures() -> Iterator[tuple[str, bytes]]:
     yield "JPEG", encode(photo(), "JPEG")
     yield "progressive JPEG", encode(photo(), "JPEG", progressive=True)
     yield "PNG", encode(photo(), "PNG")
@@ -295,7 +295,7 @@ def spliced(whole: bytes, seed: int) -> bytes:
 
 
 def _damaged() -> Iterator[HostilePicture]:
-    for name, whole in _bases():
+    for name, whole in base_pictures():
         for parts in (2, 3, 5, 10, 20, 40, 60, 80, 95, 99):
             end = max(1, len(whole) * parts // 100)
             yield HostilePicture(f"{name} cut at {parts} %", partial(bytes, whole[:end]))
@@ -1082,7 +1082,7 @@ def _strangers() -> Iterator[HostilePicture]:
         yield HostilePicture(
             f"noise {seed}", partial(random.Random(seed).randbytes, 5_000), UNREADABLE
         )
-    for name, whole in _bases():
+    for name, whole in base_pictures():
         yield HostilePicture(
             f"noise behind the first bytes of {name}",
             partial(

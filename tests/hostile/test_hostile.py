@@ -16,20 +16,12 @@ from PIL import Image
 
 from tests.hostile.pictures import ANSWERED, flat_png, flat_webp, hostile_pictures, photo
 from tests.hostile.requests import CAT, CLASSIFY, Answer, hostile_requests, slow_requests
-from tests.running import RunningServer, start_server
+from tests.running import RunningServer
 from whatsit.web.api.schemas import ClassifyDocument, ProblemDocument
 
 MB = 1_000_000
 PATIENCE_SECONDS = 10.0
 ALLOWED_BYTES = 300 * MB
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """The bundled model and the API alone."""
-    home = tmp_path_factory.mktemp("hostile")
-    with start_server(home, "--no-ui", model="efficientnet-lite2") as running:
-        yield running
 
 
 class Memory:
