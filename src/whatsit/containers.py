@@ -1,8 +1,8 @@
 """What a picture's file holds, read before any decoder sees it.
 
-Decoders trust headers: a directory whose entries all point to the same twenty megabytes, a
-million empty chunks or a thousand scans cost them gigabytes or minutes. Here only what makes the
-picture is passed on to them. Metadata is left out, whatever it holds; the orientation is read
+Decoders trust files: millions of strips or empty chunks, thousands of passes over one picture,
+comments in pieces of a byte cost them gigabytes or minutes. Here only what makes the picture is
+passed on to them. Metadata is left out, whatever it holds; the orientation is read
 from it first.
 """
 
@@ -87,7 +87,7 @@ def open_container(image_bytes: bytes) -> Container:
             return _open_gif(image_bytes)
         if kind == "TIFF":
             return _open_tiff(image_bytes)
-    except (struct.error, IndexError) as error:
+    except (struct.error, IndexError, OverflowError) as error:
         raise ImageUnreadable(
             "The picture's header is damaged or cut short. Send the whole file."
         ) from error
@@ -358,7 +358,7 @@ def _exif_orientation(exif: bytes) -> int | None:
         for entry in layout.entries(tiff, _MAX_EXIF_ENTRIES):
             if entry.tag == _ORIENTATION:
                 return layout.number(tiff, entry)
-    except struct.error:
+    except (struct.error, OverflowError):  # an offset of 2^63 overflows
         pass
     return None
 

@@ -370,7 +370,7 @@ def _bits(info: Mapping[str, Any]) -> int:
 def _inspect(inspect: Callable[[bytes], _Found], container: Container) -> _Found:
     try:
         return inspect(container.picture)
-    except (OddFrames, struct.error, IndexError) as error:
+    except (OddFrames, struct.error, IndexError, OverflowError) as error:
         raise ImageUnreadable(_HEADER_DAMAGED) from error
 
 
