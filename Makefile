@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check fix bench bench-draft soak reports lock clean
+.PHONY: help install run test fuzz check fix bench bench-draft soak reports lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -18,6 +18,9 @@ run: install ## Start the page and the API on http://localhost:8501
 test: $(VENV)/.ready-test ## Run all tests, those in a real browser included (ARGS="-k cache")
 	@$(BIN)/python scripts/install_browser.py
 	@$(BIN)/python -m pytest $(ARGS)
+
+fuzz: $(VENV)/.ready-test ## Try to break the decoders and the form parser (ARGS=10 for ten minutes)
+	@$(BIN)/python -m tests.hostile.fuzz $(or $(ARGS),5)
 
 check: $(VENV)/.ready-check ## Check format, lint and types
 	@$(BIN)/ruff format --check .

@@ -38,7 +38,7 @@ from whatsit.recognise import (
 
 _log = logging.getLogger(__name__)
 
-ANSWER_VERSION = 2
+ANSWER_VERSION = 3
 """Raise it when the code changes an answer without any fact of the card changing."""
 
 

@@ -64,7 +64,12 @@ class ImageTooManyPixels(InputError):
 
     code = "image_too_many_pixels"
 
-    def __init__(self, limit_pixels: int, pixels: int | None = None) -> None:
+    def __init__(
+        self, limit_pixels: int, pixels: int | None = None, kind: str | None = None
+    ) -> None:
+        if kind is not None:
+            # Where memory sets the limit, nobody wants to know its last digits.
+            limit_pixels = limit_pixels // 100_000 * 100_000 or limit_pixels
         if pixels is None:
             size = "too many pixels"
         elif _is_round(limit_pixels):
@@ -75,7 +80,7 @@ class ImageTooManyPixels(InputError):
         super().__init__(
             f"The picture has {size}; "
             f"the limit is {_in_words(limit_pixels, 'megapixels', 'pixels')} "
-            "(WHATSIT_MAX_PIXELS). Make it smaller and try again."
+            f"{f'for {kind} ' if kind else ''}(WHATSIT_MAX_PIXELS). Make it smaller and try again."
         )
         self.limit_pixels = limit_pixels
         self.pixels = pixels

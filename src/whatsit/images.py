@@ -1,16 +1,25 @@
 """Image bytes -> an upright RGB image, or a sentence why not.
 
 Formats are recognised by content, never by name. The number of pixels is read from the header
-and refused before anything is decoded.
+and refused before anything is decoded; so is a picture whose decoder would need more memory than
+`MEMORY_PER_PIXEL` for each pixel that is allowed. Large pictures are decoded one at a time.
 """
 
 import io
+import struct
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import import_module
+from math import prod
+from typing import Any, TypeVar
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image
 
+from whatsit.coded_frames import OddFrames, inspect_avif, require_few_frames
+from whatsit.containers import Container, open_container, read_orientation
 from whatsit.errors import (
     ImageTooLarge,
     ImageTooManyPixels,
@@ -21,16 +30,17 @@ from whatsit.errors import (
 
 DEFAULT_MAX_UPLOAD_BYTES = 20_000_000
 DEFAULT_MAX_PIXELS = 50_000_000
+MEMORY_PER_PIXEL = 6
+"""A picture may take this many bytes of memory for each pixel that is allowed."""
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
-_PILLOW_PLUGINS = ("Jpeg", "Mpo", "Png", "WebP", "Gif", "Bmp", "Tiff", "Avif")
+_PILLOW_PLUGINS = ("Jpeg", "Png", "WebP", "Gif", "Bmp", "Tiff")
 _SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, straight from the DCT coefficients. Keeping
 # twice the wanted size leaves the final antialiased resize enough to work with: of 300 photographs
 # of 3 megapixels, 299 kept their best label, and decoding took half as long (`make bench-draft`).
 _DRAFT_OVERSAMPLING = 2
 # What sets a picture upright, by EXIF orientation.
-_TURNS: dict[object, Image.Transpose] = {
+_TURNS: dict[int | None, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -41,6 +51,37 @@ _TURNS: dict[object, Image.Transpose] = {
 }
 _ON_ITS_SIDE = (5, 6, 7, 8)
 _DAMAGED = "The picture is damaged or cut short and can't be decoded. Send the whole file."
+_HEADER_DAMAGED = "The picture's header is damaged. Send the file as it was saved."
+
+_RGB_BYTES = 4
+"""Of a pixel in memory: Pillow pads it."""
+_PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
+# Measured with pictures of 50 megapixels: these decoders keep the picture several times over.
+_WEBP_PIXEL_BYTES = 12.2
+_HEIF_PIXEL_BYTES = (4.6, 10, 20, 20)
+"""With none, one or more of: transparency, full colour resolution, more than 8 bits."""
+_AVIF_PIXEL_BYTES = (9.2, 12.0, 16.0)
+"""By profile."""
+_AVIF_ALPHA_BYTES = 2.7
+_BMP_PIXEL_BYTES = 3
+_KEPT_IN_BUFFERS = frozenset({"WEBP", "AVIF", "HEIC"})
+_AVIF_THREADS = 2
+"""More of them take more memory."""
+_RUN_LENGTH_MAX_PIXELS = 4_000_000
+"""A BMP of runs is decoded by Python, one run after the other."""
+_RUN_LENGTH_MAX_BYTES = 2_000_000
+
+_MAX_SIDE = 100_000
+"""Each line takes memory of its own, however short it is."""
+_LARGE_PIXELS = 12_500_000
+"""From here on a picture is made smaller piece by piece, and waits for other large ones."""
+_STRIP_PIXELS = 250_000
+"""Small enough that threads which keep some of it keep little."""
+_BLOCK_BYTES = 64 * 1024 * 1024
+_SMALL_PIXELS = 1_000_000
+_one_large_at_a_time = threading.Lock()
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +115,16 @@ def decode_image(
 
     Args:
         image_bytes: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF.
-        shorter_side: What the caller will resize the shorter side to, pixels. Large JPEGs are
+        shorter_side: What the caller will resize the shorter side to, pixels. Large pictures are
             then decoded at a fraction of their size, never below twice this.
         max_bytes: Refuse more bytes than this.
-        max_pixels: Refuse more pixels (width x height) than this, before decoding.
+        max_pixels: Refuse more pixels (width x height) than this, before decoding. Kinds of
+            pictures that take more memory than others are refused from fewer pixels on.
 
     Raises:
         ImageTooLarge: More than `max_bytes`.
-        ImageTooManyPixels: The header announces more than `max_pixels`.
+        ImageTooManyPixels: The header announces more than `max_pixels`, or more than a picture
+            of this kind may have.
         ImageUnsupported: A kind of document or picture that is not read here.
         ImageUnreadable: Not a picture, an empty one, or one that is cut short or damaged.
     """
@@ -89,24 +132,39 @@ def decode_image(
         raise ImageTooLarge(max_bytes)
     if not image_bytes:
         raise ImageUnreadable("There are no bytes in this picture. Send the whole file.")
-    image = _open(image_bytes, max_pixels)
-    width, height = image.size
+    load_decoders()
+    wanted = None if shorter_side is None else _DRAFT_OVERSAMPLING * shorter_side
+    source = _open(image_bytes, wanted, max_pixels)
+    width, height = source.size
     if width * height > max_pixels:
         raise ImageTooManyPixels(max_pixels, width * height)
     if width < 1 or height < 1:
         raise ImageUnreadable("This picture has no pixels. Send another one.")
-    image_format = _format_name(image)
-    try:
-        if shorter_side is not None and image.format in ("JPEG", "MPO"):
-            wanted = _DRAFT_OVERSAMPLING * shorter_side
-            image.draft(None, (wanted, wanted))
-        image.load()
-        orientation = _orientation(image)
-        pixels = _to_rgb(_upright(image, orientation))
-    except Exception as error:
-        raise ImageUnreadable(_DAMAGED) from error
-    if orientation in _ON_ITS_SIDE:
+    if max(width, height) > _MAX_SIDE:
+        raise ImageUnreadable(
+            f"The picture has {width:,} x {height:,} pixels; no side may have more than "
+            f"{_MAX_SIDE:,}. Cut it into pieces and send one."
+        )
+    turn = _TURNS.get(source.orientation)
+    step = _reduction(source.decoded_size, wanted)
+    memory = _memory_needed(source, step, is_turned=turn is not None)
+    is_large = memory > MEMORY_PER_PIXEL * _LARGE_PIXELS
+    if is_large and memory > MEMORY_PER_PIXEL * max_pixels:
+        limit = int(MEMORY_PER_PIXEL * max_pixels / memory * width * height)
+        raise ImageTooManyPixels(limit, width * height, source.kind)
+    if source.orientation in _ON_ITS_SIDE:
         width, height = height, width
+    image_format, read = source.format, source.read
+    del source
+    with _one_large_at_a_time if is_large else nullcontext():
+        try:
+            pixels = _to_rgb(read(), step)
+            if turn is not None:
+                pixels = pixels.transpose(turn)
+        except Exception as error:
+            raise ImageUnreadable(_DAMAGED) from error
+        finally:
+            del read  # and with it the decoder, before another one starts
     return DecodedImage(pixels, width, height, image_format)
 
 
@@ -128,53 +186,248 @@ def encode_preview(image_bytes: bytes, max_side: int, *, max_pixels: int) -> byt
     return encoded.getvalue()
 
 
-def _open(image_bytes: bytes, max_pixels: int) -> Image.Image:
-    try:
-        load_decoders()
-        return Image.open(io.BytesIO(image_bytes), formats=_FORMATS)
-    except UnidentifiedImageError as error:
-        raise _refusal(image_bytes) from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageTooManyPixels(max_pixels) from error
-    except Exception as error:
-        raise ImageUnreadable(
-            "The picture's header is damaged. Send the file as it was saved."
-        ) from error
-
-
 def load_decoders() -> None:
     """Load every decoder now, so that the first picture of a rare format does not wait for it."""
-    if "HEIF" not in Image.OPEN:
-        import pi_heif
-
-        for name in _PILLOW_PLUGINS:
-            import_module(f"PIL.{name}ImagePlugin")
-        pi_heif.register_heif_opener()
-
-
-def _format_name(image: Image.Image) -> str:
-    # A phone's multi-picture file is a JPEG to its owner.
-    return {"MPO": "JPEG", "HEIF": "HEIC"}.get(image.format or "", image.format or "unknown")
+    for name in _PILLOW_PLUGINS:
+        import_module(f"PIL.{name}ImagePlugin")
+    import_module("PIL._avif")
+    # Blocks as large as these go back to the system as soon as a picture is done with, where the
+    # usual ones of 16 MB stay with each thread that ever decoded a large picture.
+    import_module("PIL._imaging").set_block_size(_BLOCK_BYTES)
+    import_module("pi_heif")
 
 
-def _orientation(image: Image.Image) -> object:
-    # Only this tag counts: Pillow's own `exif_transpose` stumbles over any odd one beside it.
+# Opening
+
+
+@dataclass(frozen=True, slots=True)
+class _Buffer:
+    """Pixels as a decoder keeps them, where an image of all of them would take as much again."""
+
+    mode: str
+    size: tuple[int, int]
+    data: Any
+    layout: str
+    stride: int = 0
+
+    def rows(self, top: int, bottom: int) -> Image.Image:
+        stride = self.stride or len(self.data) // self.size[1]
+        part = memoryview(self.data)[top * stride : bottom * stride]
+        size = (self.size[0], bottom - top)
+        return Image.frombytes(self.mode, size, bytes(part), "raw", self.layout, stride)
+
+
+_Pixels = Image.Image | _Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A picture of which nothing but the header has been read.
+
+    Attributes:
+        format: For the answer.
+        kind: For a refusal: "a ... picture".
+        mode: Of the pixels that `read` gives.
+        size: Width and height in the file.
+        decoded_size: Width and height of what `read` gives.
+        orientation: EXIF orientation.
+        decoding_bytes: Memory that `read` takes.
+        read: Decodes it.
+    """
+
+    format: str
+    kind: str
+    mode: str
+    size: tuple[int, int]
+    decoded_size: tuple[int, int]
+    orientation: int | None
+    decoding_bytes: float
+    read: Callable[[], _Pixels]
+
+
+def _open(image_bytes: bytes, wanted: int | None, max_pixels: int) -> _Source:
+    container = open_container(image_bytes)
+    if not container.kind:
+        raise _refusal(image_bytes)
     try:
-        return image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # noqa: BLE001 - unreadable EXIF is no reason to refuse a readable picture
-        return None
+        if container.kind == "AVIF":
+            return _open_avif(container)
+        if container.kind == "HEIF":
+            return _open_heif(container)
+        return _open_with_pillow(container, wanted)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageTooManyPixels(max_pixels) from error
+    except InputError:
+        raise
+    except Exception as error:
+        raise ImageUnreadable(_HEADER_DAMAGED) from error
 
 
-def _upright(image: Image.Image, orientation: object) -> Image.Image:
-    turn = _TURNS.get(orientation)
-    return image if turn is None else image.transpose(turn)
+def _open_with_pillow(container: Container, wanted: int | None) -> _Source:
+    image = Image.open(io.BytesIO(container.picture), formats=(container.kind,))
+    size, mode = image.size, image.mode
+    if container.kind == "WEBP":
+        orientation = read_orientation(image.info.get("exif"), image.info.get("xmp"))
+        layout = image.rawmode  # type: ignore[attr-defined]
+        return _Source(
+            "WEBP",
+            "a WebP",
+            mode,
+            size,
+            size,
+            orientation,
+            _WEBP_PIXEL_BYTES * prod(size),
+            # Pillow's own `load` would copy the picture once more.
+            lambda: _Buffer(mode, size, image._decoder.get_next()[0], layout),  # type: ignore[attr-defined]
+        )
+    kind, bytes_per_pixel = container.kind, float(_PIXEL_BYTES.get(mode, _RGB_BYTES))
+    if kind == "JPEG" and wanted is not None:
+        image.draft(None, (wanted, wanted))
+    if kind == "JPEG" and container.scratch_bytes:
+        kind = "progressive JPEG"
+    if kind == "BMP":
+        if container.run_length_encoded:
+            _require_few_runs(container, prod(size))
+        bytes_per_pixel = max(bytes_per_pixel, _BMP_PIXEL_BYTES)
 
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB" and "transparency" not in image.info:
+    def read() -> _Pixels:
+        image.load()
         return image
-    if image.mode in _SIXTEEN_BIT or image.mode == "F":
-        image = _to_eight_bit(image)
+
+    return _Source(
+        container.kind,
+        f"a {kind}",
+        mode,
+        size,
+        image.size,
+        container.orientation,
+        bytes_per_pixel * prod(image.size) + container.scratch_bytes,
+        read,
+    )
+
+
+def _require_few_runs(container: Container, pixels: int) -> None:
+    kind = "a run-length encoded BMP"
+    if pixels > _RUN_LENGTH_MAX_PIXELS:
+        raise ImageTooManyPixels(_RUN_LENGTH_MAX_PIXELS, pixels, kind)
+    if len(container.picture) > _RUN_LENGTH_MAX_BYTES:
+        raise ImageUnsupported(f"{kind} of more than {_RUN_LENGTH_MAX_BYTES // 1_000_000} MB")
+
+
+def _open_avif(container: Container) -> _Source:
+    # Pillow's own `AvifImageFile` reads all of the metadata, at whatever cost.
+    from PIL import _avif
+
+    frames = _inspect(inspect_avif, container)
+    # As a film it would show its first frame, which is the same picture by another way.
+    file = container.picture[:8] + b"avif" + container.picture[12:]
+    decoder = _avif.AvifDecoder(file, "auto", _AVIF_THREADS)
+    size, _, mode, _, exif, turned, xmp = decoder.get_info()
+    if frames.pixels > 4 * (prod(size) + _SMALL_PIXELS):
+        raise ImageUnreadable(_HEADER_DAMAGED)
+    bytes_per_pixel = _AVIF_PIXEL_BYTES[min(frames.profile, 2)]
+    if mode == "RGBA":
+        bytes_per_pixel += _AVIF_ALPHA_BYTES
+    # The container's own turn goes first; 1 stands for none.
+    orientation = turned if turned != 1 else read_orientation(exif, xmp)
+    return _Source(
+        "AVIF",
+        "an AVIF",
+        mode,
+        size,
+        size,
+        orientation,
+        bytes_per_pixel * max(prod(size), frames.pixels),
+        lambda: _Buffer(mode, size, decoder.get_frame(0)[0], mode),
+    )
+
+
+def _open_heif(container: Container) -> _Source:
+    import pi_heif
+
+    _inspect(require_few_frames, container)
+    heif = pi_heif.open_heif(
+        io.BytesIO(container.picture), convert_hdr_to_8bit=True, remove_stride=False
+    )
+    size, mode = heif.size, heif.mode
+
+    def read() -> _Pixels:
+        data = heif.data
+        if heif.size != size:
+            raise ValueError("The picture has another size than its header says.")
+        return _Buffer(mode, size, data, mode, heif.stride)
+
+    costly = (mode not in ("RGB", "L"), heif.info.get("chroma") == 444, _bits(heif.info) > 8)
+    bytes_per_pixel = _HEIF_PIXEL_BYTES[sum(costly)]
+    # The decoder turns it by itself.
+    return _Source("HEIC", "a HEIC", mode, size, size, None, bytes_per_pixel * prod(size), read)
+
+
+def _bits(info: Mapping[str, Any]) -> int:
+    return int(info.get("bit_depth", 8))
+
+
+def _inspect(inspect: Callable[[bytes], _Found], container: Container) -> _Found:
+    try:
+        return inspect(container.picture)
+    except (OddFrames, struct.error, IndexError, OverflowError) as error:
+        raise ImageUnreadable(_HEADER_DAMAGED) from error
+
+
+# Making it small and RGB
+
+
+def _reduction(size: tuple[int, int], wanted: int | None) -> int:
+    """By which whole number a large picture is made smaller while it is brought to RGB."""
+    if wanted is None or prod(size) < _LARGE_PIXELS:
+        return 1
+    return max(1, min(size) // wanted)
+
+
+def _memory_needed(source: _Source, step: int, *, is_turned: bool) -> float:
+    result = _RGB_BYTES * prod(source.decoded_size) / step**2
+    is_ready = source.mode == "RGB" and step == 1 and source.format not in _KEPT_IN_BUFFERS
+    return source.decoding_bytes + result * ((not is_ready) + is_turned)
+
+
+def _to_rgb(pixels: _Pixels, step: int) -> Image.Image:
+    width, height = pixels.size
+    if isinstance(pixels, Image.Image):
+        is_opaque_rgb = pixels.mode == "RGB" and "transparency" not in pixels.info
+        if is_opaque_rgb and step == 1:
+            return pixels
+    convert = _strip_converter(pixels)
+    if step == 1 and width * height <= _STRIP_PIXELS:
+        return convert(_rows(pixels, 0, height))
+    small = Image.new("RGB", (-(-width // step), -(-height // step)))
+    for top, bottom in _strips(pixels.size, step):
+        strip = convert(_rows(pixels, top, bottom))
+        small.paste(strip.reduce(step) if step > 1 else strip, (0, top // step))
+    return small
+
+
+def _rows(pixels: _Pixels, top: int, bottom: int) -> Image.Image:
+    if isinstance(pixels, _Buffer):
+        return pixels.rows(top, bottom)
+    width, height = pixels.size
+    return pixels if bottom - top == height else pixels.crop((0, top, width, bottom))
+
+
+def _strips(size: tuple[int, int], step: int = 1) -> Iterator[tuple[int, int]]:
+    width, height = size
+    rows = max(1, _STRIP_PIXELS // (width * step)) * step
+    for top in range(0, height, rows):
+        yield top, min(top + rows, height)
+
+
+def _strip_converter(pixels: _Pixels) -> Callable[[Image.Image], Image.Image]:
+    if pixels.mode not in _SIXTEEN_BIT and pixels.mode != "F":
+        return _over_white
+    low, high = _range_of(pixels)
+    return lambda strip: _over_white(_to_eight_bit(strip, low, high))
+
+
+def _over_white(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         canvas = Image.new("RGBA", rgba.size, "white")
@@ -183,17 +436,28 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _to_eight_bit(image: Image.Image) -> Image.Image:
-    values = np.asarray(image, dtype=np.float32)
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    if image.mode in _SIXTEEN_BIT:
+def _range_of(pixels: _Pixels) -> tuple[float, float]:
+    """Which values of a grey stand for black and white."""
+    low, high = np.inf, -np.inf
+    for top, bottom in _strips(pixels.size):
+        values = np.asarray(_rows(pixels, top, bottom), dtype=np.float32)
+        finite = values[np.isfinite(values)]
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+    if low > high:
+        low, high = 0.0, 0.0
+    if pixels.mode in _SIXTEEN_BIT:
         # Full range is 65535 by format; only wider values (32-bit greys) need their own scale.
-        low, high = 0.0, max(65535.0, high)
-    elif low >= 0 and high <= 1:
-        low, high = 0.0, 1.0
-    elif low >= 0 and high <= 255:
-        low, high = 0.0, 255.0
+        return 0.0, max(65535.0, high)
+    if low >= 0 and high <= 1:
+        return 0.0, 1.0
+    if low >= 0 and high <= 255:
+        return 0.0, 255.0
+    return low, high
+
+
+def _to_eight_bit(image: Image.Image, low: float, high: float) -> Image.Image:
+    values = np.asarray(image, dtype=np.float32)
     scale = 255.0 / ((high - low) or 1.0)
     within = np.clip(np.nan_to_num(values, nan=low), low, high)
     grey = (within * scale - low * scale).round().astype(np.uint8)
@@ -208,7 +472,7 @@ _KNOWN_STRANGERS: tuple[tuple[bytes, str], ...] = (
     (b"8BPS", "a Photoshop file"),
     (b"PK\x03\x04", "a ZIP archive or office document"),
     (b"\x00\x00\x01\x00", "a Windows icon"),
-    (b"\x00\x00\x02\x00", "a Windows cursor"),
+    (b"\x00\x00\x02\x00\x01\x00", "a Windows cursor"),
     (b"\x1a\x45\xdf\xa3", "a Matroska or WebM video"),
     (b"%!PS", "a PostScript file"),
     (b"\xff\x0a", "a JPEG XL picture"),
@@ -220,10 +484,6 @@ _KNOWN_STRANGERS: tuple[tuple[bytes, str], ...] = (
     (b"P5", "a portable greymap"),
     (b"P6", "a portable pixmap"),
 )
-# A container of one of these kinds is a picture that is read here, if it is whole.
-_HEIF_BRANDS = frozenset(
-    {b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}
-)
 
 
 def _refusal(image_bytes: bytes) -> InputError:
@@ -231,8 +491,6 @@ def _refusal(image_bytes: bytes) -> InputError:
     for magic, kind in _KNOWN_STRANGERS:
         if head.startswith(magic):
             return ImageUnsupported(kind)
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
-        return ImageUnreadable(_DAMAGED)
     if head[4:8] == b"ftyp":
         return ImageUnsupported("a video or a picture in an unusual container")
     if b"<svg" in head.lower():

@@ -108,7 +108,7 @@ class Settings(BaseSettings):
         DEFAULT_MAX_PIXELS,
         ge=1_000,
         le=89_000_000,  # from 89.5 million on, Pillow itself objects
-        description="Largest picture, width x height; each costs about 3 bytes of memory.",
+        description="Largest picture, width x height; each may cost 6 bytes of memory.",
     )
     cache: Literal["on", "off"] = Field("on", description="Whether answers are kept at all.")
     cache_ttl_seconds: int = Field(

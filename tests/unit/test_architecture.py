@@ -13,7 +13,7 @@ SOURCE = ROOT / "src" / "whatsit"
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "prediction", "model_card", "labels", "taxonomy"}),
-    frozenset({"images", "preprocess", "answer", "recognise"}),
+    frozenset({"coded_frames", "containers", "images", "preprocess", "answer", "recognise"}),
     frozenset({"engines"}),
     frozenset({"models"}),
     frozenset({"classifier"}),

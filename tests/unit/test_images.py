@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from tests.hostile import pictures
 from whatsit.errors import (
     ImageTooLarge,
     ImageTooManyPixels,
@@ -602,6 +603,172 @@ def test_a_refusal_names_no_path_and_no_inner_thing(image_bytes):
 
     assert not any(sign in caught.value.detail for sign in ("/", "\\", " at 0x", "PIL", "Error"))
     assert caught.value.detail.endswith(".")
+
+
+# What files are put together of
+
+
+@pytest.mark.parametrize(
+    "image_bytes",
+    [
+        pytest.param(lambda: pictures.many_scans(101, 64), id="passes"),
+        pytest.param(lambda: pictures.jpeg_with(b"\xff\xfe\0\2" * 60_000), id="segments"),
+        pytest.param(lambda: pictures.small_png(pictures.chunk(b"teXt") * 110_000), id="chunks"),
+        pytest.param(lambda: pictures.gif_with(b"!\xfe" + b"\1a" * 210_000 + b"\0"), id="blocks"),
+        pytest.param(lambda: pictures.shared_strips(60_000), id="strips"),
+        pytest.param(lambda: pictures.long_entry(320, 210_000), id="colours"),
+        pytest.param(lambda: pictures.greedy_tiff(1_001, 100), id="entries"),
+    ],
+)
+def test_a_file_in_more_pieces_than_any_picture_needs_is_refused(image_bytes):
+    with pytest.raises(ImageUnreadable, match=r"Save the picture anew"):
+        decode_image(image_bytes())
+
+
+@pytest.mark.parametrize(
+    ("image_bytes", "size"),
+    [
+        pytest.param(lambda: pictures.many_scans(50, 64), (64, 64), id="passes"),
+        pytest.param(lambda: pictures.shared_strips(4_000), (1, 4_000), id="strips"),
+        pytest.param(
+            lambda: pictures.small_png(pictures.chunk(b"teXt") * 9_000), (96, 64), id="chunks"
+        ),
+    ],
+)
+def test_a_file_in_many_pieces_is_a_picture_still(image_bytes, size):
+    decoded = decode_image(image_bytes())
+
+    assert (decoded.width, decoded.height) == size
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"iCCP", b"tEXt"])
+def test_what_a_png_says_beside_its_picture_is_not_even_looked_at(kind):
+    bomb = b"Comment\0\0" + pictures.bomb(50_000_000)
+
+    assert decode_image(pictures.small_png(pictures.chunk(kind, bomb))).width == 96
+
+
+def test_the_orientation_that_imagemagick_wrote_as_text_counts():
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    digits = (b"Exif\0\0" + exif.tobytes().removeprefix(b"Exif\0\0")).hex().encode()
+    text = b"Raw profile type exif\0\0" + zlib.compress(b"\nexif\n      %d\n%b\n" % (99, digits))
+
+    decoded = decode_image(pictures.small_png(pictures.chunk(b"zTXt", text)))
+
+    assert (decoded.width, decoded.height) == (64, 96)
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
+def test_the_orientation_in_xmp_counts_where_exif_has_none(image_format):
+    xmp = b'<rdf:Description tiff:Orientation="8"/>'
+    if image_format == "PNG":
+        text = b"XML:com.adobe.xmp\0\0\0\0\0" + xmp
+        picture = pictures.small_png(pictures.chunk(b"iTXt", text))
+    elif image_format == "TIFF":
+        picture = encode(plain(size=(96, 64)), "TIFF", tiffinfo={700: xmp})
+    else:
+        picture = encode(plain(size=(96, 64)), image_format, xmp=xmp)
+
+    assert decode_image(picture).pixels.size == (64, 96)
+
+
+@pytest.mark.parametrize("compression", [6, 34712, 34887, 34925, 50001, 50002])
+def test_a_tiff_compressed_in_a_rare_way_is_refused_by_name(compression):
+    with pytest.raises(ImageUnsupported, match="a TIFF picture compressed with"):
+        decode_image(pictures.compressed_tiff(compression))
+
+
+def test_a_bigtiff_whose_directory_lies_at_the_end_of_the_world_is_damaged():
+    with pytest.raises(ImageUnreadable, match="header is damaged"):
+        decode_image(b"II+\0\x08\0\0\0" + bytes(7) + b"\x80")
+
+
+@pytest.mark.parametrize("image_format", ["AVIF", "HEIC"])
+def test_a_frame_that_is_larger_than_announced_is_damage(image_format):
+    with pytest.raises(ImageUnreadable):
+        decode_image(pictures.large_frame(image_format, 64))
+
+
+@pytest.mark.parametrize("image_format", ["AVIF", "HEIC"])
+def test_many_frames_hidden_behind_one_are_damage(image_format):
+    whole = encode(plain(), image_format)
+    # The only item reaches to the end of the file; its frame is repeated, and its length raised.
+    start = whole.index(b"mdat") + 4
+    frame = whole[start:]
+    places = whole.index(b"iloc")
+    length = struct.pack(">I", len(frame))
+    at = whole.index(length, places)
+    file = whole[:at] + struct.pack(">I", len(frame) * 100) + whole[at + 4 : start] + frame * 100
+    assert decode_image(whole).width == 40
+
+    with pytest.raises(ImageUnreadable, match="header is damaged"):
+        decode_image(file)
+
+
+# Memory
+
+
+@pytest.mark.parametrize(
+    ("mode", "image_format", "options"),
+    [
+        ("RGB", "PNG", {}),
+        ("RGBA", "PNG", {}),
+        ("LA", "PNG", {}),
+        ("P", "GIF", {}),
+        ("I;16", "PNG", {}),
+        ("F", "TIFF", {"compression": "tiff_deflate"}),
+        ("RGB", "WEBP", {"lossless": True, "method": 0, "quality": 0}),
+        ("RGB", "AVIF", {"speed": 10}),
+    ],
+)
+def test_a_large_picture_is_made_smaller_piece_by_piece(mode, image_format, options):
+    small = pictures.photo(mode, 128, 128)
+    large = small.resize((4_096, 4_096), Image.Resampling.NEAREST)
+    picture = encode(large, image_format, **options)
+
+    decoded = decode_image(picture, shorter_side=64)
+
+    assert (decoded.width, decoded.height) == (4_096, 4_096)
+    assert decoded.pixels.size == (128, 128)
+    expected = np.asarray(decode_image(encode(small, "TIFF" if mode == "F" else "PNG")).pixels)
+    difference = np.abs(np.asarray(decoded.pixels, np.int16) - expected)
+    # Lossy formats shift colours by a few levels, at the edges by more.
+    assert difference.mean() < (6 if image_format == "AVIF" else 1.5)
+
+
+def test_a_large_picture_on_its_side_is_made_smaller_and_upright():
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    picture = encode(plain(size=(5_000, 4_000)), "PNG", exif=exif.tobytes())
+
+    decoded = decode_image(picture, shorter_side=100)
+
+    assert (decoded.width, decoded.height) == (4_000, 5_000)
+    assert decoded.pixels.size == (200, 250)
+
+
+@pytest.mark.parametrize(
+    ("picture", "kind"),
+    [
+        (lambda: pictures.flat_webp(6_000, 5_000), "a WebP"),
+        (lambda: pictures.flat_png(1_000, 49_000, 8, 6), "a PNG"),
+        (lambda: pictures.bmp(7_000, 7_000, 1, b""), "a run-length encoded BMP"),
+    ],
+    ids=["webp", "png", "bmp"],
+)
+def test_a_picture_of_a_costly_kind_is_refused_from_fewer_pixels_on(picture, kind):
+    with pytest.raises(ImageTooManyPixels, match=rf"megapixels for {kind} \(WHATSIT") as caught:
+        decode_image(picture(), shorter_side=292)
+
+    assert caught.value.pixels is not None
+    assert caught.value.pixels > caught.value.limit_pixels
+
+
+@pytest.mark.parametrize("size", [(100_001, 2), (2, 100_001)])
+def test_a_picture_of_very_long_or_very_many_lines_is_refused(size):
+    with pytest.raises(ImageUnreadable, match="no side may have more than 100,000"):
+        decode_image(pictures.flat_png(size[0], size[1], 1, 0))
 
 
 # Previews

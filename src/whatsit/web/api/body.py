@@ -56,7 +56,7 @@ async def read_picture(scope: Scope, receive: Receive, max_bytes: int) -> Receiv
 
 def _is_form(scope: Scope) -> bool:
     return any(
-        name == b"content-type" and value[: len(_FORM)].lower() == _FORM
+        name == b"content-type" and value.partition(b";")[0].strip().lower() == _FORM
         for name, value in scope["headers"]
     )
 
@@ -90,7 +90,8 @@ async def _read_form(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
     parser = _FormInMemory(Headers(scope=scope), chunks, max_files=8, max_fields=32)
     try:
         form = await parser.parse()
-    except (MultiPartException, KeyError, UnicodeDecodeError) as error:
+    except (MultiPartException, KeyError, UnicodeError) as error:
+        # Some text encodings that a form may name refuse to decode anything.
         raise ImageUnreadable("The multipart form is broken. Send it again.") from error
     try:
         picture = form.get(FILE_FIELD)

@@ -1,0 +1,252 @@
+"""How large the frames in an AVIF or HEIC file really are, told without decoding them.
+
+Such a file announces the size of its picture in one place and holds the coded frames in another.
+A decoder believes the frames: one of 268 megapixels, or thousands of hidden ones, in a picture
+that announces 64 x 64.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_MAX_ITEMS = 10_000
+_MAX_EXTENTS = 50_000
+_MAX_FRAMES = 32
+"""Of one item. A picture is one frame; some come in a few layers."""
+_MAX_UNITS = 20_000
+
+_OBU_SEQUENCE, _OBU_FRAME_HEADER, _OBU_FRAME = 1, 3, 6
+_META_CHILDREN = frozenset({b"iinf", b"iloc", b"idat", b"iprp"})
+
+
+class OddFrames(Exception):
+    """The frames are not those of any picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodedFrames:
+    """What an AVIF holds.
+
+    Attributes:
+        pixels: Of its largest frame, times how many of them its picture is put together of; 0
+            where the frames do not tell.
+        profile: AV1 profile. 0 keeps colour at half the resolution; only 2 has 12 bits.
+    """
+
+    pixels: int
+    profile: int
+
+
+def inspect_avif(file: bytes) -> CodedFrames:
+    """The frames of an AVIF.
+
+    Raises:
+        OddFrames: There are far too many, or they are hidden.
+        struct.error: The file is cut short.
+    """
+    largest = highest = 0
+    items = _Items(file)
+    for item in items.of_kind(b"av01"):
+        frames = 0
+        for kind, content in _obus(item):
+            if kind == _OBU_SEQUENCE:
+                profile, width, height = _read_sequence(content)
+                largest = max(largest, width * height)
+                highest = max(highest, profile)
+            frames += kind in (_OBU_FRAME_HEADER, _OBU_FRAME)
+        if frames > _MAX_FRAMES:
+            raise OddFrames
+    return CodedFrames(largest * items.cells(), highest)
+
+
+def require_few_frames(file: bytes) -> None:
+    """Refuse a HEIC whose items hold more than a picture.
+
+    Raises:
+        OddFrames: There are far too many frames, or they are hidden.
+        struct.error: The file is cut short.
+    """
+    items = _Items(file)
+    for item in items.of_kind(b"hvc1"):
+        frames = units = at = 0
+        while at + 4 < len(item):
+            (length,) = struct.unpack_from(">I", item, at)
+            # The first slice of a frame says so in the first bit after the unit's header.
+            is_slice = item[at + 4] >> 1 & 63 < 32
+            frames += is_slice and at + 6 < len(item) and item[at + 6] >> 7
+            units += 1
+            if frames > _MAX_FRAMES or units > _MAX_UNITS:
+                raise OddFrames
+            at += 4 + length
+
+
+class _Items:
+    """The items of a file: which there are, and where their bytes lie."""
+
+    def __init__(self, file: bytes) -> None:
+        self._file = file
+        meta = next((box for kind, box in _boxes(file, 0, len(file)) if kind == b"meta"), None)
+        if meta is None:
+            raise OddFrames
+        boxes: dict[bytes, tuple[int, int]] = {}
+        for kind, box in _boxes(file, meta[0] + 4, meta[1]):
+            if kind in _META_CHILDREN:
+                if kind in boxes:
+                    raise OddFrames
+                boxes[kind] = box
+        if not boxes.keys() >= {b"iinf", b"iloc"}:
+            raise OddFrames
+        self._idat = boxes.get(b"idat", (0, 0))
+        self._kinds = self._read_kinds(*boxes[b"iinf"])
+        self._places = self._read_places(boxes[b"iloc"][0])
+
+    def of_kind(self, kind: bytes) -> Iterator[bytes]:
+        """The bytes of each item of a kind."""
+        for number, its_kind in self._kinds.items():
+            if its_kind == kind:
+                places = self._places.get(number, [])
+                if sum(end - start for start, end in places) > len(self._file):
+                    raise OddFrames
+                yield b"".join(self._file[start:end] for start, end in places)
+
+    def cells(self) -> int:
+        """Of how many frames the picture is put together, at most."""
+        most = 1
+        for grid in self.of_kind(b"grid"):
+            if len(grid) >= 4:
+                most = max(most, (grid[2] + 1) * (grid[3] + 1))
+        return most
+
+    def _read_kinds(self, at: int, end: int) -> dict[int, bytes]:
+        file = self._file
+        at += 6 if file[at] == 0 else 8
+        kinds: dict[int, bytes] = {}
+        for kind, (start, _) in _boxes(file, at, end):
+            if kind == b"infe" and file[start] >= 2:
+                wide = file[start] > 2
+                (number,) = struct.unpack_from(">I" if wide else ">H", file, start + 4)
+                name_at = start + (10 if wide else 8)
+                kinds[number] = file[name_at : name_at + 4]
+        return kinds
+
+    def _read_places(self, at: int) -> dict[int, list[tuple[int, int]]]:
+        file = self._file
+        version, sizes, more_sizes = file[at], file[at + 4], file[at + 5]
+        offset_size, length_size, base_size = sizes >> 4, sizes & 15, more_sizes >> 4
+        index_size = more_sizes & 15 if version else 0
+        cursor = _Cursor(file, at + 6)
+        places: dict[int, list[tuple[int, int]]] = {}
+        extents = 0
+        for _ in range(cursor.number(4 if version == 2 else 2)):
+            number = cursor.number(4 if version == 2 else 2)
+            method = cursor.number(2) & 15 if version else 0
+            cursor.number(2)
+            base = cursor.number(base_size)
+            if method > 1 or number in places:
+                raise OddFrames
+            within = self._idat if method else (0, len(file))
+            for _ in range(cursor.number(2)):
+                cursor.number(index_size)
+                start = within[0] + base + cursor.number(offset_size)
+                length = cursor.number(length_size) or within[1] - start
+                places.setdefault(number, []).append((start, min(start + length, within[1])))
+                extents += 1
+                if extents > _MAX_EXTENTS:
+                    raise OddFrames
+        return places
+
+
+class _Cursor:
+    def __init__(self, file: bytes, at: int) -> None:
+        self._file = file
+        self._at = at
+
+    def number(self, size: int) -> int:
+        part = self._file[self._at : self._at + size]
+        if len(part) < size:
+            raise OddFrames
+        self._at += size
+        return int.from_bytes(part, "big")
+
+
+def _boxes(file: bytes, at: int, end: int) -> Iterator[tuple[bytes, tuple[int, int]]]:
+    """Kind of each box, and where its content starts and ends."""
+    for _ in range(_MAX_ITEMS):
+        if at + 8 > end:
+            return
+        length, kind = struct.unpack_from(">I4s", file, at)
+        head = 8
+        if length == 1:
+            (length,) = struct.unpack_from(">Q", file, at + 8)
+            head = 16
+        stop = end if length == 0 else at + length
+        if stop < at + head:
+            raise OddFrames
+        yield kind, (at + head, min(stop, end))
+        at = stop
+    raise OddFrames
+
+
+def _obus(item: bytes) -> Iterator[tuple[int, bytes]]:
+    """Kind and content of each unit of an AV1 stream."""
+    at = 0
+    for _ in range(_MAX_UNITS):
+        if at >= len(item):
+            return
+        header = item[at]
+        at += 2 if header & 4 else 1
+        length = len(item) - at
+        if header & 2:
+            length = shift = 0
+            while at < len(item):
+                length |= (item[at] & 127) << shift
+                at, shift = at + 1, shift + 7
+                if not item[at - 1] & 128 or shift > 56:
+                    break
+        yield header >> 3 & 15, item[at : at + min(length, 64)]
+        at += length
+    raise OddFrames
+
+
+class _Bits:
+    def __init__(self, content: bytes) -> None:
+        self._value = int.from_bytes(content, "big")
+        self._left = len(content) * 8
+
+    def take(self, count: int) -> int:
+        if count > self._left:
+            raise OddFrames
+        self._left -= count
+        return self._value >> self._left & ((1 << count) - 1)
+
+
+def _read_sequence(content: bytes) -> tuple[int, int, int]:
+    """Profile, width and height; section 5.5 of the AV1 specification."""
+    bits = _Bits(content)
+    profile = bits.take(3)
+    bits.take(1)
+    if bits.take(1):  # a still picture's short header
+        bits.take(5)
+    else:
+        delay_bits = 0
+        if bits.take(1):  # timing
+            bits.take(64)
+            if bits.take(1):
+                zeros = 0
+                while not bits.take(1):
+                    zeros += 1
+                bits.take(zeros if zeros < 32 else 0)
+            if bits.take(1):
+                delay_bits = bits.take(5) + 1
+                bits.take(42)
+        has_delays = bits.take(1)
+        for _ in range(bits.take(5) + 1):
+            bits.take(12)
+            if bits.take(5) > 7:
+                bits.take(1)
+            if delay_bits and bits.take(1):
+                bits.take(2 * delay_bits + 1)
+            if has_delays and bits.take(1):
+                bits.take(4)
+    width_bits, height_bits = bits.take(4) + 1, bits.take(4) + 1
+    return profile, bits.take(width_bits) + 1, bits.take(height_bits) + 1
