@@ -114,7 +114,7 @@ def slow_requests() -> Iterator[HostileRequest]:
 
 
 def _head(method: str, target: str, headers: dict[str, str] | None = None) -> bytes:
-    lines = [f"{method} {target} HTTP/1.1", "Host: whatsit", "Connection: close"]
+    lines = [f"{method} {target} HTTP/1.1", "Host: localhost", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
