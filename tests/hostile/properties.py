@@ -186,7 +186,7 @@ form_types = st.one_of(
     st.builds("multipart/form-data; boundary=edge; charset={}".format, _charsets),
     st.builds(
         "multipart/form-data{}".format, st.text(st.characters(min_codepoint=32, max_codepoint=126))
-    ),
+    ).map(str.strip),
 )
 form_bodies = st.builds(
     lambda start, parts, end: start + b"".join(parts) + end,
