@@ -15,6 +15,8 @@ _Result = TypeVar("_Result")
 DEFAULT_MAX_QUEUE = 64
 DEFAULT_MAX_WAIT_SECONDS = 0.75
 
+_ALWAYS_WAITING = 16
+"""A few clients are no overload, however slow a machine that has just started is."""
 _NICENESS = 5
 """A thread with 0 gets three times the share of one with 5."""
 _MEMORY_RATIO = 0.9
@@ -35,7 +37,8 @@ class Workers:
     """Does so much at a time, lets so much wait, and refuses the rest at once.
 
     A queue that grows without bound answers everybody late. This one is bounded twice: by the
-    number that wait, and by how long the last of them would wait at the speed seen lately.
+    number that wait and, once there are more than a few, by how long the last of them would wait
+    at the speed seen lately.
 
     Args:
         count: How many pictures are worked on at the same time.
@@ -80,7 +83,8 @@ class Workers:
         # A free thread takes its work at once, whatever the last ones took.
         is_full = self._running + self._waiting >= self._count + self._max_queue
         expected_seconds = self._waiting * self._usual_seconds / self._count
-        if is_full or expected_seconds > self._max_wait_seconds:
+        is_late = self._waiting >= _ALWAYS_WAITING and expected_seconds > self._max_wait_seconds
+        if is_full or is_late:
             raise Overloaded(max(1.0, expected_seconds))
 
     def submit(self, work: Callable[[], _Result]) -> "Future[_Result]":

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 
@@ -79,10 +78,11 @@ def test_a_wait_that_would_take_too_long_is_refused_before_the_queue_is_full(gat
     workers.submit(lambda: clock.wait(0.06)).result(5)  # now known: about 0.06 s each
     running = workers.submit(gate)
     assert wait_until(lambda: workers.running == 1, seconds=5)
-    waiting = [workers.submit(gate)]  # would wait for 0.06 s, which is little enough
-    with suppress(Overloaded):
-        waiting += [workers.submit(gate) for _ in range(100)]
-    assert workers.waiting <= 3
+    for _ in range(16):
+        workers.submit(gate)  # the last of them would wait for a second, but they are only a few
+    with pytest.raises(Overloaded) as refused:
+        workers.submit(gate)
+    assert refused.value.retry_after_seconds == 1.0
     gate.opened.set()
     workers.close()
 
