@@ -82,7 +82,8 @@ def test_a_wait_that_would_take_too_long_is_refused_before_the_queue_is_full(gat
         workers.submit(gate)  # the last of them would wait for a second, but they are only a few
     with pytest.raises(Overloaded) as refused:
         workers.submit(gate)
-    assert refused.value.retry_after_seconds == 1.0
+    assert refused.value.retry_after_seconds is not None
+    assert 1 <= refused.value.retry_after_seconds < 3
     gate.opened.set()
     workers.close()
 
