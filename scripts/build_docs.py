@@ -1,10 +1,11 @@
-"""Write the pages that are made from the code: docs/settings.md and docs/errors.md."""
+"""Write the pages that are made from the code: settings, errors and metrics in docs/."""
 
 from pathlib import Path
 
 from whatsit.cli import exit_code_of
 from whatsit.errors import WhatsitError
 from whatsit.settings import Settings
+from whatsit.telemetry import Telemetry
 from whatsit.web.api.problems import STATUS_BY_ERROR
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -67,6 +68,33 @@ def errors_page() -> str:
     )
 
 
+def metrics_page() -> str:
+    """The page of all metrics."""
+    rows = [
+        f"| `{metric.name}` | {metric.kind} | {', '.join(f'`{name}`' for name in metric.labels)} "
+        f"| {metric.meaning} |"
+        for metric in Telemetry().describe()
+    ]
+    return "\n".join(
+        [
+            "# Metrics",
+            "",
+            "<!-- Written by scripts/build_docs.py from src/whatsit/telemetry.py. -->",
+            "",
+            "`/metrics` gives these in the text format of Prometheus.",
+            "With `whatsit serve --no-ui --workers N` each sample also has the label `process`, "
+            "from 1 to N.",
+            "A histogram has the endings `_bucket`, `_count` and `_sum`.",
+            "[operate.md](operate.md) says how to watch them.",
+            "",
+            "| metric | kind | labels | meaning |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
 def _subclasses(kind: type[WhatsitError]) -> set[type[WhatsitError]]:
     direct = {sub for sub in kind.__subclasses__() if not sub.__name__.startswith("_")}
     return direct | {deeper for sub in direct for deeper in _subclasses(sub)}
@@ -76,7 +104,11 @@ def _exit_code(kind: type[WhatsitError]) -> int:
     return exit_code_of(kind.__new__(kind))
 
 
-PAGES = {"settings.md": settings_page, "errors.md": errors_page}
+PAGES = {
+    "settings.md": settings_page,
+    "errors.md": errors_page,
+    "metrics.md": metrics_page,
+}
 
 
 if __name__ == "__main__":

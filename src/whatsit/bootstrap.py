@@ -120,6 +120,11 @@ def open_service(
         )
         stack.callback(workers.close)
         telemetry.watch_queue(workers)
+        telemetry.limited(
+            queue=settings.max_queue,
+            working=settings.inference_threads,
+            held_bytes=settings.max_held_bytes,
+        )
         service = Service(
             classifier,
             cache,

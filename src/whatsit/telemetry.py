@@ -5,10 +5,12 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from platform import python_version
+from typing import Literal, NamedTuple, TypeVar, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -17,91 +19,181 @@ from prometheus_client import (
     Histogram,
     Metric,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.parser import text_string_to_metric_families
 
-from whatsit.errors import CacheFailure
+from whatsit import __version__
+from whatsit.errors import (
+    CacheFailure,
+    InferenceFailed,
+    InputError,
+    ModelNotReady,
+    Overloaded,
+    WhatsitError,
+)
 from whatsit.prediction import ModelId
 from whatsit.service import CacheOutcome
 from whatsit.workers import Workers
 
 _log = logging.getLogger(__name__)
 
-_STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_BUCKETS_SECONDS = (
+    *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
+    *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+"""From half a cached answer up to a picture that trickles in."""
+_REFUSALS: tuple[type[WhatsitError], ...] = (
+    *InputError.__subclasses__(),
+    Overloaded,
+    ModelNotReady,
+    InferenceFailed,
+)
 _PUBLISH_SECONDS = 1.0
 _EXPOSITION = ".prom"
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({})))
+
+
+class FinishedRequest(NamedTuple):
+    """What is told of a request: nothing of its content, and not who sent it.
+
+    Attributes:
+        request_id: As in the header ``X-Request-Id``.
+        method: As it was sent.
+        route: The pattern of its path, so that labels stay few.
+        status: 499 where the client did not wait for one.
+        seconds: From its first byte to its answer's last.
+        received_bytes: Of the body that were read.
+        sent_bytes: Of the answer's body.
+        cache: Where the answer came from; None where there is no answer to a picture.
+        code: Of the problem; None where there is none.
+        timings_ms: Milliseconds by stage, where a picture was answered.
+    """
+
+    request_id: str
+    method: str
+    route: str
+    status: int
+    seconds: float
+    received_bytes: int
+    sent_bytes: int
+    cache: CacheOutcome | None
+    code: str | None
+    timings_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedMetric:
+    """A metric as it is documented.
+
+    Attributes:
+        name: As Prometheus knows it, without the endings that a histogram's parts have.
+        kind: ``counter``, ``gauge`` or ``histogram``.
+        labels: Names of its labels.
+        meaning: A sentence.
+    """
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    meaning: str
+
+
+_PROCESS_METRICS = (
+    DescribedMetric("process_resident_memory_bytes", "gauge", (), "Memory in use (Linux only)."),
+    DescribedMetric("process_virtual_memory_bytes", "gauge", (), "Memory reserved (Linux only)."),
+    DescribedMetric("process_cpu_seconds_total", "counter", (), "Processor time (Linux only)."),
+    DescribedMetric("process_start_time_seconds", "gauge", (), "When it started (Linux only)."),
+    DescribedMetric("process_open_fds", "gauge", (), "Open files (Linux only)."),
+    DescribedMetric("process_max_fds", "gauge", (), "Files that may be open (Linux only)."),
+)
+"""What the client library tells by itself."""
+
+_Kind = TypeVar("_Kind", Counter, Gauge)
 
 
 class Telemetry:
     """The metrics of one process; the `whatsit.service.ServiceEvents` of its service."""
 
     def __init__(self) -> None:
+        # A second series for every counter, which no one asks for.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
-        self._answers = Counter(
-            "whatsit_answers", "Pictures answered.", ["cache"], registry=self.registry
+        self._described: list[DescribedMetric] = []
+        self._answers = self._add(Counter, "answers", "Pictures answered.", "cache")
+        self._refusals = self._add(
+            Counter, "refusals", "Requests and pictures refused, by code of the problem.", "code"
         )
-        self._refusals = Counter(
-            "whatsit_refusals", "Requests and pictures refused.", ["code"], registry=self.registry
+        self._stages = self._add_histogram(
+            "stage_seconds", "Time spent in each stage of an answer; total: in all.", "stage"
         )
-        self._stages = Histogram(
-            "whatsit_stage_seconds",
-            "Time spent in each stage of an answer.",
-            ["stage"],
-            buckets=_STAGE_BUCKETS,
-            registry=self.registry,
+        self._cache_failures = self._add(
+            Counter, "cache_failures", "Calls that the shared cache failed.", "failure"
         )
-        self._cache_failures = Counter(
-            "whatsit_cache_failures",
-            "Calls that the shared cache failed.",
-            ["failure"],
-            registry=self.registry,
+        self._cache_paused = self._add(
+            Gauge, "cache_breaker_open", "1 while the shared cache is left alone after a failure."
         )
-        self._cache_paused = Gauge(
-            "whatsit_cache_breaker_open",
-            "1 while the shared cache is left alone after a failure.",
-            registry=self.registry,
+        self._waiting = self._add(Gauge, "queue_pictures", "Pictures that wait to be worked on.")
+        self._queue_limit = self._add(
+            Gauge, "queue_limit_pictures", "Pictures that may wait (WHATSIT_MAX_QUEUE)."
         )
-        self._waiting = Gauge(
-            "whatsit_queue_pictures", "Pictures that wait to be worked on.", registry=self.registry
+        self._running = self._add(Gauge, "working_pictures", "Pictures that are worked on.")
+        self._working_limit = self._add(
+            Gauge,
+            "working_limit_pictures",
+            "Pictures worked on at the same time at most (WHATSIT_INFERENCE_THREADS).",
         )
-        self._running = Gauge(
-            "whatsit_working_pictures", "Pictures that are worked on.", registry=self.registry
+        self._held = self._add(Gauge, "held_bytes", "Bytes of pictures held in memory.")
+        self._held_limit = self._add(
+            Gauge,
+            "held_limit_bytes",
+            "Bytes of pictures that may be held (WHATSIT_MAX_HELD_BYTES).",
         )
-        self._held = Gauge(
-            "whatsit_held_bytes", "Bytes of pictures held in memory.", registry=self.registry
+        self._requests = self._add(
+            Counter,
+            "http_requests",
+            "HTTP requests by route and status; 499: the client did not wait.",
+            "route",
+            "status",
         )
-        self._requests = Counter(
-            "whatsit_http_requests",
-            "HTTP requests by route and status.",
-            ["route", "status"],
-            registry=self.registry,
+        self._request_seconds = self._add_histogram(
+            "http_request_seconds",
+            "Time from a request's first byte to its answer's last, slow senders included.",
+            "route",
         )
-        self._request_seconds = Histogram(
-            "whatsit_http_request_seconds",
-            "Time from a request's first byte to its answer's last.",
-            ["route"],
-            buckets=_STAGE_BUCKETS,
-            registry=self.registry,
-        )
-        self._model = Gauge(
-            "whatsit_model_info",
-            "Which model answers.",
-            ["name", "fingerprint"],
-            registry=self.registry,
-        )
+        self._model = self._add(Gauge, "model_info", "Which model answers.", "name", "fingerprint")
+        build = self._add(Gauge, "build_info", "Which whatsit runs.", "version", "python")
+        build.labels(__version__, python_version()).set(1)
         ProcessCollector(registry=self.registry)
+        # A counter that starts to exist with its first count hides that count from `rate`.
+        for outcome in get_args(CacheOutcome):
+            self._answers.labels(outcome)
+        for failure in get_args(CacheFailure):
+            self._cache_failures.labels(failure)
+        for refusal in _REFUSALS:
+            self._refusals.labels(refusal.code)
+
+    def describe(self) -> tuple[DescribedMetric, ...]:
+        """Every metric that can be exported, ours first, then those of the process."""
+        return (*self._described, *_PROCESS_METRICS)
+
+    def _add(self, kind: type[_Kind], name: str, meaning: str, *labels: str) -> _Kind:
+        full = f"whatsit_{name}"
+        shown, word = (f"{full}_total", "counter") if kind is Counter else (full, "gauge")
+        self._described.append(DescribedMetric(shown, word, labels, meaning))
+        return kind(full, meaning, labels, registry=self.registry)
+
+    def _add_histogram(self, name: str, meaning: str, *labels: str) -> Histogram:
+        full = f"whatsit_{name}"
+        self._described.append(DescribedMetric(full, "histogram", labels, meaning))
+        return Histogram(full, meaning, labels, buckets=_BUCKETS_SECONDS, registry=self.registry)
 
     def answered(self, outcome: CacheOutcome, timings_ms: Mapping[str, float]) -> None:
         """Count an answer and the time of its stages."""
         self._answers.labels(outcome).inc()
         for stage, milliseconds in timings_ms.items():
             self._stages.labels(stage).observe(milliseconds / 1000)
-
-    def refused(self, code: str) -> None:
-        """Count a refusal by the code of its problem."""
-        self._refusals.labels(code).inc()
 
     def cache_failed(self, failure: CacheFailure) -> None:
         """Count a call that the shared cache failed."""
@@ -115,6 +207,12 @@ class Telemetry:
         else:
             _log.info("Redis answers again.")
 
+    def limited(self, *, queue: int, working: int, held_bytes: int) -> None:
+        """Tell the limits that overload is measured against; see the settings."""
+        self._queue_limit.set(queue)
+        self._working_limit.set(working)
+        self._held_limit.set(held_bytes)
+
     def watch_queue(self, workers: Workers) -> None:
         """Tell the length of the queue of `workers` from now on."""
         self._waiting.set_function(lambda: workers.waiting)
@@ -124,10 +222,12 @@ class Telemetry:
         """Tell how many bytes of pictures are in memory."""
         self._held.set(held_bytes)
 
-    def requested(self, route: str, status: int, seconds: float) -> None:
-        """Count an HTTP request. `route` is the pattern, so that labels stay few."""
-        self._requests.labels(route, str(status)).inc()
-        self._request_seconds.labels(route).observe(seconds)
+    def requested(self, request: FinishedRequest) -> None:
+        """Count an HTTP request, and the refusal if it was one."""
+        self._requests.labels(request.route, str(request.status)).inc()
+        self._request_seconds.labels(request.route).observe(request.seconds)
+        if request.code is not None:
+            self._refusals.labels(request.code).inc()
 
     def serving(self, model: ModelId) -> None:
         """Tell which model answers."""
@@ -214,6 +314,8 @@ def _merge(expositions: Mapping[str, str]) -> bytes:
 
 def configure_logging(level: str, log_format: Literal["text", "json"]) -> None:
     """Send log lines of whatsit and its libraries to standard error. Called once, by `main`."""
+    # No line of ours says these, and finding them out takes as long as writing the line.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines() if log_format == "json" else _TextLines())
     root = logging.getLogger()
@@ -222,21 +324,94 @@ def configure_logging(level: str, log_format: Literal["text", "json"]) -> None:
     logging.getLogger("whatsit").setLevel(level.upper())
 
 
+class RequestLog:
+    """One line for each request."""
+
+    def __init__(self) -> None:
+        self._logger = logging.getLogger("whatsit.requests")
+
+    def write(self, request: FinishedRequest) -> None:
+        """Write the line, if lines of this kind are wanted."""
+        if self._logger.isEnabledFor(logging.INFO):
+            self._logger.handle(_RequestRecord(request))
+
+    def failed(self, request_id: str) -> None:
+        """Write down the exception that is being handled."""
+        self._logger.exception("A request failed.", extra={"request_id": request_id})
+
+
+class _RequestRecord(logging.LogRecord):
+    """Made without looking for its caller, which takes longer than all the rest."""
+
+    def __init__(self, request: FinishedRequest) -> None:
+        message = f"{request.method} {request.route} {request.status}"
+        super().__init__("whatsit.requests", logging.INFO, "", 0, message, None, None)
+        self.request = request
+
+
+class _Clock:
+    """Tells times as text; works each second out only once."""
+
+    def __init__(self, pattern: str, convert: Callable[[float], time.struct_time]) -> None:
+        self._pattern = pattern
+        self._convert = convert
+        self._told = (0, "")
+
+    def tell(self, seconds: float) -> str:
+        second = int(seconds)
+        known, text = self._told
+        if known != second:
+            text = time.strftime(self._pattern, self._convert(second))
+            # Both at once: another thread never sees the one without the other.
+            self._told = (second, text)
+        return text
+
+
 class _TextLines(logging.Formatter):
     def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s")
+        self._clock = _Clock("%H:%M:%S", time.localtime)
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        return self._clock.tell(record.created)
 
     def format(self, record: logging.LogRecord) -> str:
+        if isinstance(record, _RequestRecord):
+            request = record.request
+            return (
+                f"{self._clock.tell(record.created)} INFO    {record.msg}"
+                f"  request_id={request.request_id}"
+                f"{f' cache={request.cache}' if request.cache else ''}"
+                f"{f' code={request.code}' if request.code else ''}"
+                f" received_bytes={request.received_bytes} sent_bytes={request.sent_bytes}"
+                f" ms={request.seconds * 1000:.3f}"
+            )
         facts = " ".join(f"{name}={value}" for name, value in _extra(record).items())
         line = super().format(record)
         return f"{line}  {facts}" if facts else line
 
 
 class _JsonLines(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__()
+        self._clock = _Clock("%Y-%m-%dT%H:%M:%S", time.gmtime)
+
     def format(self, record: logging.LogRecord) -> str:
+        moment = f"{self._clock.tell(record.created)}.{int(record.msecs):03d}Z"
+        if isinstance(record, _RequestRecord):
+            request = record.request
+            # Nothing in here can hold a quote: ids are checked, the rest are words of ours.
+            return (
+                f'{{"time": "{moment}", "level": "info", "logger": "{record.name}", '
+                f'"message": "{record.msg}", "request_id": "{request.request_id}", '
+                f'"method": "{request.method}", "route": "{request.route}", '
+                f'"status": {request.status}, '
+                f"{_json_member('cache', request.cache)}{_json_member('code', request.code)}"
+                f'"received_bytes": {request.received_bytes}, '
+                f'"sent_bytes": {request.sent_bytes}, "ms": {request.seconds * 1000:.3f}}}'
+            )
         line = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-            + f".{int(record.msecs):03d}Z",
+            "time": moment,
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -245,6 +420,10 @@ class _JsonLines(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def _json_member(name: str, value: str | None) -> str:
+    return f'"{name}": "{value}", ' if value else ""
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:

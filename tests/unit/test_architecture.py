@@ -20,7 +20,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"explain"}),
     frozenset({"cache"}),
     frozenset({"service", "workers"}),
-    frozenset({"exposure", "settings", "bootstrap", "telemetry", "keys"}),
+    frozenset({"exposure", "settings", "bootstrap", "telemetry", "tracing", "keys"}),
     frozenset({"web", "jobs", "pipeline"}),
     frozenset({"cli"}),
 )
@@ -30,6 +30,7 @@ ONE_PLACE = {
     "fastapi": {"web"},
     "fastapi_offline": {"web"},
     "onnxruntime": {"engines"},
+    "opentelemetry": {"tracing"},
     "openvino": {"engines"},
     "prometheus_client": {"telemetry"},
     "pydantic_settings": {"settings"},

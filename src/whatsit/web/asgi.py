@@ -12,6 +12,7 @@ from whatsit.bootstrap import Running
 from whatsit.cache.counters import RedisCounters
 from whatsit.keys import KeyRing
 from whatsit.settings import Settings
+from whatsit.tracing import Tracing
 from whatsit.web.api.app import API_PREFIXES, Api
 from whatsit.web.guard.door import Door, Rule, is_open, is_open_on_page, refuse
 from whatsit.web.guard.headers import SecurityHeaders
@@ -65,12 +66,15 @@ class FrontDoor:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def build_application(running: Running, *, page_enabled: bool = True) -> ASGIApp:
+def build_application(
+    running: Running, *, page_enabled: bool = True, tracing: Tracing | None = None
+) -> ASGIApp:
     """The whole web application of one running service.
 
     Args:
         running: Opened by the caller, who closes it after the server has stopped.
         page_enabled: Whether to serve the page; without it, its server is not even loaded.
+        tracing: Traces the API's requests; None where nobody collects traces.
     """
     settings = running.settings
     intake = Intake(settings.max_held_bytes, settings.body_grace_seconds, running.telemetry.holding)
@@ -79,7 +83,7 @@ def build_application(running: Running, *, page_enabled: bool = True) -> ASGIApp
     declare_keys(api.described, required=settings.keys_required)
     rules = partial(_rules, settings, _open_keys(settings), counters)
     door = Door(api, rules(is_open=is_open, is_counted=does_work), refuse)
-    guarded_api = RequestScope(door, running.telemetry)
+    guarded_api = RequestScope(door, running.telemetry, tracing)
     if not page_enabled:
         lifespan = _lifespan(counters)
         return _face_the_network(FrontDoor(guarded_api, None, lifespan), settings)

@@ -18,6 +18,9 @@ _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 UNREAD_IN_SCOPE = "whatsit.unread"
 """Whether a part of the body is still to come; if so, the connection can't be used again."""
 
+RECEIVED_IN_SCOPE = "whatsit.received_bytes"
+"""How many bytes of the body have been read."""
+
 
 class Intake:
     """Counts the bytes of all bodies in memory, and gives each of them a time to arrive in.
@@ -96,6 +99,7 @@ class _Body:
         size = len(message.get("body", b""))
         self._intake.require_room(size)
         self.held_bytes += size
+        self._scope[RECEIVED_IN_SCOPE] = self.held_bytes
         self._deadline += size / LEAST_BYTES_PER_SECOND
         self._scope[UNREAD_IN_SCOPE] = message.get("more_body", False)
         return message

@@ -1,6 +1,5 @@
 """What happens around every API request: an id, a log line, a metric, and no bare traceback."""
 
-import logging
 import re
 import secrets
 import time
@@ -8,26 +7,35 @@ import time
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from whatsit.telemetry import Telemetry
+from whatsit.telemetry import FinishedRequest, RequestLog, Telemetry
+from whatsit.tracing import Tracing
 from whatsit.web.api.app import ROUTE_IN_SCOPE
+from whatsit.web.api.classify import ANSWER_IN_SCOPE
 from whatsit.web.api.problems import CODE_IN_SCOPE, problem
-from whatsit.web.intake import UNREAD_IN_SCOPE
-
-_log = logging.getLogger("whatsit.requests")
+from whatsit.web.intake import RECEIVED_IN_SCOPE, UNREAD_IN_SCOPE
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CLIENT_LEFT = 499
 """What is counted and logged for a client that did not wait; nobody is sent it."""
 _CLOSE = (b"connection", b"close")
-_UNLOGGED = frozenset({"/healthz", "/readyz", "/metrics"})
+_ONLY_COUNTED = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked every few seconds by machines: neither logged nor traced."""
 
 
 class RequestScope:
-    """Gives each request an id, counts and logs it, and answers 500 where the inside failed."""
+    """Gives each request an id, tells about it, and answers 500 where the inside failed.
 
-    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+    Args:
+        app: The inside.
+        telemetry: Counts the requests.
+        tracing: Traces them; None where nobody collects traces.
+    """
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry, tracing: Tracing | None = None) -> None:
         self._app = app
         self._telemetry = telemetry
+        self._tracing = tracing
+        self._log = RequestLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; see the ASGI specification."""
@@ -38,14 +46,16 @@ class RequestScope:
         request_id = _request_id(scope)
         scope["whatsit.request_id"] = request_id
         id_header = (b"x-request-id", request_id.encode())
-        status = CLIENT_LEFT
+        status, sent_bytes = CLIENT_LEFT, 0
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, sent_bytes
             if message["type"] == "http.response.start":
                 status = message["status"]
                 ours = (id_header, _CLOSE) if scope.get(UNREAD_IN_SCOPE) else (id_header,)
                 message["headers"] = [*message.get("headers", ()), *ours]
+            else:
+                sent_bytes += len(message.get("body", b""))
             await send(message)
 
         try:
@@ -53,27 +63,33 @@ class RequestScope:
         except ClientDisconnect:
             pass
         except Exception:
-            _log.exception("A request failed.", extra={"request_id": request_id})
+            self._log.failed(request_id)
             if status != CLIENT_LEFT:
                 raise
             failure = problem(500, "internal", "Something went wrong here. It has been logged.")
             await failure(scope, receive, send_with_id)
         finally:
-            self._report(scope, request_id, status, time.perf_counter() - started)
+            self._report(scope, status, sent_bytes, time.perf_counter() - started)
 
-    def _report(self, scope: Scope, request_id: str, status: int, elapsed_seconds: float) -> None:
-        route = str(scope.get(ROUTE_IN_SCOPE) or getattr(scope.get("route"), "path", "unknown"))
-        self._telemetry.requested(route, status, elapsed_seconds)
-        if (code := scope.get(CODE_IN_SCOPE)) is not None:
-            self._telemetry.refused(code)
-        if scope["path"] not in _UNLOGGED and _log.isEnabledFor(logging.INFO):
-            _log.info(
-                "%s %s %d",
-                scope["method"],
-                route,
-                status,
-                extra={"request_id": request_id, "ms": round(elapsed_seconds * 1000, 1)},
-            )
+    def _report(self, scope: Scope, status: int, sent_bytes: int, seconds: float) -> None:
+        answer = scope.get(ANSWER_IN_SCOPE)
+        request = FinishedRequest(
+            request_id=scope["whatsit.request_id"],
+            method=scope["method"],
+            route=str(scope.get(ROUTE_IN_SCOPE) or getattr(scope.get("route"), "path", "unknown")),
+            status=status,
+            seconds=seconds,
+            received_bytes=scope.get(RECEIVED_IN_SCOPE, 0),
+            sent_bytes=sent_bytes,
+            cache=None if answer is None else answer.cache,
+            code=scope.get(CODE_IN_SCOPE),
+            timings_ms={} if answer is None else answer.timings_ms,
+        )
+        self._telemetry.requested(request)
+        if scope["path"] not in _ONLY_COUNTED:
+            self._log.write(request)
+            if self._tracing is not None:
+                self._tracing.trace(request, scope["headers"])
 
 
 def _request_id(scope: Scope) -> str:

@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import os
 import signal
 import socket
 import sys
@@ -16,6 +17,7 @@ from whatsit.bootstrap import Running, open_service
 from whatsit.models.catalogue import Progress
 from whatsit.settings import Settings
 from whatsit.telemetry import ExpositionFolder, configure_logging
+from whatsit.tracing import open_tracing
 from whatsit.web.processes import bind
 
 if TYPE_CHECKING:
@@ -82,8 +84,11 @@ def serve_on(
     with ThreadPoolExecutor(1) as loader:
         # Loading the web frameworks takes as long as loading the model, so both happen at once.
         web = loader.submit(_load_web, page_enabled=page_enabled)
-        with open_service(settings, progress, expositions) as running:
-            application = web.result()(running, page_enabled=page_enabled)
+        with (
+            open_tracing(os.environ) as tracing,
+            open_service(settings, progress, expositions) as running,
+        ):
+            application = web.result()(running, page_enabled=page_enabled, tracing=tracing)
             _run(application, listener, lambda: on_ready(running))
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -15,8 +16,10 @@ from whatsit import __version__
 from whatsit.bootstrap import Running
 from whatsit.errors import WhatsitError
 from whatsit.web.api.classify import CLASSIFY_PATH, Classify
+from whatsit.web.api.description import DESCRIPTION
 from whatsit.web.api.problems import problem, problem_for
 from whatsit.web.api.routes import build_router
+from whatsit.web.api.schemas import ProblemDocument
 from whatsit.web.intake import Intake
 
 _log = logging.getLogger(__name__)
@@ -64,12 +67,31 @@ def _build_others(running: Running, intake: Intake) -> FastAPI:
         redoc_url=None,
         static_url="/api/docs-assets",
         swagger_ui_oauth2_redirect_url="/api/docs/oauth2-redirect",
+        description=DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        generate_unique_id_function=lambda route: route.name,
+        # A path is right or wrong; a redirect would name whatever host the request named.
+        redirect_slashes=False,
     )
     api.include_router(build_router(running, intake))
+    _name_problems(api)
     api.add_exception_handler(WhatsitError, _answer_error)
     api.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
     api.add_exception_handler(HTTPException, _answer_http_error)
     return api
+
+
+def _name_problems(api: FastAPI) -> None:
+    """Give the problem document, which all refusals share, its place in the OpenAPI document."""
+    build = api.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = build()
+        schemas = document["components"]["schemas"]
+        schemas["ProblemDocument"] = ProblemDocument.model_json_schema()
+        return document
+
+    api.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:

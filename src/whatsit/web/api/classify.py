@@ -21,6 +21,8 @@ from whatsit.web.api.problems import problem_for
 from whatsit.web.intake import Intake
 
 CLASSIFY_PATH = "/api/v1/classify"
+ANSWER_IN_SCOPE = "whatsit.answer"
+"""Where the `Reply` or `Explanation` is left for the log and the traces."""
 
 _TOP_KS = {str(top_k): top_k for top_k in range(1, MAX_TOP_K + 1)}
 _CACHE_MODES: dict[str, CacheMode] = {"use": "use", "refresh": "refresh", "bypass": "bypass"}
@@ -68,6 +70,7 @@ class Classify:
         return await await_reply(pending, receive)
 
     async def _send(self, reply: Reply, top_k: int, scope: Scope, send: Send) -> None:
+        scope[ANSWER_IN_SCOPE] = reply
         timings = reply.timings_ms.items()
         times = ",".join(f'"{stage}":{ms:.3f}' for stage, ms in timings)
         header = ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in timings)

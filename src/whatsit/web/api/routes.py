@@ -5,9 +5,10 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from fastapi import APIRouter, Query, Request
+from pydantic.json_schema import SkipJsonSchema
 from starlette.responses import Response
 
 from whatsit.bootstrap import Running
@@ -15,9 +16,19 @@ from whatsit.errors import InvalidModelCard
 from whatsit.explain import draw_picture
 from whatsit.prediction import MAX_TOP_K
 from whatsit.service import DEFAULT_TOP_K, CacheMode, Explanation, Service
-from whatsit.web.api import problems
-from whatsit.web.api.body import FILE_FIELD, read_picture
-from whatsit.web.api.classify import CLASSIFY_PATH
+from whatsit.web.api.body import read_picture
+from whatsit.web.api.classify import ANSWER_IN_SCOPE, CLASSIFY_PATH
+from whatsit.web.api.description import (
+    CLASSIFY_EXAMPLE,
+    EXPLAIN_EXAMPLE,
+    MODELS_EXAMPLE,
+    PICTURE_BODY,
+    PICTURE_HEADERS,
+    READY_EXAMPLE,
+    REQUEST_ID_HEADER,
+    ok,
+    problem_responses,
+)
 from whatsit.web.api.schemas import (
     ClassifyDocument,
     ExplainDocument,
@@ -25,36 +36,18 @@ from whatsit.web.api.schemas import (
     KnownModelDocument,
     ModelDocument,
     ModelsDocument,
-    ProblemDocument,
     ReadyDocument,
 )
 from whatsit.web.intake import Intake
 
 _Result = TypeVar("_Result")
-
-_PICTURE_BODY = {
-    "requestBody": {
-        "required": True,
-        "description": "A JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF picture.",
-        "content": {
-            "image/*": {"schema": {"type": "string", "format": "binary"}},
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {FILE_FIELD: {"type": "string", "format": "binary"}},
-                    "required": [FILE_FIELD],
-                }
-            },
-        },
-    }
-}
-
-
-def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI entries of the problem documents that a route may answer with."""
-    content = {problems.MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}}
-    return {status: {"description": "Problem", "content": content} for status in statuses}
+_CacheParameter = Annotated[
+    CacheMode,
+    Query(
+        description="`refresh` computes anew and keeps that; `bypass` neither reads nor keeps.",
+        examples=["use"],
+    ),
+]
 
 
 def build_router(running: Running, intake: Intake) -> APIRouter:
@@ -66,12 +59,21 @@ def build_router(running: Running, intake: Intake) -> APIRouter:
         CLASSIFY_PATH,
         summary="Say what a picture shows",
         response_model=ClassifyDocument,
-        responses=problem_responses(400, 408, 413, 415, 422, 503),
-        openapi_extra=_PICTURE_BODY,
+        responses={
+            200: {
+                "description": "What is in the picture.",
+                "headers": PICTURE_HEADERS,
+                "content": {"application/json": {"example": CLASSIFY_EXAMPLE}},
+            },
+            **problem_responses(400, 408, 413, 415, 422, 500, 503),
+        },
+        openapi_extra=PICTURE_BODY,
     )
     async def classify(
-        top_k: Annotated[int, Query(ge=1, le=MAX_TOP_K)] = DEFAULT_TOP_K,
-        cache: CacheMode = "use",
+        top_k: Annotated[
+            int, Query(ge=1, le=MAX_TOP_K, description="How many labels.", examples=[3])
+        ] = DEFAULT_TOP_K,
+        cache: _CacheParameter = "use",
     ) -> Response:
         raise NotImplementedError("Requests go to whatsit.web.api.classify.")
 
@@ -82,24 +84,36 @@ def build_router(running: Running, intake: Intake) -> APIRouter:
         responses={
             200: {
                 "description": "A PNG of the picture with the heat map over it, or the map itself.",
+                "headers": PICTURE_HEADERS,
                 "model": ExplainDocument,
-                "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
+                "content": {
+                    "image/png": {"schema": {"type": "string", "format": "binary"}},
+                    "application/json": {"example": EXPLAIN_EXAMPLE},
+                },
             },
-            **problem_responses(400, 408, 413, 415, 422, 503),
+            **problem_responses(400, 408, 413, 415, 422, 500, 503),
         },
-        openapi_extra=_PICTURE_BODY,
+        openapi_extra=PICTURE_BODY,
     )
     async def explain(
         request: Request,
         label: Annotated[
-            str | None,
-            Query(description="A label or a class index; the best label if left out."),
+            str | SkipJsonSchema[None],
+            Query(
+                description="A label or a class index; the best label if left out.",
+                examples=["bee"],
+                json_schema_extra={"minLength": 1},
+            ),
         ] = None,
         form: Annotated[
-            Literal["png", "json"] | None,
-            Query(alias="format", description="If left out, the header `Accept` decides."),
+            Literal["png", "json"] | SkipJsonSchema[None],
+            Query(
+                alias="format",
+                description="If left out, the header `Accept` decides.",
+                examples=["json"],
+            ),
         ] = None,
-        cache: CacheMode = "use",
+        cache: _CacheParameter = "use",
     ) -> Response:
         async with intake.take(request.scope, request.receive) as body:
             limit = service.classifier.max_upload_bytes
@@ -107,6 +121,7 @@ def build_router(running: Running, intake: Intake) -> APIRouter:
             explanation = await _in_turn(
                 service, partial(service.explain, image_bytes, label=label, cache=cache)
             )
+            request.scope[ANSWER_IN_SCOPE] = explanation
             if (form or _accepted_form(request)) == "json":
                 return _explanation(request, explanation)
             overlay = partial(
@@ -118,20 +133,35 @@ def build_router(running: Running, intake: Intake) -> APIRouter:
             picture = await _in_turn(service, overlay)
         return Response(picture, media_type="image/png", headers=_receipt(explanation))
 
-    @router.get("/api/v1/models", summary="List the models")
+    @router.get("/api/v1/models", summary="List the models", responses=ok(MODELS_EXAMPLE))
     async def models() -> ModelsDocument:
         return await asyncio.to_thread(_list_models, running)
 
-    @router.get("/healthz", summary="Does the process answer?")
+    @router.get("/healthz", summary="Does the process answer?", responses=ok({"status": "ok"}))
     async def healthz() -> HealthDocument:
         return HealthDocument(status="ok")
 
-    @router.get("/readyz", summary="Are pictures answered?", responses=problem_responses(503))
+    @router.get(
+        "/readyz",
+        summary="Are pictures answered?",
+        responses={**ok(READY_EXAMPLE), **problem_responses(503)},
+    )
     async def readyz() -> ReadyDocument:
         cache = await asyncio.to_thread(running.cache_state)
         return ReadyDocument(status="ready", model=service.classifier.card.name, cache=cache)
 
-    @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    @router.get(
+        "/metrics",
+        summary="Prometheus metrics",
+        response_class=Response,
+        responses={
+            200: {
+                "description": "All metrics, in the text format of Prometheus.",
+                "headers": REQUEST_ID_HEADER,
+                "content": {"text/plain": {"schema": {"type": "string"}}},
+            }
+        },
+    )
     async def metrics() -> Response:
         exposition = await asyncio.to_thread(running.exposition)
         return Response(exposition, media_type="text/plain; version=0.0.4; charset=utf-8")
