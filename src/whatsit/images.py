@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from math import prod
 from typing import Any, TypeVar
@@ -186,6 +187,7 @@ def encode_preview(image_bytes: bytes, max_side: int, *, max_pixels: int) -> byt
     return encoded.getvalue()
 
 
+@cache
 def load_decoders() -> None:
     """Load every decoder now, so that the first picture of a rare format does not wait for it."""
     for name in _PILLOW_PLUGINS:

@@ -229,6 +229,7 @@ def _forms() -> Iterator[HostileRequest]:
     yield _form(
         "of nearly the kind",
         _part(good) + end,
+        200,
         400,
         422,
         content_type={"Content-Type": "multipart/form-data-x; boundary=edge"},

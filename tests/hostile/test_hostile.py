@@ -118,7 +118,7 @@ def require_good_answer(client: httpx.Client) -> None:
 
 
 def test_no_picture_breaks_the_server(api: RunningServer):
-    memory, report = Memory(api), Report()
+    memory, report, logged = Memory(api), Report(), len(api.log)
     with api.client() as client:
         normal = normal_memory(client, memory)
         for case in hostile_pictures():
@@ -143,11 +143,11 @@ def test_no_picture_breaks_the_server(api: RunningServer):
     assert max(report.seconds)[0] < PATIENCE_SECONDS, max(report.seconds)
     assert max(report.peaks)[0] - normal < ALLOWED_BYTES, max(report.peaks)
     assert sum(report.outcomes.values()) >= 200
-    assert "A request failed" not in api.log
+    assert "A request failed" not in api.log[logged:]
 
 
 def test_no_request_breaks_the_server(api: RunningServer):
-    memory, report = Memory(api), Report()
+    memory, report, logged = Memory(api), Report(), len(api.log)
     with api.client() as client:
         normal = normal_memory(client, memory)
     for case in hostile_requests():
@@ -168,7 +168,7 @@ def test_no_request_breaks_the_server(api: RunningServer):
     assert not report.complaints, "\n".join(report.complaints)
     assert max(report.seconds)[0] < PATIENCE_SECONDS, max(report.seconds)
     assert max(report.peaks)[0] - normal < ALLOWED_BYTES, max(report.peaks)
-    assert "A request failed" not in api.log
+    assert "A request failed" not in api.log[logged:]
 
 
 def test_large_pictures_at_once_take_no_more_memory_than_one(api: RunningServer):

@@ -765,10 +765,10 @@ def test_a_picture_of_a_costly_kind_is_refused_from_fewer_pixels_on(picture, kin
     assert caught.value.pixels > caught.value.limit_pixels
 
 
-@pytest.mark.parametrize("size", [(100_001, 2), (2, 100_001)])
-def test_a_picture_of_very_long_or_very_many_lines_is_refused(size):
+@pytest.mark.parametrize(("width", "height"), [(100_001, 2), (2, 100_001)])
+def test_a_picture_of_very_long_or_very_many_lines_is_refused(width, height):
     with pytest.raises(ImageUnreadable, match="no side may have more than 100,000"):
-        decode_image(pictures.flat_png(size[0], size[1], 1, 0))
+        decode_image(pictures.flat_png(width, height, 1, 0))
 
 
 # Previews
