@@ -108,6 +108,8 @@ def test_processes_end_when_the_first_one_is_killed(tmp_path):
         server.process.kill()
 
         assert wait_until(lambda: not any(is_alive(pid) for pid in pids), seconds=15)
+    for pid in server_processes(tmp_path):  # the next start would have taken it over
+        os.kill(pid, signal.SIGTERM)
 
 
 def is_alive(pid: int) -> bool:
