@@ -13,7 +13,7 @@ from whatsit.errors import Overloaded
 _Result = TypeVar("_Result")
 
 DEFAULT_MAX_QUEUE = 64
-DEFAULT_MAX_WAIT_SECONDS = 0.75
+DEFAULT_MAX_WAIT_SECONDS = 0.5
 
 _ALWAYS_WAITING = 16
 """A few clients are no overload, however slow a machine that has just started is."""
