@@ -107,7 +107,7 @@ def open_service(
             ).result()
         stack.enter_context(classifier)
         telemetry.serving(classifier.model)
-        redis_url = _redis_url(settings, stack)
+        redis_url = open_redis(settings, stack)
         shared, cache = None, None
         if settings.cache == "on":
             shared = _open_shared_cache(settings, redis_url, telemetry)
@@ -147,7 +147,7 @@ def open_shared_cache(settings: Settings) -> Iterator[RedisCache]:
     if settings.cache == "off":
         raise CacheError("The cache is off (WHATSIT_CACHE).")
     with ExitStack() as stack:
-        cache = _open_shared_cache(settings, _redis_url(settings, stack), Telemetry())
+        cache = _open_shared_cache(settings, open_redis(settings, stack), Telemetry())
         if cache is None or not cache.ping():
             raise CacheError("Redis does not answer.")
         stack.callback(cache.close)
@@ -163,7 +163,16 @@ def _join_tiers(settings: Settings, shared: RedisCache | None, telemetry: Teleme
     return TieredCache(front, back, telemetry.cache_failed)
 
 
-def _redis_url(settings: Settings, stack: ExitStack) -> SecretStr | None:
+def open_redis(settings: Settings, stack: ExitStack) -> SecretStr | None:
+    """The address of the Redis to share: the one that is set, else that of an embedded Valkey.
+
+    Args:
+        settings: Whether there is a cache, and where.
+        stack: Stops the embedded one when it is closed.
+
+    Returns:
+        None where nothing can be shared; the log says why.
+    """
     if settings.redis_url is not None or settings.cache == "off":
         return settings.redis_url
     try:

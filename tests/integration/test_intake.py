@@ -131,3 +131,21 @@ def test_clients_that_leave_take_their_pictures_along(strict_server):
         metrics = client.get("/metrics").text
     assert 'whatsit_http_requests_total{route="/api/v1/classify",status="499"}' in metrics
     assert held_bytes(strict_server) == 0
+
+
+@pytest.mark.parametrize("route", ["/api/v1/classify", "/api/v1/explain"])
+def test_a_client_that_leaves_while_it_sends_is_no_error_of_ours(strict_server, route):
+    counted = f'whatsit_http_requests_total{{route="{route}",status="499"}}'
+
+    def count() -> float:
+        with strict_server.client() as client:
+            lines = client.get("/metrics").text.splitlines()
+        assert f'whatsit_http_requests_total{{route="{route}",status="500"}}' not in str(lines)
+        return next((float(line.split()[1]) for line in lines if line.startswith(counted)), 0)
+
+    before = count()
+    with connect(strict_server) as connection:
+        connection.sendall(head(50_000, route) + bytes(20_000))
+        time.sleep(0.2)
+    assert wait_until(lambda: count() == before + 1, seconds=5)
+    assert "A request failed" not in strict_server.log

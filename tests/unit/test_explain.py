@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from whatsit.answer import Logits
-from whatsit.cache.codec import decode_entry, encode_entry
+from whatsit.cache.codec import decode_entry, encode_heat_map
 from whatsit.cache.memory import MemoryCache
 from whatsit.cache.tiers import TieredCache
 from whatsit.engines.feature_maps import open_feature_maps
@@ -169,7 +169,7 @@ def test_an_overlay_keeps_its_shape_and_a_bounded_size(size):
 
 
 def test_a_heat_map_survives_the_codec(heat_map):
-    copy = decode_entry("key", encode_entry("key", heat_map))
+    copy = decode_entry("key", encode_heat_map("key", heat_map))
 
     assert isinstance(copy, HeatMap)
     np.testing.assert_array_equal(copy.grid, heat_map.grid)
@@ -179,7 +179,7 @@ def test_a_heat_map_survives_the_codec(heat_map):
 
 @given(st.data())
 def test_no_changed_bit_of_a_stored_heat_map_goes_unnoticed(data):
-    stored = bytearray(encode_entry("key", explain(fake_classifier(), plain_picture("red"))))
+    stored = bytearray(encode_heat_map("key", explain(fake_classifier(), plain_picture("red"))))
     position = data.draw(st.integers(0, len(stored) - 1))
     stored[position] ^= 1 << data.draw(st.integers(0, 7))
 

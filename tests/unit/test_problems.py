@@ -32,7 +32,7 @@ from whatsit.errors import (
     WeightsRejected,
     WhatsitError,
 )
-from whatsit.web.api.problems import MEDIA_TYPE, STATUS_BY_ERROR, problem, problem_for
+from whatsit.web.api.problems import MEDIA_TYPE, STATUS_BY_ERROR, problem, problem_for, report
 
 # Both act when they are imported: one is the program, the other a script of Streamlit's.
 PROGRAMS = {"whatsit.__main__", "whatsit.web.ui.app"}
@@ -177,6 +177,15 @@ def test_what_is_our_own_fault_is_not_explained_to_strangers(error):
     assert response.status_code == 500
     assert b"secret" not in bytes(response.body)
     assert document(error)["code"] == error.code
+
+
+def test_what_is_our_own_fault_is_logged_and_what_the_caller_did_is_not(caplog):
+    report(ImageUnreadable("It is cut short."))
+    report(Overloaded())
+    assert caplog.records == []
+
+    assert report(InferenceFailed("the reason")).status_code == 500
+    assert "the reason" in caplog.text
 
 
 def test_every_error_without_a_status_is_our_own_fault(errors):

@@ -124,13 +124,6 @@ def decode_heat_map(key: str, stored: bytes) -> HeatMap:
         raise CacheError("A cached value has another form.", "damaged") from error
 
 
-def encode_entry(key: str, entry: CacheEntry) -> bytes:
-    """The stored form of an entry under `key`, whichever it is."""
-    if isinstance(entry, HeatMap):
-        return encode_heat_map(key, entry)
-    return encode_prediction(key, entry)
-
-
 def encode_entries(entries: Iterable[tuple[str, CacheEntry]]) -> Iterator[tuple[str, bytes]]:
     """The stored form of each entry under its key; an entry under two keys is written out once."""
     written, payload = None, b""
@@ -147,7 +140,7 @@ def decode_entry(key: str, stored: bytes) -> CacheEntry:
     """The entry in a stored value.
 
     Raises:
-        CacheError: These bytes were not written by `encode_entry` for this key, or were
+        CacheError: These bytes were not written by `encode_entries` for this key, or were
             changed since.
     """
     if stored.startswith(_HEAT_MAP):

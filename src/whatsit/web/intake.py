@@ -12,7 +12,6 @@ from whatsit.web.api.problems import problem_for
 LEAST_BYTES_PER_SECOND = 16_000
 """Slower than this is no picture on a bad line, but a connection held open on purpose."""
 
-
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 UNREAD_IN_SCOPE = "whatsit.unread"

@@ -17,10 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 
-from pydantic import SecretStr
-
-from whatsit.cache.embedded import EmbeddedValkey
-from whatsit.errors import CacheError, WhatsitError
+from whatsit.bootstrap import open_redis
+from whatsit.errors import WhatsitError
 from whatsit.models.catalogue import Progress
 from whatsit.models.store import ModelStore, resolve_model
 from whatsit.settings import Settings
@@ -67,7 +65,8 @@ def serve_in_processes(settings: Settings, count: int, progress: Progress | None
     with ExitStack() as stack:
         # Downloaded once, and the errors of opening it told once.
         resolve_model(ModelStore(settings.store), settings.model, progress=progress)
-        settings = _with_one_cache(settings, stack)
+        # Opened here, so that it outlives any of the processes.
+        settings = settings.model_copy(update={"redis_url": open_redis(settings, stack)})
         # Bound, not listening: it keeps the port while processes come and go.
         reserved = stack.enter_context(bind(settings.host, settings.port, is_shared=True))
         metrics = Path(stack.enter_context(TemporaryDirectory(prefix="whatsit-metrics-")))
@@ -98,17 +97,6 @@ def bind(host: str, port: int, *, is_shared: bool) -> socket.socket:
         bound.close()
         raise
     return bound
-
-
-def _with_one_cache(settings: Settings, stack: ExitStack) -> Settings:
-    if settings.cache == "off" or settings.redis_url is not None:
-        return settings
-    try:
-        url = stack.enter_context(EmbeddedValkey(settings.store / "cache")).url
-    except CacheError as error:
-        _log.warning("%s Answers are kept in each process only.", error)
-        return settings
-    return settings.model_copy(update={"redis_url": SecretStr(url)})
 
 
 class _Member:

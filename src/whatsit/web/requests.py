@@ -9,14 +9,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from whatsit.telemetry import FinishedRequest, RequestLog, Telemetry
 from whatsit.tracing import Tracing
-from whatsit.web.api.app import ROUTE_IN_SCOPE
+from whatsit.web.api.app import CLIENT_LEFT, ROUTE_IN_SCOPE
 from whatsit.web.api.classify import ANSWER_IN_SCOPE
 from whatsit.web.api.problems import CODE_IN_SCOPE, problem
 from whatsit.web.intake import RECEIVED_IN_SCOPE, UNREAD_IN_SCOPE
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-CLIENT_LEFT = 499
-"""What is counted and logged for a client that did not wait; nobody is sent it."""
 _CLOSE = (b"connection", b"close")
 _ONLY_COUNTED = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked every few seconds by machines: neither logged nor traced."""

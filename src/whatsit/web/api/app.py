@@ -1,6 +1,5 @@
 """The API as an ASGI application."""
 
-import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -8,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -17,15 +16,16 @@ from whatsit.bootstrap import Running
 from whatsit.errors import WhatsitError
 from whatsit.web.api.classify import CLASSIFY_PATH, Classify
 from whatsit.web.api.description import DESCRIPTION
-from whatsit.web.api.problems import problem, problem_for
+from whatsit.web.api.problems import problem, report
 from whatsit.web.api.routes import build_router
 from whatsit.web.api.schemas import ProblemDocument
 from whatsit.web.intake import Intake
 
-_log = logging.getLogger(__name__)
-
 API_PREFIXES = ("/api", "/v2", "/healthz", "/readyz", "/metrics")
 """Paths that belong to the API; all others are the page's."""
+
+CLIENT_LEFT = 499
+"""What is counted and logged for a client that did not wait; nobody is sent it."""
 
 ROUTE_IN_SCOPE = "whatsit.route"
 """Where the pattern of a path is told that no router has looked at."""
@@ -76,6 +76,7 @@ def _build_others(running: Running, intake: Intake) -> FastAPI:
     api.include_router(build_router(running, intake))
     _name_problems(api)
     api.add_exception_handler(WhatsitError, _answer_error)
+    api.add_exception_handler(ClientDisconnect, _answer_nobody)
     api.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
     api.add_exception_handler(HTTPException, _answer_http_error)
     return api
@@ -96,10 +97,12 @@ def _name_problems(api: FastAPI) -> None:
 
 async def _answer_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, WhatsitError)
-    response = problem_for(error)
-    if response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.error("A request failed.", exc_info=error)
-    return response
+    return report(error)
+
+
+async def _answer_nobody(request: Request, error: Exception) -> Response:
+    # Not an error of ours, which it would be counted as; it reaches only the log and the metrics.
+    return Response(status_code=CLIENT_LEFT)
 
 
 async def _answer_invalid_parameter(request: Request, error: Exception) -> Response:

@@ -17,7 +17,7 @@ from whatsit.errors import InvalidParameter, WhatsitError
 from whatsit.prediction import MAX_TOP_K, Prediction, ScoredLabel
 from whatsit.service import DEFAULT_TOP_K, CacheMode, Pending, Reply, Service
 from whatsit.web.api.body import read_picture
-from whatsit.web.api.problems import problem_for
+from whatsit.web.api.problems import report
 from whatsit.web.intake import Intake
 
 CLASSIFY_PATH = "/api/v1/classify"
@@ -50,7 +50,7 @@ class Classify:
             async with self._intake.take(scope, receive) as body:
                 reply = await self._answer(scope, body, top_k, cache)
         except WhatsitError as error:
-            await problem_for(error)(scope, receive, send)
+            await report(error)(scope, receive, send)
         except ClientDisconnect:
             return
         else:

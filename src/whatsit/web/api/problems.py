@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem documents: the one table from error class to HTTP status."""
 
 import json
+import logging
 import math
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -24,6 +25,8 @@ from whatsit.errors import (
     UnknownModel,
     WhatsitError,
 )
+
+_log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 CODE_IN_SCOPE = "whatsit.problem"
@@ -83,6 +86,14 @@ def problem(
         headers: Further headers, such as ``Retry-After``.
     """
     return _Problem(status, code, detail, headers)
+
+
+def report(error: WhatsitError) -> Response:
+    """The problem document of an error that a request met; what is our own fault is logged."""
+    response = problem_for(error)
+    if response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("A request failed.", exc_info=error)
+    return response
 
 
 def problem_for(error: WhatsitError) -> Response:
