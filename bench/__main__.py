@@ -28,7 +28,7 @@ from whatsit.classifier import Classifier
 from whatsit.data import example_pictures
 from whatsit.images import decode_image
 from whatsit.models.store import ModelStore
-from whatsit.preprocess import fit_image, to_batch
+from whatsit.preprocess import fit_image
 
 ROUNDS = 5
 CLIENTS = 16
@@ -177,7 +177,7 @@ def _compute_alone(classifier: Classifier, pictures: list[bytes]) -> Load:
         begin = time.perf_counter()
         spec = classifier.card.input
         decoded = decode_image(picture, shorter_side=spec.resize_shorter_side)
-        classifier.engine.infer(to_batch(fit_image(decoded.pixels, spec), spec))
+        classifier.engine.infer(fit_image(decoded.pixels, spec))
         seconds.append(time.perf_counter() - begin)
     return Load(tuple(seconds), time.perf_counter() - start)
 

@@ -17,7 +17,7 @@ from PIL import Image
 from whatsit.classifier import Classifier
 from whatsit.images import decode_image
 from whatsit.models.store import open_folder
-from whatsit.preprocess import fit_image, to_batch
+from whatsit.preprocess import fit_image
 
 ENLARGEMENT = 4
 
@@ -49,9 +49,9 @@ def _compare(classifier: Classifier, pictures: list[tuple[bytes, int]]) -> None:
         for answers, side in ((full, None), (reduced, spec.resize_shorter_side)):
             start = time.perf_counter()
             image = decode_image(image_bytes, shorter_side=side).pixels
-            batch = to_batch(fit_image(image, spec), spec)
+            pixels = fit_image(image, spec)
             seconds[side is None].append(time.perf_counter() - start)
-            answers.append(int(classifier.engine.infer(batch)[0].argmax()))
+            answers.append(int(classifier.engine.infer(pixels)[0].argmax()))
     truth = [index for _, index in pictures]
     right = [
         statistics.mean(got == wanted for got, wanted in zip(answers, truth, strict=True))

@@ -21,7 +21,7 @@ from whatsit.images import decode_image
 from whatsit.models.store import ModelFolder, open_folder
 from whatsit.pipeline.odd_pictures import KINDS, UNTOUCHED_KINDS, draw_odd_picture
 from whatsit.pipeline.recognition import fit_profile, fit_threshold
-from whatsit.preprocess import fit_image, to_batch
+from whatsit.preprocess import fit_image
 from whatsit.recognise import best_log_probability, describe_pixels, familiarity, join_signs
 
 Floats = npt.NDArray[np.float64]
@@ -68,7 +68,7 @@ def collect(classifier: Classifier, images: Iterator[tuple[Image.Image, Any]]) -
     spec = classifier.card.input
     for image, member in images:
         pixels = fit_image(image, spec)
-        logits.append(classifier.engine.infer(to_batch(pixels, spec))[0])
+        logits.append(classifier.engine.infer(pixels)[0])
         looks.append(describe_pixels(pixels))
         group.append(member)
     return Sample(np.array(logits, dtype=np.float64), np.array(looks), np.array(group))

@@ -27,7 +27,7 @@ from whatsit.model_card import ModelCard
 from whatsit.models.catalogue import DEFAULT_MODEL
 from whatsit.models.store import ModelFolder, ModelStore, default_home, resolve_model
 from whatsit.prediction import MAX_TOP_K, ImageFacts, ModelId, Prediction
-from whatsit.preprocess import ImageHWC, fit_image, to_batch
+from whatsit.preprocess import ImageHWC, fit_image
 from whatsit.recognise import (
     PixelStatistics,
     RecognitionProfile,
@@ -214,11 +214,10 @@ class Classifier:
         """
         stopwatch = stopwatch or Stopwatch()
         with stopwatch.measure("preprocess"):
-            batch = to_batch(pixels, self.card.input)
             # Taken before the model runs, while the pixels are still in the processor's cache.
             statistics = None if self._profile is None else describe_pixels(pixels)
         with stopwatch.measure("infer"):
-            logits = self.engine.infer(batch)
+            logits = self.engine.infer(pixels)
         with stopwatch.measure("answer"):
             return self._word(logits, statistics, facts)
 
@@ -227,7 +226,7 @@ class Classifier:
         load_decoders()
         _ = self.labels.taxonomy
         blank = np.zeros((self.card.input.size, self.card.input.size, 3), dtype=np.uint8)
-        self.engine.infer(to_batch(blank, self.card.input))
+        self.engine.infer(blank)
 
     def close(self) -> None:
         """Close the engine."""

@@ -24,7 +24,7 @@ from whatsit.errors import InferenceFailed, InvalidParameter
 from whatsit.images import DEFAULT_MAX_PIXELS, decode_image
 from whatsit.labels import LabelSet
 from whatsit.prediction import ImageFacts, ModelId
-from whatsit.preprocess import BatchNCHW, crop_box, to_batch
+from whatsit.preprocess import BatchNCHW, ImageHWC, crop_box, to_batch
 
 HeatMapMethod = Literal["activation", "occlusion"]
 HEAT_MAP_METHODS: tuple[HeatMapMethod, ...] = get_args(HeatMapMethod)
@@ -114,7 +114,6 @@ def explain(
     stopwatch = stopwatch or Stopwatch()
     class_index = require_class_index(classifier.labels, class_index)
     pixels, facts = classifier.prepare(image_bytes, sha256=sha256, stopwatch=stopwatch)
-    batch = to_batch(pixels, classifier.card.input)
     with stopwatch.measure("open"):
         engine = classifier.engine
         maps = engine.feature_maps() if isinstance(engine, Explainable) else None
@@ -122,11 +121,12 @@ def explain(
     with stopwatch.measure("explain"):
         if maps is not None:
             method = "activation"
+            batch = to_batch(pixels, classifier.card.input)
             class_index, evidence = _weigh_features(maps, batch, class_index)
         else:
             method = "occlusion"
             score = _LogProbability(classifier)
-            class_index, evidence = _cover_patches(score, batch, class_index, budget_seconds)
+            class_index, evidence = _cover_patches(score, pixels, class_index, budget_seconds)
     entry = classifier.labels.entries[class_index]
     return HeatMap(
         model=classifier.model,
@@ -243,9 +243,9 @@ class _LogProbability:
         self._engine = classifier.engine
         self._activation = classifier.card.output.activation
 
-    def __call__(self, batch: BatchNCHW) -> npt.NDArray[np.float64]:
-        """Shape (num_classes,), for the first image of the batch."""
-        outputs = self._engine.infer(batch)[:1]
+    def __call__(self, pixels: ImageHWC) -> npt.NDArray[np.float64]:
+        """Shape (num_classes,)."""
+        outputs = self._engine.infer(pixels)
         if not np.isfinite(outputs).all():
             raise InferenceFailed("The model gave no finite answer.")
         logits: npt.NDArray[np.float64] = to_logits(outputs, self._activation)[0].astype(np.float64)
@@ -255,47 +255,45 @@ class _LogProbability:
 
 
 def _cover_patches(
-    score: _LogProbability, batch: BatchNCHW, class_index: int | None, budget_seconds: float
+    score: _LogProbability, pixels: ImageHWC, class_index: int | None, budget_seconds: float
 ) -> tuple[int, Grid]:
     deadline = time.monotonic() + budget_seconds
-    whole = score(batch)
+    whole = score(pixels)
     if class_index is None:
         class_index = int(np.argmax(whole))
     start = time.monotonic()
-    evidence = _cover_all(score, batch, class_index, whole, _COARSE, None)
+    evidence = _cover_all(score, pixels, class_index, whole, _COARSE, None)
     assert evidence is not None
     seconds_each = (time.monotonic() - start) / (_COARSE + 1) ** 2
     left = deadline - time.monotonic()
     affordable = [steps for steps in _FINER if (steps + 1) ** 2 * seconds_each <= left]
     if affordable:
-        finer = _cover_all(score, batch, class_index, whole, affordable[-1], deadline)
+        finer = _cover_all(score, pixels, class_index, whole, affordable[-1], deadline)
         evidence = evidence if finer is None else finer
     return class_index, evidence
 
 
 def _cover_all(
     score: _LogProbability,
-    batch: BatchNCHW,
+    pixels: ImageHWC,
     class_index: int,
     whole: npt.NDArray[np.float64],
     steps: int,
     deadline: float | None,
 ) -> Grid | None:
     """Cover patches of 2 x 2 places, overlapping by half; None if time runs out before the end."""
-    height, width = batch.shape[2:]
+    height, width = pixels.shape[:2]
     rows = np.linspace(0, height, steps + 1).round().astype(int)
     columns = np.linspace(0, width, steps + 1).round().astype(int)
-    blank = batch.mean(axis=(2, 3), keepdims=True)
+    blank = pixels.mean(axis=(0, 1)).round().astype(np.uint8)
     loss = np.zeros((steps, steps), dtype=np.float32)
     for row in range(-1, steps):
         for column in range(-1, steps):
             if deadline is not None and time.monotonic() > deadline:
                 return None
             places = np.s_[max(row, 0) : row + 2, max(column, 0) : column + 2]
-            covered = batch.copy()
+            covered = pixels.copy()
             covered[
-                :,
-                :,
                 rows[max(row, 0)] : rows[min(row + 2, steps)],
                 columns[max(column, 0)] : columns[min(column + 2, steps)],
             ] = blank

@@ -17,7 +17,7 @@ from whatsit.answer import Logits
 from whatsit.classifier import Classifier
 from whatsit.labels import LabelEntry, LabelSet
 from whatsit.model_card import ModelCard, build_card
-from whatsit.preprocess import BatchNCHW
+from whatsit.preprocess import ImageHWC
 
 COLOURS = LabelSet(
     "colours", tuple(LabelEntry(f"{name} thing", None, "a") for name in ("red", "green", "blue"))
@@ -25,10 +25,10 @@ COLOURS = LabelSet(
 
 
 class FakeEngine:
-    """An engine whose logits are ten times the mean of each colour channel.
+    """An engine whose logits are ten times the mean of each colour channel, 0 to 1.
 
     Attributes:
-        calls: How many batches it has answered.
+        calls: How many images it has answered.
     """
 
     identity = "fake-f32"
@@ -37,10 +37,10 @@ class FakeEngine:
     def __init__(self) -> None:
         self.calls = 0
 
-    def infer(self, batch: BatchNCHW) -> Logits:
+    def infer(self, pixels: ImageHWC) -> Logits:
         """See `whatsit.engines.base.Engine.infer`."""
         self.calls += 1
-        logits: Logits = (batch.mean(axis=(2, 3)) * 10).astype(np.float32)
+        logits: Logits = (pixels.mean(axis=(0, 1)) / 255 * 10).astype(np.float32)[np.newaxis]
         return logits
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from whatsit.engines.base import Explainable
 from whatsit.explain import explain
 from whatsit.models.catalogue import bundled_folder
 from whatsit.models.store import open_folder
+from whatsit.preprocess import to_batch
 from whatsit.testing import fake_classifier
 
 BEE = 309
@@ -75,13 +76,13 @@ def test_features_come_with_the_logits_of_the_plain_engine():
     maps = engine.feature_maps()
     assert maps is not None
     size = model.card.input.size
-    batch = np.random.default_rng(3).normal(size=(1, 3, size, size)).astype(np.float32)
+    pixels = np.random.default_rng(3).integers(0, 256, (size, size, 3), dtype=np.uint8)
 
-    logits, features = maps.infer(batch)
+    logits, features = maps.infer(to_batch(pixels, model.card.input))
 
     assert maps.class_weights.shape == (1000, 1280)
     assert features.shape == (1, 1280, 9, 9)
     # bfloat16 and int8 kernels may be chosen differently with another output.
-    assert np.abs(logits - engine.infer(batch)).max() < 0.05 * np.ptp(logits)
+    assert np.abs(logits - engine.infer(pixels)).max() < 0.05 * np.ptp(logits)
     assert engine.feature_maps() is maps
     engine.close()

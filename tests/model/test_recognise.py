@@ -12,7 +12,7 @@ from whatsit.classifier import Classifier
 from whatsit.data import example_pictures
 from whatsit.images import decode_image
 from whatsit.pipeline.odd_pictures import KINDS, draw_odd_picture
-from whatsit.preprocess import fit_image, to_batch
+from whatsit.preprocess import fit_image
 from whatsit.recognise import RecognitionProfile, familiarity
 
 FRESH_SEEDS = range(10_000, 10_010)  # the report's are 0 to 69
@@ -29,7 +29,7 @@ def profile() -> RecognitionProfile:
 def is_refused(classifier: Classifier, image: Image.Image, profile: RecognitionProfile) -> bool:
     spec = classifier.card.input
     pixels = fit_image(image, spec)
-    logits = classifier.engine.infer(to_batch(pixels, spec))[0]
+    logits = classifier.engine.infer(pixels)[0]
     return familiarity(logits, pixels, profile) < profile.threshold
 
 

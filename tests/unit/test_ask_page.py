@@ -17,7 +17,7 @@ from whatsit.errors import Overloaded
 from whatsit.explain import explain
 from whatsit.images import encode_preview
 from whatsit.models.store import ModelStore, resolve_model
-from whatsit.preprocess import BatchNCHW
+from whatsit.preprocess import ImageHWC
 from whatsit.service import Service
 from whatsit.settings import Settings
 from whatsit.telemetry import Telemetry
@@ -36,10 +36,10 @@ class FailingEngine(FakeEngine):
         super().__init__()
         self.error = error
 
-    def infer(self, batch: BatchNCHW) -> Logits:
+    def infer(self, pixels: ImageHWC) -> Logits:
         if self.error is not None:
             raise self.error
-        return super().infer(batch)
+        return super().infer(pixels)
 
 
 def script() -> None:

@@ -226,7 +226,7 @@ def test_probabilities_are_turned_back_into_logits(folder):
         identity = "fake-f32"
         num_classes = 3
 
-        def infer(self, batch):
+        def infer(self, pixels):
             return np.array([[0.25, 0.5, 0.25]], dtype=np.float32)
 
         def close(self):

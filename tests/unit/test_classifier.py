@@ -19,7 +19,7 @@ from whatsit.errors import (
     InvalidModelCard,
 )
 from whatsit.labels import LabelEntry, LabelSet
-from whatsit.preprocess import BatchNCHW
+from whatsit.preprocess import ImageHWC
 from whatsit.testing import COLOURS, FakeEngine, fake_card, fake_classifier, plain_picture
 
 INPUT = fake_card().input.model_dump()
@@ -28,15 +28,15 @@ INPUT = fake_card().input.model_dump()
 class SoftmaxEngine(FakeEngine):
     """Answers with probabilities, as some published models do."""
 
-    def infer(self, batch: BatchNCHW) -> Logits:
-        return softmax(super().infer(batch))
+    def infer(self, pixels: ImageHWC) -> Logits:
+        return softmax(super().infer(pixels))
 
 
 class BrokenEngine(FakeEngine):
     """Answers with something that is no number."""
 
-    def infer(self, batch: BatchNCHW) -> Logits:
-        return super().infer(batch) * np.float32(np.nan)
+    def infer(self, pixels: ImageHWC) -> Logits:
+        return super().infer(pixels) * np.float32(np.nan)
 
 
 class ClosableEngine(FakeEngine):
@@ -115,7 +115,7 @@ def test_the_top_has_20_labels_at_most():
     class ManyColours(FakeEngine):
         num_classes = 30
 
-        def infer(self, batch: BatchNCHW) -> Logits:
+        def infer(self, pixels: ImageHWC) -> Logits:
             return np.arange(30, dtype=np.float32)[None]
 
     labels = LabelSet("many", tuple(LabelEntry(f"colour {index}") for index in range(30)))

@@ -15,7 +15,7 @@ from whatsit.web.intake import Intake
 class FailingEngine(FakeEngine):
     """Fails at every picture."""
 
-    def infer(self, batch):
+    def infer(self, pixels):
         raise InferenceFailed("the secret reason")
 
 

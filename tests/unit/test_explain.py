@@ -19,7 +19,7 @@ from whatsit.engines.feature_maps import open_feature_maps
 from whatsit.errors import CacheError, InferenceFailed, InvalidParameter
 from whatsit.explain import HeatMap, draw_overlay, draw_picture, explain, require_class_index
 from whatsit.labels import LabelEntry, LabelSet
-from whatsit.preprocess import BatchNCHW
+from whatsit.preprocess import ImageHWC
 from whatsit.service import Service
 from whatsit.testing import COLOURS, FakeEngine, fake_card, fake_classifier, plain_picture
 
@@ -27,20 +27,20 @@ from whatsit.testing import COLOURS, FakeEngine, fake_card, fake_classifier, pla
 class CornerEngine(FakeEngine):
     """Knows nothing but how red the lower right quarter is."""
 
-    def infer(self, batch: BatchNCHW) -> Logits:
+    def infer(self, pixels: ImageHWC) -> Logits:
         """See `FakeEngine.infer`."""
         self.calls += 1
-        logits = np.zeros((len(batch), 3), dtype=np.float32)
-        logits[:, 0] = batch[:, 0, 8:, 8:].mean(axis=(1, 2)) * 10
+        logits = np.zeros((1, 3), dtype=np.float32)
+        logits[0, 0] = pixels[8:, 8:, 0].mean() / 255 * 10
         return logits
 
 
 class FailingEngine(FakeEngine):
     """Gives no finite answer."""
 
-    def infer(self, batch: BatchNCHW) -> Logits:
+    def infer(self, pixels: ImageHWC) -> Logits:
         """See `FakeEngine.infer`."""
-        return np.full((len(batch), 3), np.nan, dtype=np.float32)
+        return np.full((1, 3), np.nan, dtype=np.float32)
 
 
 def encode(pixels: np.ndarray) -> bytes:
@@ -114,8 +114,8 @@ def test_a_model_without_finite_answers_is_not_explained(spotted):
 
 def test_probabilities_instead_of_logits_are_explained_too(spotted):
     class SoftmaxEngine(CornerEngine):
-        def infer(self, batch):
-            weights = np.exp(super().infer(batch))
+        def infer(self, pixels):
+            weights = np.exp(super().infer(pixels))
             return weights / weights.sum(axis=1, keepdims=True)
 
     card = fake_card(output={"labels": "colours", "activation": "softmax"})

@@ -212,9 +212,9 @@ class HeldEngine(FakeEngine):
         super().__init__()
         self.released = threading.Event()
 
-    def infer(self, batch):
+    def infer(self, pixels):
         assert self.released.wait(10)
-        return super().infer(batch)
+        return super().infer(pixels)
 
 
 @pytest.fixture

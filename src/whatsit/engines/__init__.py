@@ -1,4 +1,4 @@
-"""Runtimes that turn a batch into logits, chosen by name."""
+"""Runtimes that turn pixels into logits, chosen by name."""
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -48,7 +48,7 @@ def open_engine(name: str, weights: Path, card: ModelCard) -> Engine:
         name: One of `engine_names`. Plug-ins offer theirs in the entry-point group
             ``whatsit.engines``, as a callable with the two other arguments.
         weights: ONNX file whose digest has been checked.
-        card: Names of the model's input and output.
+        card: How the model wants its pixels, and the names of its input and output.
 
     Raises:
         SettingsError: There is no such engine.

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from whatsit.answer import Logits
 from whatsit.errors import InferenceFailed
-from whatsit.preprocess import BatchNCHW
+from whatsit.preprocess import BatchNCHW, ImageHWC
 
 Features = npt.NDArray[np.float32]
 """The last feature map, shape (N, channels, h, w)."""
@@ -18,7 +18,7 @@ ClassWeights = npt.NDArray[np.float32]
 
 
 class Engine(Protocol):
-    """Turns a batch into logits. Implementations are safe to call from several threads.
+    """Turns pixels into logits. Implementations are safe to call from several threads.
 
     Attributes:
         identity: Runtime and numeric precision, such as ``openvino-bf16``. Part of the
@@ -29,17 +29,17 @@ class Engine(Protocol):
     identity: str
     num_classes: int
 
-    def infer(self, batch: BatchNCHW) -> Logits:
-        """Run the model.
+    def infer(self, pixels: ImageHWC) -> Logits:
+        """Normalise one image as the card says and run the model.
 
         Args:
-            batch: Shape (N, 3, size, size).
+            pixels: Shape (size, size, 3), RGB, as `whatsit.preprocess.fit_image` makes them.
 
         Returns:
-            Shape (N, num_classes), owned by the caller.
+            Shape (1, num_classes), owned by the caller.
 
         Raises:
-            InferenceFailed: The runtime refused the batch.
+            InferenceFailed: The runtime refused the pixels.
         """
         ...
 

@@ -9,7 +9,7 @@ from whatsit.answer import Logits
 from whatsit.engines.base import require_port
 from whatsit.errors import InferenceFailed
 from whatsit.model_card import ModelCard
-from whatsit.preprocess import BatchNCHW
+from whatsit.preprocess import ImageHWC, to_batch
 
 
 class OnnxRuntimeEngine:
@@ -26,14 +26,16 @@ class OnnxRuntimeEngine:
         inputs = {port.name for port in self._session.get_inputs()}
         self._input = require_port("input", card.input.name, inputs)
         self._output = require_port("output", card.output.name, outputs)
+        self._spec = card.input
         self.num_classes = int(outputs[self._output][1])
 
-    def infer(self, batch: BatchNCHW) -> Logits:
+    def infer(self, pixels: ImageHWC) -> Logits:
         """See `Engine.infer`."""
         try:
+            batch = to_batch(pixels, self._spec)
             (logits,) = self._session.run([self._output], {self._input: batch})
         except Exception as error:
-            raise InferenceFailed("ONNX Runtime failed on this batch.") from error
+            raise InferenceFailed("ONNX Runtime failed on this picture.") from error
         return cast(Logits, logits)
 
     def close(self) -> None:

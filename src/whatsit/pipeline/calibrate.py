@@ -27,7 +27,6 @@ from whatsit.errors import DatasetRejected, InputError
 from whatsit.model_card import Calibration, ModelCard, Recognition, SetRule, Thresholds, build_card
 from whatsit.pipeline.recognition import fit_profile
 from whatsit.prediction import MAX_TOP_K
-from whatsit.preprocess import to_batch
 from whatsit.recognise import RecognitionProfile, best_log_probability, describe_pixels
 from whatsit.taxonomy import Taxonomy
 
@@ -307,7 +306,7 @@ def measure_pictures(
             pixels, facts = classifier.prepare((images / file).read_bytes())
         except (OSError, InputError) as error:
             raise DatasetRejected(f"The picture {file!r} can't be used: {error}") from error
-        outputs = classifier.engine.infer(to_batch(pixels, classifier.card.input))
+        outputs = classifier.engine.infer(pixels)
         statistics.append(describe_pixels(pixels))
         logits.append(to_logits(outputs, classifier.card.output.activation)[0])
         digest.update(f"{facts.sha256} {class_index}\n".encode())
