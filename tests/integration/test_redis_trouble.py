@@ -13,7 +13,7 @@ import redis
 import trustme
 
 from tests.integration.test_api import CLASSIFY
-from tests.private_redis import PrivateRedis
+from tests.private_redis import PrivateRedis, free_port
 from tests.proxy import Proxy
 from tests.running import RunningServer, start_server
 from tests.waiting import wait_until
@@ -268,7 +268,8 @@ def test_tls_is_spoken_and_certificates_are_checked(tmp_path, private_redis, is_
 
 
 def test_a_node_of_a_cluster_is_refused_with_a_sentence(tmp_path, private_redis):
-    private_redis.start("--cluster-enabled", "yes")
+    # Left alone, it would take a port 10,000 higher, which may not exist.
+    private_redis.start("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     with pytest.raises(RuntimeError, match="is a node of a cluster"):
         serve(tmp_path, private_redis).__enter__()
     private_redis.kill()
