@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import redis
 from redis.backoff import NoBackoff
+from redis.connection import ConnectionInterface
 from redis.retry import Retry
 
 from whatsit.cache.base import CacheEntry
@@ -42,6 +43,7 @@ class RedisCache:
         self, client: redis.Redis, ttl_seconds: int, breaker: CircuitBreaker | None = None
     ) -> None:
         self._client = client
+        self._lines = _Lines(client)
         self._ttl_seconds = ttl_seconds
         self._breaker = breaker or CircuitBreaker()
 
@@ -76,7 +78,7 @@ class RedisCache:
             CacheError: Redis can't be asked, or held something else.
         """
         try:
-            stored = self._call(lambda: self._client.get(key))
+            (stored,) = self._call(lambda: self._lines.ask(("GET", key)))
         except _WrongType:
             self._discard(key)
             raise
@@ -88,20 +90,14 @@ class RedisCache:
         Raises:
             CacheError: Redis can't be asked, or held something else.
         """
-
-        def ask() -> list[Any]:
-            # One round trip. The lease lies beside the entry and ends by itself.
-            with self._client.pipeline(transaction=False) as pipeline:
-                pipeline.get(key)
-                pipeline.set(f"{key}{LEASE}", b"", nx=True, px=max(1, round(seconds * 1000)))
-                return pipeline.execute(raise_on_error=False)
-
-        stored, leads = self._call(ask)
+        # One round trip. The lease lies beside the entry and ends by itself.
+        lease = ("SET", f"{key}{LEASE}", b"", "NX", "PX", max(1, round(seconds * 1000)))
+        stored, leads = self._call(lambda: self._lines.ask(("GET", key), lease, refusals=True))
         if isinstance(stored, redis.ResponseError):
             self._discard(key)
             raise _refusal(stored)
         # Where a lease can't be written (full, no right), everybody computes.
-        return self._decode(key, stored), bool(leads)
+        return self._decode(key, stored), leads is not None
 
     def put(self, key: str, entry: CacheEntry) -> None:
         """See `PredictionCache.put`.
@@ -117,15 +113,11 @@ class RedisCache:
         Raises:
             CacheError: Redis is unreachable, full or read-only.
         """
-        values = list(encode_entries(entries))
-
-        def store() -> None:
-            with self._client.pipeline(transaction=False) as pipeline:
-                for key, value in values:
-                    pipeline.set(key, value, ex=self._jittered_seconds())
-                pipeline.execute()
-
-        self._call(store)
+        commands = [
+            ("SET", key, value, "EX", self._jittered_seconds())
+            for key, value in encode_entries(entries)
+        ]
+        self._call(lambda: self._lines.ask(*commands))
 
     def _jittered_seconds(self) -> int:
         spread = self._ttl_seconds * _TTL_JITTER_RATIO
@@ -162,6 +154,7 @@ class RedisCache:
 
     def close(self) -> None:
         """Close the connections; the entries stay."""
+        self._lines.close()
         self._client.close()
 
     def _decode(self, key: str, stored: Any) -> CacheEntry | None:
@@ -191,6 +184,62 @@ class RedisCache:
             raise CacheError(f"Redis does not answer: {type(error).__name__}") from error
         self._breaker.succeeded(time.monotonic() - start)
         return result
+
+
+class _Lines:
+    """Connections of a client, for the few commands that every picture takes.
+
+    The client's own calls keep books on pools, connections and commands, which takes as long as
+    Redis takes to answer. Connecting, signing in, TLS and time-outs are the client's here too.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._pool = client.connection_pool
+        self._idle: deque[ConnectionInterface] = deque()
+
+    def ask(self, *commands: Sequence[Any], refusals: bool = False) -> list[Any]:
+        """Send the commands in one go and wait for all answers.
+
+        Args:
+            commands: The words of each.
+            refusals: Whether to return what Redis refuses, as an error in its place.
+
+        Raises:
+            redis.RedisError: Redis does not answer, or refuses and `refusals` is not set.
+        """
+        try:
+            line = self._idle.pop()
+        except IndexError:
+            line = self._pool.make_connection()
+        try:
+            try:
+                answers = self._exchange(line, commands)
+            except redis.ConnectionError:
+                # Whatever fails closes the line. A restart of Redis has left this one dead.
+                answers = self._exchange(line, commands)
+        finally:
+            self._idle.append(line)
+        if not refusals:
+            for answer in answers:
+                if isinstance(answer, redis.ResponseError):
+                    raise answer
+        return answers
+
+    def close(self) -> None:
+        """Close those that nobody uses."""
+        while self._idle:
+            self._idle.pop().disconnect()  # type: ignore[no-untyped-call]
+
+    @staticmethod
+    def _exchange(line: ConnectionInterface, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        line.send_packed_command(line.pack_commands(commands))  # type: ignore[no-untyped-call]
+        answers: list[Any] = []
+        for _ in commands:
+            try:
+                answers.append(line.read_response())
+            except redis.ResponseError as refusal:
+                answers.append(refusal)
+        return answers
 
 
 class _WrongType(CacheError):
