@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -11,6 +12,8 @@ from whatsit.errors import CacheError, CacheFailure
 _QUEUE_LENGTH = 1_000
 _MOST_AT_ONCE = 100
 _CLOSE_SECONDS = 2.0
+_GATHER_SECONDS = 0.02
+"""The least time between two trips: under load each takes several answers along."""
 
 
 class WriteBehind:
@@ -65,15 +68,19 @@ class WriteBehind:
         self._tier.close()
 
     def _write(self) -> None:
+        left_at = float("-inf")
         while (first := self._waiting.get()) is not None:
             entries, is_last = [first], False
-            # What came meanwhile goes along: many in one trip cost little more than one.
+            # What comes meanwhile goes along: many in one trip cost little more than one. The
+            # first after a pause leaves at once, for other processes may wait for it.
+            time.sleep(max(0.0, left_at + _GATHER_SECONDS - time.monotonic()))
             with suppress(queue.Empty):
                 while len(entries) < _MOST_AT_ONCE and not is_last:
                     following = self._waiting.get_nowait()
                     is_last = following is None
                     if following is not None:
                         entries.append(following)
+            left_at = time.monotonic()
             try:
                 self._tier.put_all(entries)
             except CacheError as error:
