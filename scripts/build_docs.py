@@ -35,7 +35,7 @@ def settings_page() -> str:
             "",
             "`WHATSIT_STORE` is the user's data folder by default, such as "
             "`~/.local/share/whatsit`; "
-            "`WHATSIT_INFERENCE_THREADS` is one more than there are cores.",
+            "`WHATSIT_INFERENCE_THREADS` is two more than there are cores.",
             "",
         ]
     )

@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     )
     engine: str = Field("openvino", description="Runtime of the model: openvino or onnxruntime.")
     inference_threads: int = Field(
-        default_factory=lambda: (os.cpu_count() or 1) + 1,
+        default_factory=lambda: (os.cpu_count() or 1) + 2,
         ge=1,
         le=256,
         description="Pictures worked on at the same time.",
