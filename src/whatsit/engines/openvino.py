@@ -118,10 +118,9 @@ class _Requests:
     """A compiled model and its free infer requests; each serves one thread at a time."""
 
     def __init__(self, model: ov.Model, compiled: ov.CompiledModel, card: ModelCard) -> None:
-        self._output = require_port("output", card.output.name, _names(compiled.outputs))
-        self._input = compiled.input(0)
-        output = compiled.output(self._output)
-        self.num_classes = int(output.partial_shape[1].get_length())
+        name = require_port("output", card.output.name, _names(compiled.outputs))
+        self._input, self._output = compiled.input(0), compiled.output(name)
+        self.num_classes = int(self._output.partial_shape[1].get_length())
         precision = compiled.get_property("INFERENCE_PRECISION_HINT")
         self.precision = {ov.Type.bf16: "bf16", ov.Type.f16: "f16"}.get(precision, "f32")
         # Activations that are quantised too arrive as this operation.
@@ -137,7 +136,8 @@ class _Requests:
         """Wait for a free request and run it."""
         request = self._free.get()
         try:
-            request.infer({self._input: pixels[np.newaxis]}, share_inputs=True)
+            shared = {"share_inputs": True, "share_outputs": True}
+            request.infer({self._input: pixels[np.newaxis]}, **shared)
             # The request's own buffer is overwritten by whoever takes it next.
             return np.array(request.get_tensor(self._output).data, dtype=np.float32)
         except RuntimeError as error:

@@ -8,6 +8,7 @@ description is declared in `whatsit.web.api.routes` like that of any other route
 import asyncio
 import json
 from collections import OrderedDict
+from contextlib import suppress
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect
@@ -155,18 +156,24 @@ async def await_reply(pending: Pending, receive: Receive) -> Reply:
     """
     if pending.future.done():
         return pending.reply()
-    future = asyncio.wrap_future(pending.future)
-    leaving = asyncio.ensure_future(_until_disconnect(receive))
+    loop = asyncio.get_running_loop()
+    either = asyncio.Event()
+    leaving = loop.create_task(_until_disconnect(receive))
+    leaving.add_done_callback(lambda left: either.set())
+
+    def wake(answered: object) -> None:
+        with suppress(RuntimeError):  # the loop has ended, and so has the connection
+            loop.call_soon_threadsafe(either.set)
+
+    pending.future.add_done_callback(wake)
     try:
-        await asyncio.wait((future, leaving), return_when=asyncio.FIRST_COMPLETED)
+        await either.wait()
         if not pending.future.done():
             pending.leave()
             raise ClientDisconnect
         return pending.reply()
     finally:
         leaving.cancel()
-        # Nobody asks this copy of the future any more, whatever comes of it.
-        future.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
 async def _until_disconnect(receive: Receive) -> None:
