@@ -90,7 +90,7 @@ def _measure(home: Path, name: str, pictures: list[bytes], count: int) -> dict[s
         for number in range(count):
             batch = pictures[number * 50 : number * 50 + 40] or pictures[:40]
             new = [_repainted(picture) for picture in batch]
-            together = [_repainted(picture) for picture in batch * 4]
+            together = [_repainted(picture) for picture in batch * 8]
             engine = {"new_together_floor": _engine_alone(home, name, samples)}
             runs = {
                 "new": client.send_all(classify, new),
