@@ -51,10 +51,11 @@ class ImageTooLarge(InputError):
 
     code = "image_too_large"
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, *, several: bool = False) -> None:
+        what, it = ("pictures together are", "them") if several else ("picture is", "it")
         super().__init__(
-            f"The picture is larger than {_in_words(limit_bytes, 'MB', 'bytes')} "
-            "(WHATSIT_MAX_UPLOAD_BYTES). Make it smaller and try again."
+            f"The {what} larger than {_in_words(limit_bytes, 'MB', 'bytes')} "
+            f"(WHATSIT_MAX_UPLOAD_BYTES). Make {it} smaller and try again."
         )
         self.limit_bytes = limit_bytes
 

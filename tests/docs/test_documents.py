@@ -89,8 +89,9 @@ def test_a_command_works(document, command, folder, server):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_python_blocks_run_and_print(document, folder):
+def test_python_blocks_run_and_print(document, folder, server):
     for block in blocks(document, "python"):
+        block = block.replace("localhost:8501", server.url.removeprefix("http://"))
         done = subprocess.run(
             [sys.executable, "-c", block],
             cwd=folder,

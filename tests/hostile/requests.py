@@ -12,6 +12,8 @@ from whatsit.data import example_pictures
 
 CAT = example_pictures()["cat"]
 CLASSIFY = "/api/v1/classify"
+INFER = "/v2/models/whatsit/infer"
+HUGGINGFACE = "/api/hf/models/whatsit"
 NO_ANSWER = 0
 """Status of an exchange that ended without one, as where the client hung up."""
 
@@ -111,6 +113,19 @@ def slow_requests() -> Iterator[HostileRequest]:
         slow,
         pause_seconds=0.5,
     )
+    for path in (INFER, HUGGINGFACE):
+        json_head = _head("POST", path, {"Content-Length": "50000", **_JSON})
+        yield HostileRequest(f"JSON that stalls at {path}", (json_head + b'{"inputs": "',), slow)
+
+
+_JSON = {"Content-Type": "application/json"}
+
+
+def post(name: str, path: str, body: bytes, *statuses: int, **headers: str) -> HostileRequest:
+    """A request with a body of JSON, or so it says; underscores in `headers` are hyphens."""
+    named = {key.replace("_", "-"): value for key, value in headers.items()}
+    head = _head("POST", path, {"Content-Length": str(len(body)), **_JSON, **named})
+    return HostileRequest(f"{name} at {path}", (head + body,), frozenset(statuses))
 
 
 def _head(method: str, target: str, headers: dict[str, str] | None = None) -> bytes:

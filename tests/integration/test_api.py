@@ -205,7 +205,7 @@ def test_what_is_no_picture_is_not_explained(client):
     require_problem(client.post(EXPLAIN, content=b"no picture"), 400, "image_unreadable")
 
 
-@pytest.mark.parametrize("path", ["/api", "/api/", "/api/v1", "/api/v1/nothing", "/v2/nothing"])
+@pytest.mark.parametrize("path", ["/api", "/api/", "/api/v1", "/api/v1/nothing"])
 def test_an_unknown_path_of_the_api_is_a_problem_not_the_page(client, path):
     require_problem(client.get(path), 404, "not_found")
 
@@ -266,6 +266,16 @@ def test_the_openapi_document_describes_every_route(client):
         CLASSIFY,
         EXPLAIN,
         "/api/v1/models",
+        "/api/hf/models/{name}",
+        "/v2",
+        "/v2/health/live",
+        "/v2/health/ready",
+        "/v2/repository/index",
+        *(
+            f"/v2/models/{{name}}{version}{end}"
+            for version in ("", "/versions/{version}")
+            for end in ("", "/ready", "/config", "/infer")
+        ),
         "/healthz",
         "/readyz",
         "/metrics",

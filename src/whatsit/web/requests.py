@@ -16,7 +16,9 @@ from whatsit.web.intake import RECEIVED_IN_SCOPE, UNREAD_IN_SCOPE
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CLOSE = (b"connection", b"close")
-_ONLY_COUNTED = frozenset({"/healthz", "/readyz", "/metrics"})
+_ONLY_COUNTED = frozenset(
+    {"/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"}
+)
 """Asked every few seconds by machines: neither logged nor traced."""
 
 

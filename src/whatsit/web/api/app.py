@@ -16,9 +16,11 @@ from whatsit.bootstrap import Running
 from whatsit.errors import WhatsitError
 from whatsit.web.api.classify import CLASSIFY_PATH, Classify
 from whatsit.web.api.description import DESCRIPTION
+from whatsit.web.api.huggingface import build_huggingface
+from whatsit.web.api.oip import build_oip
 from whatsit.web.api.problems import problem, report
 from whatsit.web.api.routes import build_router
-from whatsit.web.api.schemas import ProblemDocument
+from whatsit.web.api.schemas import ErrorDocument, ProblemDocument
 from whatsit.web.intake import Intake
 
 API_PREFIXES = ("/api", "/v2", "/healthz", "/readyz", "/metrics")
@@ -74,6 +76,8 @@ def _build_others(running: Running, intake: Intake) -> FastAPI:
         redirect_slashes=False,
     )
     api.include_router(build_router(running, intake))
+    api.include_router(build_huggingface(running.service, intake))
+    api.include_router(build_oip(running.service, intake))
     _name_problems(api)
     api.add_exception_handler(WhatsitError, _answer_error)
     api.add_exception_handler(ClientDisconnect, _answer_nobody)
@@ -89,7 +93,8 @@ def _name_problems(api: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         document = build()
         schemas = document["components"]["schemas"]
-        schemas["ProblemDocument"] = ProblemDocument.model_json_schema()
+        for problem_schema in (ProblemDocument, ErrorDocument):
+            schemas[problem_schema.__name__] = problem_schema.model_json_schema()
         return document
 
     api.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way

@@ -54,6 +54,21 @@ async def read_picture(scope: Scope, receive: Receive, max_bytes: int) -> Receiv
     return ReceivedPicture(b"".join(chunks), digest.hexdigest())
 
 
+async def read_whole(receive: Receive, max_bytes: int, *, reported: int) -> bytes:
+    """A body that holds pictures among other things.
+
+    Args:
+        receive: Where it comes from.
+        max_bytes: Of all of it.
+        reported: The limit on pictures, which is what the sender is told.
+
+    Raises:
+        ImageTooLarge: More than `max_bytes`; nothing beyond them was kept.
+        ClientDisconnect: The client has left.
+    """
+    return b"".join([chunk async for chunk in _bounded(receive, max_bytes, reported=reported)])
+
+
 def _is_form(scope: Scope) -> bool:
     return any(
         name == b"content-type" and value.partition(b";")[0].strip().lower() == _FORM

@@ -15,6 +15,7 @@ from whatsit.errors import (
     RateLimited,
     RequestTooSlow,
     Unauthorized,
+    UnknownModel,
     WhatsitError,
 )
 from whatsit.images import DEFAULT_MAX_PIXELS, DEFAULT_MAX_UPLOAD_BYTES
@@ -99,6 +100,7 @@ _REFUSALS: tuple[WhatsitError, ...] = (
     ImageTooLarge(DEFAULT_MAX_UPLOAD_BYTES),
     ImageTooManyPixels(DEFAULT_MAX_PIXELS, 61_000_000),
     ImageUnsupported("a PDF document"),
+    UnknownModel("resnet18", ("efficientnet-lite2", "whatsit")),
     HostNotAllowed("This server does not answer to the host name of this request."),
     InvalidParameter("top_k must be a whole number from 1 to 20."),
     RateLimited("120/minute", 12),
@@ -108,33 +110,39 @@ _REFUSALS: tuple[WhatsitError, ...] = (
 """One of each that a request to the API can meet; what is shown of them is what they say."""
 
 
-def ok(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+def ok(example: object) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI entry of an answer in JSON, with an example of it."""
     content = {"application/json": {"example": example}}
     return {200: {"description": "Ok", "headers": REQUEST_ID_HEADER, "content": content}}
 
 
-def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI entries of the problem documents that a route may answer with."""
-    return {status: _problem_response(status) for status in statuses}
+def problem_responses(*statuses: int, path: str = "") -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI entries of the problem documents that a route at `path` may answer with."""
+    repeats = problems.repeats_error(path)
+    return {status: _problem_response(status, repeats) for status in statuses}
 
 
-def _problem_response(status: int) -> dict[str, Any]:
+def _problem_response(status: int, repeats_error: bool) -> dict[str, Any]:
     errors = [error for error in _REFUSALS if problems.STATUS_BY_ERROR[type(error)] == status]
+    name = "ErrorDocument" if repeats_error else "ProblemDocument"
     sentences = [(type(error).__doc__ or "").splitlines()[0] for error in errors]
     return {
         "description": " ".join(sentences),
         "headers": {**REQUEST_ID_HEADER, **_HEADERS_BY_STATUS.get(status, {})},
         "content": {
             problems.MEDIA_TYPE: {
-                "schema": {"$ref": "#/components/schemas/ProblemDocument"},
-                "examples": {
-                    error.code: {"value": json.loads(bytes(problems.problem_for(error).body))}
-                    for error in errors
-                },
+                "schema": {"$ref": f"#/components/schemas/{name}"},
+                "examples": {error.code: {"value": _example(error, name)} for error in errors},
             }
         },
     }
+
+
+def _example(error: WhatsitError, name: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(bytes(problems.problem_for(error).body))
+    if name == "ErrorDocument":
+        document["error"] = document["detail"]
+    return document
 
 
 _MODEL = {"name": "efficientnet-lite2", "fingerprint": "9f0c" * 16}

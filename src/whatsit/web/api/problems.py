@@ -49,6 +49,14 @@ STATUS_BY_ERROR: Mapping[type[WhatsitError], HTTPStatus] = {
 """Errors that are not listed are ours, not the caller's: 500."""
 
 
+def repeats_error(path: str) -> bool:
+    """Whether the clients of a path show the member ``error`` of a refusal and no other.
+
+    Its problem documents have that member besides their own, with the same sentence.
+    """
+    return path == "/v2" or path.startswith(("/v2/", "/api/hf/"))
+
+
 class _Problem(Response):
     """A problem document that leaves its code in the scope, for the metrics and the log."""
 
@@ -67,11 +75,20 @@ class _Problem(Response):
         content = json.dumps(document, ensure_ascii=False)
         super().__init__(content, status_code=int(status), headers=dict(headers or {}))
         self._code = code
+        self._document = document
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it; see the ASGI specification."""
         scope[CODE_IN_SCOPE] = self._code
+        if repeats_error(scope["path"]):
+            self.body = with_error(self._document)
+            self.headers["Content-Length"] = str(len(self.body))
         await super().__call__(scope, receive, send)
+
+
+def with_error(document: Mapping[str, object]) -> bytes:
+    """A problem document that says its sentence in the member ``error`` too."""
+    return json.dumps({**document, "error": document["detail"]}, ensure_ascii=False).encode()
 
 
 def problem(
@@ -96,8 +113,13 @@ def report(error: WhatsitError) -> Response:
     return response
 
 
-def problem_for(error: WhatsitError) -> Response:
-    """The problem document of an error. What is our own fault is not explained to strangers."""
+def problem_for(error: WhatsitError, about: str = "") -> Response:
+    """The problem document of an error. What is our own fault is not explained to strangers.
+
+    Args:
+        error: What went wrong.
+        about: Put before its sentence; which of several pictures it was, for example.
+    """
     status = STATUS_BY_ERROR.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return problem(status, error.code, "Something went wrong here. It has been logged.")
@@ -106,4 +128,4 @@ def problem_for(error: WhatsitError) -> Response:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    return problem(status, error.code, error.detail, headers)
+    return problem(status, error.code, about + error.detail, headers)

@@ -139,6 +139,12 @@ class ProblemDocument(_Document):
     code: str = Field(description="Stable name of the problem, for programs.")
 
 
+class ErrorDocument(ProblemDocument):
+    """The same for clients of other protocols, which show `error`."""
+
+    error: str = Field(description="The same sentence as in `detail`.")
+
+
 class ReadyDocument(_Document):
     """Whether pictures are answered."""
 

@@ -83,7 +83,7 @@ def declare_keys(api: FastAPI, *, required: bool) -> None:
                     operation["security"] = []
                     continue
                 operation["security"] = choices if required else [{}, *choices]
-                refusals = problem_responses(401, 421, 429)
+                refusals = problem_responses(401, 421, 429, path=path)
                 for status, response in refusals.items():
                     operation["responses"].setdefault(str(status), response)
         return document
