@@ -72,7 +72,7 @@ def test_an_unknown_picture_has_no_answer(client):
 
 
 @pytest.mark.parametrize(
-    "digest", ["0" * 63, "0" * 65, "g" * 64, "%C3%A9" * 32, "\u0661" * 64, "a"]
+    "digest", ["0" * 63, "0" * 65, "g" * 64, "%C3%A9" * 32, "\u0661" * 64, "a", "0" * 64 + "%0A"]
 )
 def test_what_is_no_digest_is_refused(client, digest):
     require_problem(client.get(f"/api/v1/answers/{digest}"), 422, "invalid_parameter")

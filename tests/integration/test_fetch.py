@@ -172,13 +172,26 @@ def test_a_redirect_to_a_name_of_the_inside_is_not_followed(inside):
 @pytest.mark.parametrize(
     "location",
     [
-        *("file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1:6379/_FLUSHALL"),
-        *("http://a:b@127.0.0.1/", "http://127.1/", "http://[::1", "https://127.0.0.1:22/", ""),
+        *("file:///etc/passwd", "ftp://127.0.0.1:{port}/", "gopher://127.0.0.1:{port}/_FLUSHALL"),
+        *("http://a:b@127.0.0.1:{port}/", "http://127.1:{port}/", "http://0x7f000001:{port}/"),
+        *("http://2130706433:{port}/", "http://[::1", ""),
     ],
 )
 def test_a_redirect_to_anything_else_is_not_followed(location):
-    with PictureServer(redirecting(location)) as server, pytest.raises(UrlUnreachable):
-        fetch(f"{server.url}/0", ports={server.port})
+    with PictureServer(serve_bytes(BODY)) as server:
+        server.respond = redirecting(location.format(port=server.port))
+        with pytest.raises(UrlUnreachable):
+            fetch(f"{server.url}/0")
+    # An empty one means the page itself, over and over.
+    assert len(server.requests) == (1 if location else 1 + MAX_REDIRECTS)
+
+
+def test_a_redirect_to_a_port_that_is_not_listed_is_not_followed():
+    with PictureServer(serve_bytes(BODY)) as other:
+        with PictureServer(redirecting(f"{other.url}/")) as server, pytest.raises(UrlUnreachable):
+            fetch(f"{server.url}/0", ports={server.port})
+
+    assert (server.connections, other.connections) == (1, 0)
 
 
 def endless(client: socket.socket, path: str) -> None:
