@@ -124,6 +124,43 @@ class RequestTooSlow(InputError):
     code = "request_too_slow"
 
 
+class AnswerUnknown(InputError):
+    """No answer to a picture of that digest is kept, or none any more."""
+
+    code = "answer_unknown"
+
+    def __init__(self) -> None:
+        super().__init__("No answer to this picture is kept any more. Send the picture again.")
+
+
+class UrlsOff(InputError):
+    """Pictures are not fetched from addresses here; the operator may switch it on."""
+
+    code = "urls_off"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Pictures are not fetched from addresses here (WHATSIT_FETCH_URLS). "
+            "Send the picture itself."
+        )
+
+
+class UrlUnreachable(InputError):
+    """Nothing was fetched from the address of a picture.
+
+    It always says the same: a reason would tell what there is around the server.
+    """
+
+    code = "url_unreachable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No picture could be fetched from this address: it is not public, does not answer "
+            "in time, or answers with something else. "
+            "Open it in a browser, save the picture and send that."
+        )
+
+
 class UnknownModel(InputError):
     """No model of that name is in the catalogue or the store."""
 

@@ -125,6 +125,19 @@ def parse_networks(text: str) -> tuple[Network, ...]:
     return tuple(networks)
 
 
+def parse_ports(text: str) -> frozenset[int]:
+    """Ports of a list with commas.
+
+    Raises:
+        ValueError: There is none, or one of them is no port; the message is a sentence for people.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    ports = frozenset(int(part) for part in parts if re.fullmatch("[0-9]{1,5}", part))
+    if len(ports) < len(set(parts)) or not ports or not all(0 < port < 65_536 for port in ports):
+        raise ValueError(f"{text!r} is no list of ports; write something like 80, 443")
+    return ports
+
+
 def is_loopback(host: str) -> bool:
     """Whether a server listening on `host` can only be reached from its own machine.
 

@@ -179,6 +179,32 @@ class Service:
         elapsed_ms = (time.perf_counter() - start) * 1000
         return self._reply(known, top_k, "hit", {"cache": elapsed_ms, "total": elapsed_ms})
 
+    def find(self, sha256: str, *, top_k: int = DEFAULT_TOP_K) -> Reply | None:
+        """The answer to a picture that is still kept, by the picture's digest alone.
+
+        Asks Redis, so it may wait as long as the time-out of that; never computes, and does not
+        count as an answer to a picture.
+
+        Args:
+            sha256: Hex digest of the image bytes, in small letters.
+            top_k: How many labels to return, 1 to 20.
+
+        Returns:
+            None where no answer is kept, or the cache is off or can't be asked.
+
+        Raises:
+            InvalidParameter: `top_k` lies outside its range.
+        """
+        require_top_k(top_k)
+        if self._cache is None:
+            return None
+        stopwatch = Stopwatch()
+        with stopwatch.measure("total"), stopwatch.measure("cache"):
+            known = self._only_for(sha256, self._cache.get(self._key(sha256)), Prediction)
+        if known is None:
+            return None
+        return Reply(known, known.top[:top_k], "hit", stopwatch.timings_ms)
+
     def classify(
         self, image_bytes: bytes, *, top_k: int = DEFAULT_TOP_K, cache: CacheMode = "use"
     ) -> Reply:

@@ -23,6 +23,7 @@ from whatsit.exposure import (
     is_loopback,
     parse_host_names,
     parse_networks,
+    parse_ports,
     parse_rate,
 )
 from whatsit.images import DEFAULT_MAX_PIXELS, DEFAULT_MAX_UPLOAD_BYTES
@@ -104,6 +105,19 @@ class Settings(BaseSettings):
         le=600,
         description="How long a picture may take to arrive; every 16 kB of it earn another second.",
     )
+    fetch_urls: Literal["on", "off"] = Field(
+        "off",
+        description="Whether pictures are fetched from addresses that callers send; "
+        "public ones only, see security.md.",
+    )
+    fetch_ports: str = Field(
+        "80, 443", description="Ports that such an address may name, with commas."
+    )
+    fetch_allow: str = Field(
+        "",
+        description="Networks, with commas, such as 10.0.0.0/8, that pictures are fetched from "
+        "although they are not public; callers can then have anything asked there.",
+    )
     max_pixels: int = Field(
         DEFAULT_MAX_PIXELS,
         ge=1_000,
@@ -151,13 +165,15 @@ class Settings(BaseSettings):
             return value
         return cls.model_fields[info.field_name].get_default(call_default_factory=True)
 
-    @field_validator("rate_limit", "allowed_hosts", "trusted_proxies")
+    @field_validator("rate_limit", "allowed_hosts", "trusted_proxies", "fetch_ports", "fetch_allow")
     @classmethod
     def _can_be_parsed(cls, value: str, info: ValidationInfo) -> str:
         words, parse = {
             "rate_limit": ({"auto", "off"}, parse_rate),
             "allowed_hosts": ({"auto", "*"}, parse_host_names),
             "trusted_proxies": (set[str](), parse_networks),
+            "fetch_ports": (set[str](), parse_ports),
+            "fetch_allow": (set[str](), parse_networks),
         }[str(info.field_name)]
         if value not in words:
             try:
@@ -204,6 +220,16 @@ class Settings(BaseSettings):
     def proxy_networks(self) -> tuple[Network, ...]:
         """Where proxies are that tell the truth about whom they speak for."""
         return parse_networks(self.trusted_proxies)
+
+    @property
+    def fetchable_ports(self) -> frozenset[int]:
+        """Which ports the address of a picture may name."""
+        return parse_ports(self.fetch_ports)
+
+    @property
+    def fetch_networks(self) -> tuple[Network, ...]:
+        """Where pictures are fetched from although it is not public."""
+        return parse_networks(self.fetch_allow)
 
 
 def load_settings(options: Mapping[str, Any] | None = None) -> Settings:

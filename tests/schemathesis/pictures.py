@@ -5,6 +5,9 @@ of hostile pictures shows.
 """
 
 import base64
+import hashlib
+import re
+from typing import Any
 
 import schemathesis
 from hypothesis import strategies
@@ -42,3 +45,16 @@ def _make_inference_consistent(context, case, kwargs):
         case.body["outputs"][0].pop("parameters", None)
     if case.body.get("id"):
         case.body["id"] = "".join(filter(str.isprintable, case.body["id"]))
+
+
+_KEPT = hashlib.sha256(example_pictures()["bee"]).hexdigest()
+
+
+@schemathesis.hook
+def map_path_parameters(context: Any, path_parameters: dict[str, Any]) -> dict[str, Any]:
+    """Half of the digests are that of a picture whose answer the server keeps."""
+    del context
+    digest = str((path_parameters or {}).get("sha256"))
+    if re.fullmatch("[0-7][0-9A-Fa-f]{63}", digest):
+        return {**path_parameters, "sha256": _KEPT}
+    return path_parameters

@@ -12,6 +12,7 @@ import pytest
 import whatsit
 from whatsit.cli import exit_code_of
 from whatsit.errors import (
+    AnswerUnknown,
     HostNotAllowed,
     ImageTooLarge,
     ImageTooManyPixels,
@@ -29,6 +30,8 @@ from whatsit.errors import (
     SettingsError,
     Unauthorized,
     UnknownModel,
+    UrlsOff,
+    UrlUnreachable,
     WeightsRejected,
     WhatsitError,
 )
@@ -134,6 +137,9 @@ def test_the_exit_code_tells_who_can_act(error, exit_code):
         (RateLimited("120 requests a minute", 3), 429, "rate_limited"),
         (RequestTooSlow("The picture did not arrive."), 408, "request_too_slow"),
         (Overloaded(2), 503, "overloaded"),
+        (AnswerUnknown(), 404, "answer_unknown"),
+        (UrlsOff(), 403, "urls_off"),
+        (UrlUnreachable(), 422, "url_unreachable"),
     ],
 )
 def test_an_error_becomes_a_document_with_its_sentence(error, status, code):

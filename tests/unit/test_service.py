@@ -61,6 +61,39 @@ def test_the_second_answer_comes_from_the_cache(service, engine, listener):
     assert listener.answers == ["miss", "hit"]
 
 
+def digest(image_bytes: bytes) -> str:
+    return hashlib.sha256(image_bytes).hexdigest()
+
+
+def test_what_is_kept_is_found_by_its_digest_alone(service, engine, listener):
+    assert service.find(digest(RED)) is None
+    asked = service.classify(RED)
+
+    found = service.find(digest(RED), top_k=1)
+    assert (found.prediction, found.cache) == (asked.prediction, "hit")
+    assert len(found.top) == 1
+    assert found.timings_ms["total"] >= found.timings_ms["cache"] > 0
+    # Nobody asked about a picture, so it is none of the hits.
+    assert listener.answers == ["miss"]
+    assert engine.calls == 1
+
+
+def test_an_entry_under_the_key_of_another_picture_is_not_found(service, cache):
+    service.classify(RED)
+    mine = service._key(digest(RED))
+    other = digest(plain_picture("green"))
+    cache.put(service._key(other), cache.get(mine))
+
+    assert service.find(other) is None
+
+
+def test_nothing_is_found_where_nothing_is_kept(engine, workers):
+    service = Service(fake_classifier(engine), None, workers=workers)
+    service.classify(RED)
+
+    assert service.find(digest(RED)) is None
+
+
 def test_recall_answers_only_what_is_known(service):
     assert service.recall(RED) is None
     service.classify(RED)

@@ -1,8 +1,8 @@
 """Taking bodies in: never more of them than there is memory, and none for ever."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -59,6 +59,25 @@ class Intake:
             yield body.receive
         finally:
             self._hold(-body.held_bytes)
+
+    @contextmanager
+    def hold(self) -> Iterator[Callable[[int], None]]:
+        """Count bytes that come another way, by what this yields; held until the block ends.
+
+        Raises:
+            Overloaded: From counting, when too many bytes are held already.
+        """
+        held_bytes = 0
+
+        def take(number: int) -> None:
+            nonlocal held_bytes
+            self.require_room(number)
+            held_bytes += number
+
+        try:
+            yield take
+        finally:
+            self._hold(-held_bytes)
 
     def _hold(self, number: int) -> None:
         self._held_bytes += number

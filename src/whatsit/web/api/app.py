@@ -16,6 +16,7 @@ from whatsit.bootstrap import Running
 from whatsit.errors import WhatsitError
 from whatsit.web.api.classify import CLASSIFY_PATH, Classify
 from whatsit.web.api.description import DESCRIPTION
+from whatsit.web.api.fetch import open_fetcher
 from whatsit.web.api.huggingface import build_huggingface
 from whatsit.web.api.oip import build_oip
 from whatsit.web.api.problems import problem, report
@@ -46,7 +47,8 @@ class Api:
 
     def __init__(self, running: Running, intake: Intake) -> None:
         max_rendered = running.settings.cache_memory_entries
-        self._classify = Classify(running.service, intake, max_rendered)
+        fetcher = open_fetcher(running.settings)
+        self._classify = Classify(running.service, intake, max_rendered, fetcher)
         self.described = _build_others(running, intake)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,6 +1,7 @@
 """Reading the picture out of a request, never more of it than the limit."""
 
 import hashlib
+import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ _FORM_OVERHEAD_BYTES = 64_000
 _PATIENCE_RATIO = 2
 """A client that is a little over the limit may finish sending, so that it reads our answer."""
 _FORM = b"multipart/form-data"
+_JSON = b"application/json"
+_MAX_JSON_BYTES = 16_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +72,40 @@ async def read_whole(receive: Receive, max_bytes: int, *, reported: int) -> byte
     return b"".join([chunk async for chunk in _bounded(receive, max_bytes, reported=reported)])
 
 
+def read_url(scope: Scope, body: bytes) -> str | None:
+    """The address of a picture, where a body is JSON that names one instead of being one.
+
+    A picture that is declared as JSON is still a picture: its content counts.
+
+    Args:
+        scope: Of the request.
+        body: All of it.
+
+    Raises:
+        InvalidParameter: It is JSON, but not ``{"url": "..."}``.
+    """
+    if not _is_declared(scope, _JSON):
+        return None
+    try:
+        document = json.loads(body.decode()) if len(body) <= _MAX_JSON_BYTES else None
+    except (ValueError, RecursionError):
+        document = None
+    match document:
+        case {"url": str(url), **others} if not others:
+            return url
+        case None if body[:64].lstrip()[:1] not in (b"{", b"[", b"n"):
+            return None
+        case _:
+            raise InvalidParameter('The JSON must be like {"url": "https://example.org/bee.jpg"}.')
+
+
 def _is_form(scope: Scope) -> bool:
+    return _is_declared(scope, _FORM)
+
+
+def _is_declared(scope: Scope, kind: bytes) -> bool:
     return any(
-        name == b"content-type" and value.partition(b";")[0].strip().lower() == _FORM
+        name == b"content-type" and value.partition(b";")[0].strip().lower() == kind
         for name, value in scope["headers"]
     )
 

@@ -7,17 +7,21 @@ description is declared in `whatsit.web.api.routes` like that of any other route
 
 import asyncio
 import json
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from whatsit.errors import InvalidParameter, WhatsitError
+from whatsit.errors import InvalidParameter, UrlsOff, WhatsitError
 from whatsit.prediction import MAX_TOP_K, Prediction, ScoredLabel
 from whatsit.service import DEFAULT_TOP_K, CacheMode, Pending, Reply, Service
-from whatsit.web.api.body import read_picture
+from whatsit.web.api.body import ReceivedPicture, read_picture, read_url
+from whatsit.web.api.fetch import Fetcher
 from whatsit.web.api.problems import report
 from whatsit.web.intake import Intake
 
@@ -36,12 +40,20 @@ class Classify:
         service: Knows or computes the answers.
         intake: Through which the pictures come.
         max_rendered: How many answers to keep as text; as many as the process keeps at all.
+        fetcher: Fetches pictures whose address is sent; None where that is off.
     """
 
-    def __init__(self, service: Service, intake: Intake, max_rendered: int) -> None:
+    def __init__(
+        self,
+        service: Service,
+        intake: Intake,
+        max_rendered: int,
+        fetcher: Fetcher | None = None,
+    ) -> None:
         self._service = service
         self._intake = intake
         self._max_rendered = max_rendered
+        self._fetcher = fetcher
         self._rendered: OrderedDict[tuple[str, int], tuple[Prediction, bytes]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,6 +77,42 @@ class Classify:
         )
         if known is not None:
             return known
+        # Looked at only now: what is known already is a picture, not the address of one.
+        url = read_url(scope, picture.image_bytes)
+        if url is not None:
+            return await self._answer_url(url, receive, top_k, cache)
+        return await self._compute(picture, receive, top_k, cache)
+
+    async def _answer_url(self, url: str, receive: Receive, top_k: int, cache: CacheMode) -> Reply:
+        if self._fetcher is None:
+            raise UrlsOff
+        start = time.perf_counter()
+        with self._intake.hold() as hold:
+            picture = await self._fetch(self._fetcher, url, hold, receive)
+            elapsed_ms = (time.perf_counter() - start) * 1000
+            reply = self._service.recall(
+                picture.image_bytes, sha256=picture.sha256, top_k=top_k, cache=cache
+            ) or await self._compute(picture, receive, top_k, cache)
+        return replace(reply, timings_ms={"fetch": elapsed_ms, **reply.timings_ms})
+
+    async def _fetch(
+        self, fetcher: Fetcher, url: str, hold: Callable[[int], None], receive: Receive
+    ) -> ReceivedPicture:
+        loop = asyncio.get_running_loop()
+        fetching = loop.create_task(fetcher.fetch(url, hold))
+        leaving = loop.create_task(_until_disconnect(receive))
+        try:
+            await asyncio.wait({fetching, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not fetching.done():
+                raise ClientDisconnect
+            return fetching.result()
+        finally:
+            leaving.cancel()
+            fetching.cancel()
+
+    async def _compute(
+        self, picture: ReceivedPicture, receive: Receive, top_k: int, cache: CacheMode
+    ) -> Reply:
         pending = self._service.submit(
             picture.image_bytes, sha256=picture.sha256, top_k=top_k, cache=cache
         )

@@ -1,9 +1,11 @@
 """What the OpenAPI document says beyond what follows from the routes: refusals and examples."""
 
 import json
+from collections.abc import Collection
 from typing import Any, get_args
 
 from whatsit.errors import (
+    AnswerUnknown,
     HostNotAllowed,
     ImageTooLarge,
     ImageTooManyPixels,
@@ -16,11 +18,14 @@ from whatsit.errors import (
     RequestTooSlow,
     Unauthorized,
     UnknownModel,
+    UrlsOff,
+    UrlUnreachable,
     WhatsitError,
 )
 from whatsit.images import DEFAULT_MAX_PIXELS, DEFAULT_MAX_UPLOAD_BYTES
 from whatsit.service import CacheOutcome
 from whatsit.web.api import problems
+from whatsit.web.api.addresses import MAX_URL_LENGTH
 from whatsit.web.api.body import FILE_FIELD
 
 DESCRIPTION = (
@@ -49,6 +54,31 @@ PICTURE_BODY: dict[str, Any] = {
     }
 }
 
+_URL_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "url": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MAX_URL_LENGTH,
+            "examples": ["https://example.org/bee.jpg"],
+        }
+    },
+    "required": ["url"],
+    "additionalProperties": False,
+}
+PICTURE_OR_URL_BODY: dict[str, Any] = {
+    "requestBody": {
+        **PICTURE_BODY["requestBody"],
+        "description": f"{PICTURE_BODY['requestBody']['description']} As JSON, its address on the "
+        "public internet, where pictures are fetched (`WHATSIT_FETCH_URLS`).",
+        "content": {
+            **PICTURE_BODY["requestBody"]["content"],
+            "application/json": {"schema": _URL_SCHEMA},
+        },
+    }
+}
+
 REQUEST_ID_HEADER: dict[str, Any] = {
     "X-Request-Id": {
         "description": "Names the request in the log.",
@@ -70,6 +100,15 @@ PICTURE_HEADERS: dict[str, Any] = {
         "required": True,
         "schema": {"type": "string"},
         "example": "cache;dur=0.021, total;dur=0.021",
+    },
+}
+ANSWER_HEADERS: dict[str, Any] = {
+    **PICTURE_HEADERS,
+    "Cache-Control": {
+        "description": "Nobody else should keep it.",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": "no-store",
     },
 }
 _RETRY_AFTER = {
@@ -96,6 +135,8 @@ _HEADERS_BY_STATUS: dict[int, dict[str, Any]] = {
 _REFUSALS: tuple[WhatsitError, ...] = (
     ImageUnreadable("The picture is cut off. Send the whole file."),
     Unauthorized("An API key is needed. Send it as: Authorization: Bearer KEY"),
+    UrlsOff(),
+    AnswerUnknown(),
     RequestTooSlow("The body of the request arrived too slowly. Send it again on a better line."),
     ImageTooLarge(DEFAULT_MAX_UPLOAD_BYTES),
     ImageTooManyPixels(DEFAULT_MAX_PIXELS, 61_000_000),
@@ -103,6 +144,7 @@ _REFUSALS: tuple[WhatsitError, ...] = (
     UnknownModel("resnet18", ("efficientnet-lite2", "whatsit")),
     HostNotAllowed("This server does not answer to the host name of this request."),
     InvalidParameter("top_k must be a whole number from 1 to 20."),
+    UrlUnreachable(),
     RateLimited("120/minute", 12),
     InferenceFailed("Not shown to callers."),
     Overloaded(1),
@@ -116,14 +158,28 @@ def ok(example: object) -> dict[int | str, dict[str, Any]]:
     return {200: {"description": "Ok", "headers": REQUEST_ID_HEADER, "content": content}}
 
 
-def problem_responses(*statuses: int, path: str = "") -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI entries of the problem documents that a route at `path` may answer with."""
+def problem_responses(
+    *statuses: int, path: str = "", without: Collection[type[WhatsitError]] = ()
+) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI entries of the problem documents that a route may answer with.
+
+    Args:
+        statuses: Of these documents.
+        path: Of the route; some repeat the sentence as ``error``.
+        without: Errors that have one of these statuses, but do not come from this route.
+    """
     repeats = problems.repeats_error(path)
-    return {status: _problem_response(status, repeats) for status in statuses}
+    return {status: _problem_response(status, repeats, without) for status in statuses}
 
 
-def _problem_response(status: int, repeats_error: bool) -> dict[str, Any]:
-    errors = [error for error in _REFUSALS if problems.STATUS_BY_ERROR[type(error)] == status]
+def _problem_response(
+    status: int, repeats_error: bool, without: Collection[type[WhatsitError]]
+) -> dict[str, Any]:
+    errors = [
+        error
+        for error in _REFUSALS
+        if problems.STATUS_BY_ERROR[type(error)] == status and type(error) not in without
+    ]
     name = "ErrorDocument" if repeats_error else "ProblemDocument"
     sentences = [(type(error).__doc__ or "").splitlines()[0] for error in errors]
     return {
@@ -168,6 +224,11 @@ CLASSIFY_EXAMPLE: dict[str, Any] = {
         {"label": "ringlet butterfly", "wnid": "n02277742", "index": 322, "score": 0.001},
     ],
     "image": _IMAGE,
+}
+ANSWER_EXAMPLE: dict[str, Any] = {
+    **CLASSIFY_EXAMPLE,
+    "cache": "hit",
+    "timings_ms": {"cache": 0.021, "total": 0.021},
 }
 EXPLAIN_EXAMPLE: dict[str, Any] = {
     "id": "5a5cba0bcd924505",

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from whatsit.errors import (
+    AnswerUnknown,
     HostNotAllowed,
     ImageTooLarge,
     ImageTooManyPixels,
@@ -23,6 +24,8 @@ from whatsit.errors import (
     RequestTooSlow,
     Unauthorized,
     UnknownModel,
+    UrlsOff,
+    UrlUnreachable,
     WhatsitError,
 )
 
@@ -42,6 +45,9 @@ STATUS_BY_ERROR: Mapping[type[WhatsitError], HTTPStatus] = {
     RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     RequestTooSlow: HTTPStatus.REQUEST_TIMEOUT,
     UnknownModel: HTTPStatus.NOT_FOUND,
+    AnswerUnknown: HTTPStatus.NOT_FOUND,
+    UrlsOff: HTTPStatus.FORBIDDEN,
+    UrlUnreachable: HTTPStatus.UNPROCESSABLE_ENTITY,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     ModelNotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,

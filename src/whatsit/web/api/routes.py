@@ -2,33 +2,44 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Literal, TypeVar
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from pydantic.json_schema import SkipJsonSchema
 from starlette.responses import Response
 
 from whatsit.bootstrap import Running
-from whatsit.errors import InvalidModelCard
+from whatsit.errors import (
+    AnswerUnknown,
+    InvalidModelCard,
+    InvalidParameter,
+    UrlUnreachable,
+    WhatsitError,
+)
 from whatsit.explain import draw_picture
 from whatsit.prediction import MAX_TOP_K
-from whatsit.service import DEFAULT_TOP_K, CacheMode, Explanation, Service
+from whatsit.service import DEFAULT_TOP_K, CacheMode, Explanation, Reply, Service
 from whatsit.web.api.body import read_picture
-from whatsit.web.api.classify import ANSWER_IN_SCOPE, CLASSIFY_PATH
+from whatsit.web.api.classify import ANSWER_IN_SCOPE, CLASSIFY_PATH, describe
 from whatsit.web.api.description import (
+    ANSWER_EXAMPLE,
+    ANSWER_HEADERS,
     CLASSIFY_EXAMPLE,
     EXPLAIN_EXAMPLE,
     MODELS_EXAMPLE,
     PICTURE_BODY,
     PICTURE_HEADERS,
+    PICTURE_OR_URL_BODY,
     READY_EXAMPLE,
     REQUEST_ID_HEADER,
     ok,
     problem_responses,
 )
+from whatsit.web.api.problems import report
 from whatsit.web.api.schemas import (
     ClassifyDocument,
     ExplainDocument,
@@ -40,7 +51,14 @@ from whatsit.web.api.schemas import (
 )
 from whatsit.web.intake import Intake
 
+ANSWER_PATH = "/api/v1/answers/{sha256}"
+
 _Result = TypeVar("_Result")
+_DIGEST = "^[0-9A-Fa-f]{64}$"
+_NOT_STORED = {"Cache-Control": "no-store"}
+_TopKParameter = Annotated[
+    int, Query(ge=1, le=MAX_TOP_K, description="How many labels.", examples=[3])
+]
 _CacheParameter = Annotated[
     CacheMode,
     Query(
@@ -65,17 +83,54 @@ def build_router(running: Running, intake: Intake) -> APIRouter:
                 "headers": PICTURE_HEADERS,
                 "content": {"application/json": {"example": CLASSIFY_EXAMPLE}},
             },
-            **problem_responses(400, 408, 413, 415, 422, 500, 503),
+            **problem_responses(400, 403, 408, 413, 415, 422, 500, 503),
         },
-        openapi_extra=PICTURE_BODY,
+        openapi_extra=PICTURE_OR_URL_BODY,
     )
     async def classify(
-        top_k: Annotated[
-            int, Query(ge=1, le=MAX_TOP_K, description="How many labels.", examples=[3])
-        ] = DEFAULT_TOP_K,
-        cache: _CacheParameter = "use",
+        top_k: _TopKParameter = DEFAULT_TOP_K, cache: _CacheParameter = "use"
     ) -> Response:
         raise NotImplementedError("Requests go to whatsit.web.api.classify.")
+
+    @router.head(ANSWER_PATH, include_in_schema=False)
+    @router.get(
+        ANSWER_PATH,
+        summary="Give an answer again",
+        description="The answer to a picture that was asked about lately, as long as it is kept.",
+        response_model=ClassifyDocument,
+        responses={
+            200: {
+                "description": "What is in the picture.",
+                "headers": ANSWER_HEADERS,
+                "content": {"application/json": {"example": ANSWER_EXAMPLE}},
+            },
+            **problem_responses(404, 422, without={UrlUnreachable}),
+        },
+    )
+    async def answer(
+        request: Request,
+        sha256: Annotated[
+            str,
+            Path(
+                description="Digest of the picture, as in `image.sha256` of its answer.",
+                examples=["e3b0" * 16],
+                json_schema_extra={"pattern": _DIGEST},
+            ),
+        ],
+        top_k: _TopKParameter = DEFAULT_TOP_K,
+    ) -> Response:
+        try:
+            if re.fullmatch(_DIGEST, sha256) is None:
+                raise InvalidParameter("sha256 must have 64 hex digits.")
+            reply = await asyncio.to_thread(service.find, sha256.lower(), top_k=top_k)
+            if reply is None:
+                raise AnswerUnknown
+        except WhatsitError as error:
+            response = report(error)
+            response.headers.update(_NOT_STORED)
+            return response
+        request.scope[ANSWER_IN_SCOPE] = reply
+        return _kept_answer(request, reply)
 
     @router.post(
         "/api/v1/explain",
@@ -91,7 +146,7 @@ def build_router(running: Running, intake: Intake) -> APIRouter:
                     "application/json": {"example": EXPLAIN_EXAMPLE},
                 },
             },
-            **problem_responses(400, 408, 413, 415, 422, 500, 503),
+            **problem_responses(400, 408, 413, 415, 422, 500, 503, without={UrlUnreachable}),
         },
         openapi_extra=PICTURE_BODY,
     )
@@ -169,6 +224,18 @@ def build_router(running: Running, intake: Intake) -> APIRouter:
     return router
 
 
+def _kept_answer(request: Request, reply: Reply) -> Response:
+    document = {
+        "id": request.scope["whatsit.request_id"],
+        "cache": reply.cache,
+        "timings_ms": {stage: round(ms, 3) for stage, ms in reply.timings_ms.items()},
+        **describe(reply.prediction, reply.top),
+    }
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    headers = {**_receipt(reply), **_NOT_STORED}
+    return Response(text, media_type="application/json", headers=headers)
+
+
 def _explanation(request: Request, explanation: Explanation) -> Response:
     heat_map = explanation.heat_map
     document = {
@@ -196,9 +263,9 @@ def _accepted_form(request: Request) -> Literal["png", "json"]:
     return "json" if "application/json" in accepted and "image/" not in accepted else "png"
 
 
-def _receipt(explanation: Explanation) -> dict[str, str]:
-    timing = ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in explanation.timings_ms.items())
-    return {"X-Cache": explanation.cache, "Server-Timing": timing}
+def _receipt(reply: Reply | Explanation) -> dict[str, str]:
+    timing = ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in reply.timings_ms.items())
+    return {"X-Cache": reply.cache, "Server-Timing": timing}
 
 
 async def _in_turn(service: Service, work: Callable[[], _Result]) -> _Result:
