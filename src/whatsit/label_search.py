@@ -173,10 +173,7 @@ def _typos(word: str, known: str, allowed: int) -> int:
                 above[column] + 1, line[column - 1] + 1, above[column - 1] + (letter != other)
             )
             is_swapped = (
-                row > 1
-                and column > 1
-                and letter == known[column - 2]
-                and word[row - 2] == other
+                row > 1 and column > 1 and letter == known[column - 2] and word[row - 2] == other
             )
             line.append(min(cost, before[column - 2] + 1) if is_swapped else cost)
         if min(line) > allowed:

@@ -39,7 +39,7 @@ ONE_PLACE = {
     "openvino": {"engines"},
     "prometheus_client": {"telemetry"},
     "pydantic_settings": {"settings"},
-    "psycopg": set[str](),  # SQLAlchemy loads it where an address asks for it
+    "psycopg": {"feedback"},
     "redis": {"cache"},
     "sqlalchemy": {"feedback"},
     "streamlit": {"web"},

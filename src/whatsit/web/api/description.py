@@ -4,6 +4,8 @@ import json
 from typing import Any, get_args
 
 from whatsit.errors import (
+    FeedbackUnavailable,
+    FeedbackUnknown,
     HostNotAllowed,
     ImageTooLarge,
     ImageTooManyPixels,
@@ -11,12 +13,15 @@ from whatsit.errors import (
     ImageUnsupported,
     InferenceFailed,
     InvalidParameter,
+    LabelUnknown,
+    OriginNotAllowed,
     Overloaded,
     RateLimited,
     RequestTooSlow,
     Unauthorized,
     WhatsitError,
 )
+from whatsit.feedback.correction import MAX_LABEL_CHARACTERS, Verdict
 from whatsit.images import DEFAULT_MAX_PIXELS, DEFAULT_MAX_UPLOAD_BYTES
 from whatsit.service import CacheOutcome
 from whatsit.web.api import problems
@@ -30,6 +35,29 @@ DESCRIPTION = (
 )
 
 _BINARY = {"type": "string", "format": "binary"}
+_SHA256 = {
+    "type": "string",
+    "pattern": "^[0-9a-f]{64}$",
+    "description": "SHA-256 of the picture's bytes, as in the answer.",
+}
+_VERDICT = {
+    "type": "string",
+    "enum": list(get_args(Verdict)),
+    "description": "The answer is right; the picture shows something else, then a label is "
+    "needed; or it shows none of the labels.",
+}
+_LABEL = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_LABEL_CHARACTERS,
+    "description": "One of the model's labels, or an own one.",
+}
+_WNID = {
+    "type": "string",
+    "pattern": "^n[0-9]{8}$",
+    "description": "WordNet id of one of the model's labels or groups; it counts more than the "
+    "label.",
+}
 PICTURE_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -106,6 +134,11 @@ _REFUSALS: tuple[WhatsitError, ...] = (
     Overloaded(1),
 )
 """One of each that a request to the API can meet; what is shown of them is what they say."""
+OTHER_ORIGIN = OriginNotAllowed("A page of another site can't do this.")
+NO_FEEDBACK = FeedbackUnavailable("Not shown to callers.")
+NO_CORRECTION = FeedbackUnknown("0123456789abcdef")
+NO_LABEL = LabelUnknown("n00000000")
+"""Those that only few routes answer with."""
 
 
 def ok(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
@@ -114,13 +147,22 @@ def ok(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
     return {200: {"description": "Ok", "headers": REQUEST_ID_HEADER, "content": content}}
 
 
-def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI entries of the problem documents that a route may answer with."""
-    return {status: _problem_response(status) for status in statuses}
+def problem_responses(
+    *statuses: int, also: tuple[WhatsitError, ...] = ()
+) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI entries of the problem documents that a route may answer with.
+
+    Args:
+        statuses: Of what many routes answer with.
+        also: What only few routes answer with, whatever its status.
+    """
+    wanted = dict.fromkeys((*statuses, *(int(problems.STATUS_BY_ERROR[type(e)]) for e in also)))
+    common = [error for error in _REFUSALS if problems.STATUS_BY_ERROR[type(error)] in statuses]
+    return {status: _problem_response(status, (*common, *also)) for status in wanted}
 
 
-def _problem_response(status: int) -> dict[str, Any]:
-    errors = [error for error in _REFUSALS if problems.STATUS_BY_ERROR[type(error)] == status]
+def _problem_response(status: int, known: tuple[WhatsitError, ...]) -> dict[str, Any]:
+    errors = [error for error in known if problems.STATUS_BY_ERROR[type(error)] == status]
     sentences = [(type(error).__doc__ or "").splitlines()[0] for error in errors]
     return {
         "description": " ".join(sentences),
@@ -161,6 +203,69 @@ CLASSIFY_EXAMPLE: dict[str, Any] = {
     ],
     "image": _IMAGE,
 }
+FEEDBACK_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "What the picture shows, and the picture itself only if it may be kept: "
+        "as a form with the field `file`.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "sha256": _SHA256,
+                        "verdict": _VERDICT,
+                        "label": {"anyOf": [_LABEL, {"type": "null"}]},
+                        "wnid": {"anyOf": [_WNID, {"type": "null"}]},
+                    },
+                    "required": ["sha256", "verdict"],
+                    "additionalProperties": False,
+                },
+                "example": {
+                    "sha256": "e3b0" * 16,
+                    "verdict": "other",
+                    "label": "ladybug",
+                },
+            },
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "sha256": _SHA256
+                        | {"description": "May be left out where the picture is sent."},
+                        "verdict": _VERDICT,
+                        "label": _LABEL,
+                        "wnid": _WNID,
+                        FILE_FIELD: _BINARY,
+                    },
+                    "required": ["verdict"],
+                    "anyOf": [{"required": ["sha256"]}, {"required": [FILE_FIELD]}],
+                    "additionalProperties": False,
+                }
+            },
+        },
+    }
+}
+CORRECTION_EXAMPLE: dict[str, Any] = {
+    "id": "0123456789abcdef",
+    "verdict": "other",
+    "label": "ladybug",
+    "wnid": "n02165456",
+    "at": "2026-01-31T10:34:29.067Z",
+}
+FEEDBACK_EXAMPLE: dict[str, Any] = {
+    **CORRECTION_EXAMPLE,
+    "sha256": "e3b0" * 16,
+    "picture_kept": False,
+}
+LABEL_EXAMPLE: dict[str, Any] = {
+    "label": "bee",
+    "wnid": "n02206856",
+    "index": 309,
+    "synonyms": ["honeybee"],
+    "definition": "any of numerous hairy-bodied insects including social and solitary species",
+}
+LABELS_EXAMPLE: dict[str, Any] = {"labels": [LABEL_EXAMPLE]}
 EXPLAIN_EXAMPLE: dict[str, Any] = {
     "id": "5a5cba0bcd924505",
     "model": _MODEL,

@@ -10,6 +10,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from whatsit.errors import (
+    FeedbackUnavailable,
+    FeedbackUnknown,
     HostNotAllowed,
     ImageTooLarge,
     ImageTooManyPixels,
@@ -17,7 +19,9 @@ from whatsit.errors import (
     ImageUnsupported,
     InferenceFailed,
     InvalidParameter,
+    LabelUnknown,
     ModelNotReady,
+    OriginNotAllowed,
     Overloaded,
     RateLimited,
     RequestTooSlow,
@@ -41,8 +45,12 @@ STATUS_BY_ERROR: Mapping[type[WhatsitError], HTTPStatus] = {
     HostNotAllowed: HTTPStatus.MISDIRECTED_REQUEST,
     RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     RequestTooSlow: HTTPStatus.REQUEST_TIMEOUT,
+    OriginNotAllowed: HTTPStatus.FORBIDDEN,
     UnknownModel: HTTPStatus.NOT_FOUND,
+    FeedbackUnknown: HTTPStatus.NOT_FOUND,
+    LabelUnknown: HTTPStatus.NOT_FOUND,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    FeedbackUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     ModelNotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
