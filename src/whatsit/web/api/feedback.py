@@ -2,13 +2,10 @@
 
 import asyncio
 import hashlib
-import logging
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, field_validator
@@ -32,19 +29,14 @@ from whatsit.web.api.description import (
     REQUEST_ID_HEADER,
     problem_responses,
 )
+from whatsit.web.api.errands import Errands
 from whatsit.web.api.schemas import FeedbackDocument
 from whatsit.web.guard.keys import KEY_NAME
 from whatsit.web.intake import Intake
 
-_log = logging.getLogger(__name__)
-
 _MAX_DOCUMENT_BYTES = 10_000
-_PATIENCE_SECONDS = 5.0
-_MAX_ERRANDS = 8
 _PREVIEW_PIXELS = 64
 _FROM_HERE = frozenset({b"same-origin", b"none"})
-
-_Result = TypeVar("_Result")
 
 
 class _Said(BaseModel):
@@ -79,58 +71,10 @@ class _Received:
     image_bytes: bytes | None
 
 
-class _Errands:
-    """Runs what waits for a database in threads of its own, only a few of them at a time.
-
-    The threads end with the process, whatever they wait for, so that a database that hangs
-    neither takes the threads of answers nor keeps the server from stopping.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._running = 0
-
-    async def run(self, work: Callable[[], _Result]) -> _Result:
-        """Do `work`, and wait for it as long as a person would.
-
-        Raises:
-            FeedbackUnavailable: It takes too long, or too much is being done already.
-        """
-        with self._lock:
-            if self._running >= _MAX_ERRANDS:
-                raise FeedbackUnavailable("Too many corrections wait for the database.")
-            self._running += 1
-        result: Future[_Result] = Future()
-        threading.Thread(target=self._work, args=(work, result), daemon=True).start()
-        done = asyncio.wrap_future(result)
-        await asyncio.wait({done}, timeout=_PATIENCE_SECONDS)
-        try:
-            if not done.done():
-                raise FeedbackUnavailable("The database of corrections does not answer.")
-            return done.result()
-        except FeedbackUnavailable as error:
-            _log.warning("%s A correction was not kept or undone.", error.reason)
-            raise
-
-    def _work(self, work: Callable[[], _Result], result: "Future[_Result]") -> None:
-        try:
-            outcome = work()
-        except BaseException as error:  # noqa: BLE001 - raised again for whoever waits
-            self._end()
-            result.set_exception(error)
-        else:
-            self._end()
-            result.set_result(outcome)
-
-    def _end(self) -> None:
-        with self._lock:
-            self._running -= 1
-
-
 def build_feedback_router(running: Running, intake: Intake, search: LabelSearch) -> APIRouter:
     """The routes about the corrections of one running service."""
     router = APIRouter()
-    errands = _Errands()
+    errands = Errands()
     takes = _Takes(running, search)
 
     @router.post(
