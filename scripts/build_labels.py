@@ -67,13 +67,19 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One inner node of the hierarchy; `depth` counts steps from the root."""
+    """One inner node of the hierarchy; `depth` counts steps from the root.
+
+    `is_synset` says whether it is called otherwise than its synset, but is just that;
+    `own_definition` describes it where the synset does not.
+    """
 
     wnid: str
     name: str
     article: str
     parent: str | None
     depth: int
+    is_synset: bool = False
+    own_definition: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +206,8 @@ def read_hierarchy(path: Path) -> Hierarchy:
             entry.get("article", guess_article(name)),
             above.wnid if above else None,
             above.depth + 1 if above else 0,
+            entry.get("same", False),
+            entry.get("definition"),
         )
     placed: dict[str, Placement] = {}
     for entry in document["placed"]:
@@ -286,6 +294,25 @@ def _synonyms(name: str, words: Sequence[str], decision: Decision) -> Iterator[s
             yield word
 
 
+def describe_level(level: Level, synsets: Mapping[str, Synset]) -> tuple[tuple[str, ...], str]:
+    """The synonyms and the definition of a level.
+
+    Raises:
+        LabelsRejected: It is called otherwise than its synset, and nobody says what it is; or
+            somebody does, although it is called so.
+    """
+    synset = synsets[level.wnid]
+    is_named_so = level.name.casefold() in {word.casefold() for word in synset.words}
+    if is_named_so + level.is_synset + (level.own_definition is not None) != 1:
+        raise LabelsRejected(
+            f"levels.toml: {level.name!r} needs `same` or `definition` if its synset has another "
+            "name, and neither if it has this one."
+        )
+    if level.own_definition is not None:
+        return (), level.own_definition
+    return tuple(_synonyms(level.name, synset.words, Decision())), synset.definition
+
+
 def require_distinct_names(names: Iterable[str]) -> None:
     """Refuse two names that differ at most in case.
 
@@ -298,13 +325,25 @@ def require_distinct_names(names: Iterable[str]) -> None:
 
 
 def render_label_set(
-    classes: Sequence[LabelClass], levels: Mapping[str, Level], notice: str
+    classes: Sequence[LabelClass],
+    levels: Mapping[str, Level],
+    synsets: Mapping[str, Synset],
+    notice: str,
 ) -> str:
     """The label set as JSON, one level or class a line so that a change shows as a line."""
-    nodes = [
-        {"wnid": lv.wnid, "name": lv.name, "article": lv.article, "parent": lv.parent}
-        for lv in levels.values()
-    ]
+    nodes = []
+    for level in levels.values():
+        synonyms, definition = describe_level(level, synsets)
+        nodes.append(
+            {
+                "wnid": level.wnid,
+                "name": level.name,
+                "article": level.article,
+                "synonyms": list(synonyms),
+                "definition": definition,
+                "parent": level.parent,
+            }
+        )
     entries = [
         {
             "index": c.index,
@@ -429,7 +468,7 @@ def build(wordnet: Path) -> None:
 
     notice = read_notice(wordnet / "data.noun")
     LABEL_SET.parent.mkdir(parents=True, exist_ok=True)
-    LABEL_SET.write_text(render_label_set(classes, levels, notice), encoding="utf-8")
+    LABEL_SET.write_text(render_label_set(classes, levels, synsets, notice), encoding="utf-8")
     blocks = {
         "tree": tree_list(classes, hierarchy),
         "names": name_table(classes, synsets, decisions),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import SecretStr
 
@@ -23,6 +23,10 @@ from whatsit.service import Service
 from whatsit.settings import Settings
 from whatsit.telemetry import ExpositionFolder, Telemetry
 from whatsit.workers import Workers, give_way
+
+if TYPE_CHECKING:
+    from whatsit.feedback.corrections import Corrections
+    from whatsit.feedback.store import FeedbackStore
 
 CacheState = Literal["reachable", "unreachable", "process", "off"]
 """Of the shared tier; ``process`` where there is none and answers are kept in memory only."""
@@ -48,6 +52,7 @@ class Running:
         redis_url: Where all processes of this service can share something; None where nowhere.
         settings: What all of it was built from.
         expositions: Where the metrics of processes that share the port meet, if there are any.
+        feedback: Corrections of answers; None where nobody can make any.
     """
 
     service: Service
@@ -58,6 +63,7 @@ class Running:
     redis_url: SecretStr | None
     settings: Settings
     expositions: ExpositionFolder | None = None
+    feedback: "Corrections | None" = None
 
     def exposition(self) -> bytes:
         """The metrics of this process, or of all that share the port."""
@@ -79,6 +85,8 @@ def open_service(
     settings: Settings,
     progress: Progress | None = None,
     expositions: ExpositionFolder | None = None,
+    *,
+    takes_feedback: bool = False,
 ) -> Iterator[Running]:
     """Open everything that answering takes, in order; close it in reverse.
 
@@ -86,6 +94,7 @@ def open_service(
         settings: What to open.
         progress: Told about the download of a model that is not there yet.
         expositions: Where to leave the metrics for processes that share the port.
+        takes_feedback: Whether answers can be corrected.
 
     Raises:
         WhatsitError: Something can't be opened; what was opened until then is closed again.
@@ -134,7 +143,35 @@ def open_service(
         )
         if expositions is not None:
             stack.enter_context(expositions.publish(telemetry))
-        yield Running(service, model, store, telemetry, shared, redis_url, settings, expositions)
+        feedback = _open_corrections(settings, stack) if takes_feedback else None
+        yield Running(
+            service, model, store, telemetry, shared, redis_url, settings, expositions, feedback
+        )
+
+
+def open_feedback_store(settings: Settings) -> "FeedbackStore":
+    """Where corrections are kept. Nothing is made or connected to before something is kept.
+
+    Raises:
+        SettingsError: The address of the database is wrong, or its driver is missing.
+    """
+    # Loading SQLAlchemy takes longer than classifying a picture does.
+    from whatsit.feedback.database import FeedbackDatabase, parse_url, url_in_store
+    from whatsit.feedback.pictures import KeptPictures
+    from whatsit.feedback.store import FeedbackStore
+
+    if settings.feedback_url is None:
+        url = url_in_store(settings.store)
+    else:
+        url = parse_url(settings.feedback_url.get_secret_value())
+    pictures = KeptPictures(settings.store, settings.feedback_max_kept_bytes)
+    return FeedbackStore(FeedbackDatabase(url), pictures)
+
+
+def _open_corrections(settings: Settings, stack: ExitStack) -> "Corrections":
+    from whatsit.feedback.corrections import Corrections
+
+    return stack.enter_context(Corrections(open_feedback_store(settings)))
 
 
 @contextmanager

@@ -172,6 +172,32 @@ class UnknownModel(InputError):
         self.known = known
 
 
+class OriginNotAllowed(InputError):
+    """The request was sent by a page of another site, without its visitor's doing."""
+
+    code = "origin_not_allowed"
+
+
+class FeedbackUnknown(InputError):
+    """No correction has that id, or none any more."""
+
+    code = "feedback_unknown"
+
+    def __init__(self, correction_id: str) -> None:
+        super().__init__(f"There is no correction {correction_id!r}; it may have been undone.")
+        self.correction_id = correction_id
+
+
+class LabelUnknown(InputError):
+    """No label has that WordNet id."""
+
+    code = "label_unknown"
+
+    def __init__(self, wnid: str) -> None:
+        super().__init__(f"The model has no label with the WordNet id {wnid!r}.")
+        self.wnid = wnid
+
+
 class ModelError(WhatsitError):
     """The model can't be used as it is; the operator can act."""
 
@@ -220,6 +246,20 @@ class Overloaded(WhatsitError):
             f"Try again in {math.ceil(retry_after_seconds)} s."
         )
         self.retry_after_seconds = retry_after_seconds
+
+
+class FeedbackUnavailable(WhatsitError):
+    """Corrections can't be kept or read now; answers are not affected."""
+
+    code = "feedback_unavailable"
+    retry_after_seconds = 5.0
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            "Corrections can't be kept or looked up at the moment. Try again in a few seconds."
+        )
+        self.reason = reason
+        """For the log and the operator: it may tell of addresses."""
 
 
 class SettingsError(WhatsitError):

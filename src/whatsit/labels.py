@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from whatsit.errors import InvalidModelCard
 from whatsit.taxonomy import Taxonomy
@@ -21,11 +22,16 @@ class LabelEntry:
         label: Human name, unique in its set.
         wnid: WordNet id, or None.
         article: Indefinite article to use before the label: ``a``, ``an`` or nothing.
+        synonyms: Other words for it, to find it by.
+        definition: One line, without a full stop; None where nobody wrote one.
     """
 
     label: str
     wnid: str | None = None
     article: str = ""
+    # What is said about a class is no part of which class it is.
+    synonyms: tuple[str, ...] = field(default=(), compare=False)
+    definition: str | None = field(default=None, compare=False)
 
     @property
     def phrase(self) -> str:
@@ -111,8 +117,17 @@ def load_labels(reference: str, folder: Path) -> LabelSet:
     return LabelSet(reference, entries, groups, parents)
 
 
-def _named(nodes: list[dict[str, str]]) -> tuple[LabelEntry, ...]:
-    return tuple(LabelEntry(node["name"], node["wnid"], node["article"]) for node in nodes)
+def _named(nodes: list[dict[str, Any]]) -> tuple[LabelEntry, ...]:
+    return tuple(
+        LabelEntry(
+            node["name"],
+            node["wnid"],
+            node["article"],
+            tuple(node["synonyms"]),
+            node["definition"],
+        )
+        for node in nodes
+    )
 
 
 def _plain_entry(label: str, place: str) -> LabelEntry:

@@ -267,6 +267,16 @@ class Service:
 
         return Pending(flight, shape)
 
+    def remembered(self, sha256: str) -> Prediction | None:
+        """What a picture was answered, if the cache has it still; may wait for Redis.
+
+        Args:
+            sha256: Hex digest of its bytes.
+        """
+        if self._cache is None:
+            return None
+        return self._only_for(sha256, self._cache.get(self._key(sha256)), Prediction)
+
     def explain(
         self, image_bytes: bytes, *, label: str | int | None = None, cache: CacheMode = "use"
     ) -> Explanation:

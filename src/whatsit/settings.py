@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     model: str = Field(DEFAULT_MODEL, description="Name of the model that answers.")
     store: Path = Field(
         default_factory=default_home,
-        description="Folder of models, keys and the embedded cache.",
+        description="Folder of models, keys, corrections and the embedded cache.",
     )
     engine: str = Field("openvino", description="Runtime of the model: openvino or onnxruntime.")
     inference_threads: int = Field(
@@ -142,6 +142,17 @@ class Settings(BaseSettings):
     )
     redis_timeout_seconds: float = Field(
         0.2, gt=0, le=10, description="Compute the answer when Redis takes longer, seconds."
+    )
+    feedback_url: SecretStr | None = Field(
+        None,
+        description="Address of the database of corrections, such as "
+        "postgresql://user:password@host/name. Empty: `feedback.db` in the store.",
+    )
+    feedback_max_kept_bytes: int = Field(
+        1_000_000_000,
+        ge=0,
+        description="Bytes of the pictures that people agreed to have kept with corrections, in "
+        "total; beyond it corrections are kept without their pictures. 0 keeps no picture.",
     )
     page_sign_in: Literal["off", "required"] = Field(
         "off", description="Whether people sign in, by OpenID Connect, before they see the page."

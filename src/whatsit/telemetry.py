@@ -27,12 +27,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from whatsit import __version__
 from whatsit.errors import (
     CacheFailure,
+    FeedbackUnavailable,
     InferenceFailed,
     InputError,
     ModelNotReady,
     Overloaded,
     WhatsitError,
 )
+from whatsit.feedback.correction import Verdict
 from whatsit.prediction import ModelId
 from whatsit.service import CacheOutcome
 from whatsit.workers import Workers
@@ -49,6 +51,7 @@ _REFUSALS: tuple[type[WhatsitError], ...] = (
     Overloaded,
     ModelNotReady,
     InferenceFailed,
+    FeedbackUnavailable,
 )
 _PUBLISH_SECONDS = 1.0
 _EXPOSITION = ".prom"
@@ -162,6 +165,7 @@ class Telemetry:
             "Time from a request's first byte to its answer's last, slow senders included.",
             "route",
         )
+        self._feedback = self._add(Counter, "feedback", "Corrections kept, by verdict.", "verdict")
         self._model = self._add(Gauge, "model_info", "Which model answers.", "name", "fingerprint")
         build = self._add(Gauge, "build_info", "Which whatsit runs.", "version", "python")
         build.labels(__version__, python_version()).set(1)
@@ -171,6 +175,8 @@ class Telemetry:
             self._answers.labels(outcome)
         for failure in get_args(CacheFailure):
             self._cache_failures.labels(failure)
+        for verdict in get_args(Verdict):
+            self._feedback.labels(verdict)
         for refusal in _REFUSALS:
             self._refusals.labels(refusal.code)
 
@@ -206,6 +212,10 @@ class Telemetry:
             _log.warning("Redis does not answer in time. Pictures are answered without it.")
         else:
             _log.info("Redis answers again.")
+
+    def corrected(self, verdict: Verdict) -> None:
+        """Count a correction that was kept."""
+        self._feedback.labels(verdict).inc()
 
     def limited(self, *, queue: int, working: int, held_bytes: int) -> None:
         """Tell the limits that overload is measured against; see the settings."""

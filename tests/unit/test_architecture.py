@@ -13,14 +13,19 @@ SOURCE = ROOT / "src" / "whatsit"
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "prediction", "model_card", "labels", "taxonomy"}),
-    frozenset({"coded_frames", "containers", "images", "preprocess", "answer", "recognise"}),
+    frozenset(
+        {
+            *("coded_frames", "containers", "images", "preprocess"),
+            *("answer", "recognise", "label_search"),
+        }
+    ),
     frozenset({"engines"}),
     frozenset({"models"}),
     frozenset({"classifier"}),
     frozenset({"explain"}),
     frozenset({"cache"}),
     frozenset({"service", "workers"}),
-    frozenset({"exposure", "settings", "bootstrap", "telemetry", "tracing", "keys"}),
+    frozenset({"exposure", "settings", "bootstrap", "telemetry", "tracing", "keys", "feedback"}),
     frozenset({"web", "jobs", "pipeline"}),
     frozenset({"cli"}),
 )
@@ -34,7 +39,9 @@ ONE_PLACE = {
     "openvino": {"engines"},
     "prometheus_client": {"telemetry"},
     "pydantic_settings": {"settings"},
+    "psycopg": {"feedback"},
     "redis": {"cache"},
+    "sqlalchemy": {"feedback"},
     "streamlit": {"web"},
     "tensorflow": {"models", "pipeline"},
     "torch": set[str](),

@@ -163,18 +163,18 @@ def test_every_exception_to_the_article_rule_is_in_use(classes):
     assert set(ARTICLE_EXCEPTIONS) <= {entry["name"] for entry in classes}
 
 
-def test_every_definition_is_one_line_without_examples(classes):
+def test_every_definition_is_one_line_without_examples(classes, nodes):
     odd = [
         entry["name"]
-        for entry in classes
+        for entry in [*classes, *nodes]
         if not entry["definition"].strip() or set(entry["definition"]) & set('\n"`')
     ]
 
     assert odd == []
 
 
-def test_synonyms_repeat_neither_the_name_nor_each_other(classes):
-    for entry in classes:
+def test_synonyms_repeat_neither_the_name_nor_each_other(classes, nodes):
+    for entry in [*classes, *nodes]:
         words = [word.casefold() for word in (entry["name"], *entry["synonyms"])]
         assert len(words) == len(set(words)), entry["name"]
         assert not any("_" in word for word in words), entry["name"]

@@ -89,7 +89,7 @@ def serve_on(
         web = loader.submit(_load_web, page_enabled=page_enabled)
         with (
             open_tracing(os.environ) as tracing,
-            open_service(settings, progress, expositions) as running,
+            open_service(settings, progress, expositions, takes_feedback=True) as running,
         ):
             application = web.result()(running, page_enabled=page_enabled, tracing=tracing)
             _spare_what_stays()

@@ -14,10 +14,13 @@ from starlette.types import Receive, Scope, Send
 from whatsit import __version__
 from whatsit.bootstrap import Running
 from whatsit.errors import WhatsitError
+from whatsit.label_search import LabelSearch
 from whatsit.web.api.classify import CLASSIFY_PATH, Classify
 from whatsit.web.api.description import DESCRIPTION
+from whatsit.web.api.feedback import build_feedback_router
 from whatsit.web.api.fetch import open_fetcher
 from whatsit.web.api.huggingface import build_huggingface
+from whatsit.web.api.labels import build_labels_router
 from whatsit.web.api.oip import build_oip
 from whatsit.web.api.problems import problem, report
 from whatsit.web.api.routes import build_router
@@ -48,7 +51,8 @@ class Api:
     def __init__(self, running: Running, intake: Intake) -> None:
         max_rendered = running.settings.cache_memory_entries
         fetcher = open_fetcher(running.settings)
-        self._classify = Classify(running.service, intake, max_rendered, fetcher)
+        corrections = () if running.feedback is None else (running.feedback.get,)
+        self._classify = Classify(running.service, intake, max_rendered, fetcher, *corrections)
         self.described = _build_others(running, intake)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,6 +84,9 @@ def _build_others(running: Running, intake: Intake) -> FastAPI:
     api.include_router(build_router(running, intake))
     api.include_router(build_huggingface(running.service, intake))
     api.include_router(build_oip(running.service, intake))
+    search = LabelSearch(running.service.classifier.labels)
+    api.include_router(build_feedback_router(running, intake, search))
+    api.include_router(build_labels_router(search))
     _name_problems(api)
     api.add_exception_handler(WhatsitError, _answer_error)
     api.add_exception_handler(ClientDisconnect, _answer_nobody)

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from starlette.datastructures import Headers, UploadFile
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
@@ -46,7 +47,7 @@ async def read_picture(scope: Scope, receive: Receive, max_bytes: int) -> Receiv
         InvalidParameter: The form has no field ``file``.
         ClientDisconnect: The client has left.
     """
-    if _is_form(scope):
+    if is_form(scope):
         image_bytes = await _read_form(scope, receive, max_bytes)
         return ReceivedPicture(image_bytes, hashlib.sha256(image_bytes).hexdigest())
     # Hashed as it comes, so that a large picture does not hold the event loop up at its end.
@@ -84,7 +85,7 @@ def read_url(scope: Scope, body: bytes) -> str | None:
     Raises:
         InvalidParameter: It is JSON, but not ``{"url": "..."}``.
     """
-    if not _is_declared(scope, _JSON):
+    if media_type_of(scope) != _JSON:
         return None
     try:
         document = json.loads(body.decode()) if len(body) <= _MAX_JSON_BYTES else None
@@ -99,15 +100,33 @@ def read_url(scope: Scope, body: bytes) -> str | None:
             raise InvalidParameter('The JSON must be like {"url": "https://example.org/bee.jpg"}.')
 
 
-def _is_form(scope: Scope) -> bool:
-    return _is_declared(scope, _FORM)
+def is_form(scope: Scope) -> bool:
+    """Whether the body of a request is a multipart form."""
+    return media_type_of(scope) == _FORM
 
 
-def _is_declared(scope: Scope, kind: bytes) -> bool:
-    return any(
-        name == b"content-type" and value.partition(b";")[0].strip().lower() == kind
-        for name, value in scope["headers"]
-    )
+def media_type_of(scope: Scope) -> bytes:
+    """What the body of a request is declared to be, in lower case, without parameters."""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            declared: bytes = value.partition(b";")[0].strip().lower()
+            return declared
+    return b""
+
+
+async def read_text(receive: Receive, max_bytes: int) -> bytes:
+    """A small body that is no picture.
+
+    Raises:
+        InvalidParameter: It has more than `max_bytes`.
+        ClientDisconnect: The client has left.
+    """
+    try:
+        return b"".join([chunk async for chunk in _bounded(receive, max_bytes, reported=0)])
+    except ImageTooLarge as error:
+        raise InvalidParameter(
+            f"The document has more than {max_bytes:,} bytes. Send less."
+        ) from error
 
 
 async def _bounded(
@@ -134,7 +153,15 @@ class _FormInMemory(MultiPartParser):
     spool_max_size = 2**31
 
 
-async def _read_form(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
+@asynccontextmanager
+async def open_form(scope: Scope, receive: Receive, max_bytes: int) -> AsyncIterator[FormData]:
+    """The fields of a multipart form; its files are gone when the block ends.
+
+    Raises:
+        ImageTooLarge: More than `max_bytes`, but for what a form needs around its fields.
+        ImageUnreadable: The form is broken.
+        ClientDisconnect: The client has left.
+    """
     chunks = _bounded(receive, max_bytes + _FORM_OVERHEAD_BYTES, reported=max_bytes)
     parser = _FormInMemory(Headers(scope=scope), chunks, max_files=8, max_fields=32)
     try:
@@ -143,9 +170,14 @@ async def _read_form(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
         # Some text encodings that a form may name refuse to decode anything.
         raise ImageUnreadable("The multipart form is broken. Send it again.") from error
     try:
+        yield form
+    finally:
+        await form.close()
+
+
+async def _read_form(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
+    async with open_form(scope, receive, max_bytes) as form:
         picture = form.get(FILE_FIELD)
         if not isinstance(picture, UploadFile):
             raise InvalidParameter(f"The form has no file field called {FILE_FIELD!r}.")
         return await picture.read()
-    finally:
-        await form.close()

@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from whatsit.errors import InvalidParameter, UrlsOff, WhatsitError
+from whatsit.feedback.correction import Correction
 from whatsit.prediction import MAX_TOP_K, Prediction, ScoredLabel
 from whatsit.service import DEFAULT_TOP_K, CacheMode, Pending, Reply, Service
 from whatsit.web.api.body import ReceivedPicture, read_picture, read_url
@@ -30,6 +31,9 @@ ANSWER_IN_SCOPE = "whatsit.answer"
 """Where the `Reply` or `Explanation` is left for the log and the traces."""
 
 _TOP_KS = {str(top_k): top_k for top_k in range(1, MAX_TOP_K + 1)}
+CorrectionOf = Callable[[str], Correction | None]
+"""Tells the correction of a picture, by its digest, without waiting."""
+
 _CACHE_MODES: dict[str, CacheMode] = {"use": "use", "refresh": "refresh", "bypass": "bypass"}
 
 
@@ -41,6 +45,7 @@ class Classify:
         intake: Through which the pictures come.
         max_rendered: How many answers to keep as text; as many as the process keeps at all.
         fetcher: Fetches pictures whose address is sent; None where that is off.
+        correction_of: Knows what was corrected.
     """
 
     def __init__(
@@ -49,12 +54,16 @@ class Classify:
         intake: Intake,
         max_rendered: int,
         fetcher: Fetcher | None = None,
+        correction_of: CorrectionOf = lambda sha256: None,
     ) -> None:
         self._service = service
         self._intake = intake
         self._max_rendered = max_rendered
         self._fetcher = fetcher
-        self._rendered: OrderedDict[tuple[str, int], tuple[Prediction, bytes]] = OrderedDict()
+        self._correction_of = correction_of
+        self._rendered: OrderedDict[
+            tuple[str, int], tuple[Prediction, Correction | None, bytes]
+        ] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; see the ASGI specification."""
@@ -138,16 +147,17 @@ class Classify:
 
     def _render(self, prediction: Prediction, top_k: int) -> bytes:
         """What is the same each time that a prediction is given out, as the end of a document."""
-        key = (prediction.image.sha256, top_k)
+        sha256 = prediction.image.sha256
+        key = (sha256, top_k)
+        correction = self._correction_of(sha256)
         kept = self._rendered.get(key)
-        if kept is not None and kept[0] is prediction:
-            return kept[1]
-        rendered = json.dumps(
-            describe(prediction, prediction.top[:top_k]),
-            ensure_ascii=False,
-            separators=(",", ":"),
-        )[1:].encode()
-        self._rendered[key] = (prediction, rendered)
+        if kept is not None and kept[0] is prediction and kept[1] is correction:
+            return kept[2]
+        document = describe(prediction, prediction.top[:top_k])
+        if correction is not None:
+            document["correction"] = describe_correction(correction)
+        rendered = json.dumps(document, ensure_ascii=False, separators=(",", ":"))[1:].encode()
+        self._rendered[key] = (prediction, correction, rendered)
         self._rendered.move_to_end(key)
         if len(self._rendered) > self._max_rendered:
             self._rendered.popitem(last=False)
@@ -188,6 +198,17 @@ def describe(prediction: Prediction, top: tuple[ScoredLabel, ...]) -> dict[str, 
             "format": image.format,
             "sha256": image.sha256,
         },
+    }
+
+
+def describe_correction(correction: Correction) -> dict[str, object]:
+    """A correction as a part of a JSON document, in the form of `schemas.CorrectionDocument`."""
+    return {
+        "id": correction.id,
+        "verdict": correction.verdict,
+        "label": correction.label,
+        "wnid": correction.wnid,
+        "at": correction.at,
     }
 
 

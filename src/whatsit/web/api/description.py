@@ -6,6 +6,8 @@ from typing import Any, get_args
 
 from whatsit.errors import (
     AnswerUnknown,
+    FeedbackUnavailable,
+    FeedbackUnknown,
     HostNotAllowed,
     ImageTooLarge,
     ImageTooManyPixels,
@@ -13,6 +15,8 @@ from whatsit.errors import (
     ImageUnsupported,
     InferenceFailed,
     InvalidParameter,
+    LabelUnknown,
+    OriginNotAllowed,
     Overloaded,
     RateLimited,
     RequestTooSlow,
@@ -22,6 +26,7 @@ from whatsit.errors import (
     UrlUnreachable,
     WhatsitError,
 )
+from whatsit.feedback.correction import MAX_LABEL_CHARACTERS, Verdict
 from whatsit.images import DEFAULT_MAX_PIXELS, DEFAULT_MAX_UPLOAD_BYTES
 from whatsit.service import CacheOutcome
 from whatsit.web.api import problems
@@ -36,6 +41,29 @@ DESCRIPTION = (
 )
 
 _BINARY = {"type": "string", "format": "binary"}
+_SHA256 = {
+    "type": "string",
+    "pattern": "^[0-9a-f]{64}$",
+    "description": "SHA-256 of the picture's bytes, as in the answer.",
+}
+_VERDICT = {
+    "type": "string",
+    "enum": list(get_args(Verdict)),
+    "description": "The answer is right; the picture shows something else, then a label is "
+    "needed; or it shows none of the labels.",
+}
+_LABEL = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_LABEL_CHARACTERS,
+    "description": "One of the model's labels, or an own one.",
+}
+_WNID = {
+    "type": "string",
+    "pattern": "^n[0-9]{8}$",
+    "description": "WordNet id of one of the model's labels or groups; it counts more than the "
+    "label.",
+}
 PICTURE_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -150,6 +178,11 @@ _REFUSALS: tuple[WhatsitError, ...] = (
     Overloaded(1),
 )
 """One of each that a request to the API can meet; what is shown of them is what they say."""
+OTHER_ORIGIN = OriginNotAllowed("A page of another site can't do this.")
+NO_FEEDBACK = FeedbackUnavailable("Not shown to callers.")
+NO_CORRECTION = FeedbackUnknown("0123456789abcdef")
+NO_LABEL = LabelUnknown("n00000000")
+"""Those that only few routes answer with."""
 
 
 def ok(example: object) -> dict[int | str, dict[str, Any]]:
@@ -159,27 +192,33 @@ def ok(example: object) -> dict[int | str, dict[str, Any]]:
 
 
 def problem_responses(
-    *statuses: int, path: str = "", without: Collection[type[WhatsitError]] = ()
+    *statuses: int,
+    path: str = "",
+    without: Collection[type[WhatsitError]] = (),
+    also: tuple[WhatsitError, ...] = (),
 ) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI entries of the problem documents that a route may answer with.
 
     Args:
-        statuses: Of these documents.
+        statuses: Of what many routes answer with.
         path: Of the route; some repeat the sentence as ``error``.
         without: Errors that have one of these statuses, but do not come from this route.
+        also: What only few routes answer with, whatever its status.
     """
     repeats = problems.repeats_error(path)
-    return {status: _problem_response(status, repeats, without) for status in statuses}
+    wanted = dict.fromkeys((*statuses, *(int(problems.STATUS_BY_ERROR[type(e)]) for e in also)))
+    common = [
+        error
+        for error in _REFUSALS
+        if problems.STATUS_BY_ERROR[type(error)] in statuses and type(error) not in without
+    ]
+    return {status: _problem_response(status, repeats, (*common, *also)) for status in wanted}
 
 
 def _problem_response(
-    status: int, repeats_error: bool, without: Collection[type[WhatsitError]]
+    status: int, repeats_error: bool, known: tuple[WhatsitError, ...]
 ) -> dict[str, Any]:
-    errors = [
-        error
-        for error in _REFUSALS
-        if problems.STATUS_BY_ERROR[type(error)] == status and type(error) not in without
-    ]
+    errors = [error for error in known if problems.STATUS_BY_ERROR[type(error)] == status]
     name = "ErrorDocument" if repeats_error else "ProblemDocument"
     sentences = [(type(error).__doc__ or "").splitlines()[0] for error in errors]
     return {
@@ -230,6 +269,69 @@ ANSWER_EXAMPLE: dict[str, Any] = {
     "cache": "hit",
     "timings_ms": {"cache": 0.021, "total": 0.021},
 }
+FEEDBACK_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "What the picture shows, and the picture itself only if it may be kept: "
+        "as a form with the field `file`.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "sha256": _SHA256,
+                        "verdict": _VERDICT,
+                        "label": {"anyOf": [_LABEL, {"type": "null"}]},
+                        "wnid": {"anyOf": [_WNID, {"type": "null"}]},
+                    },
+                    "required": ["sha256", "verdict"],
+                    "additionalProperties": False,
+                },
+                "example": {
+                    "sha256": "e3b0" * 16,
+                    "verdict": "other",
+                    "label": "ladybug",
+                },
+            },
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "sha256": _SHA256
+                        | {"description": "May be left out where the picture is sent."},
+                        "verdict": _VERDICT,
+                        "label": _LABEL,
+                        "wnid": _WNID,
+                        FILE_FIELD: _BINARY,
+                    },
+                    "required": ["verdict"],
+                    "anyOf": [{"required": ["sha256"]}, {"required": [FILE_FIELD]}],
+                    "additionalProperties": False,
+                }
+            },
+        },
+    }
+}
+CORRECTION_EXAMPLE: dict[str, Any] = {
+    "id": "0123456789abcdef",
+    "verdict": "other",
+    "label": "ladybug",
+    "wnid": "n02165456",
+    "at": "2026-01-31T10:34:29.067Z",
+}
+FEEDBACK_EXAMPLE: dict[str, Any] = {
+    **CORRECTION_EXAMPLE,
+    "sha256": "e3b0" * 16,
+    "picture_kept": False,
+}
+LABEL_EXAMPLE: dict[str, Any] = {
+    "label": "bee",
+    "wnid": "n02206856",
+    "index": 309,
+    "synonyms": ["honeybee"],
+    "definition": "any of numerous hairy-bodied insects including social and solitary species",
+}
+LABELS_EXAMPLE: dict[str, Any] = {"labels": [LABEL_EXAMPLE]}
 EXPLAIN_EXAMPLE: dict[str, Any] = {
     "id": "5a5cba0bcd924505",
     "model": _MODEL,

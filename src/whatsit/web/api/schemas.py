@@ -3,9 +3,11 @@
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from whatsit.bootstrap import CacheState
 from whatsit.explain import HeatMapMethod
+from whatsit.feedback.correction import Verdict
 from whatsit.prediction import Certainty, Level
 from whatsit.service import CacheOutcome
 
@@ -66,6 +68,42 @@ class ImageDocument(_Document):
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
+class CorrectionDocument(_Document):
+    """What somebody said that a picture shows."""
+
+    id: str = Field(pattern="^[0-9a-f]{16}$", description="With which it can be undone.")
+    verdict: Verdict = Field(
+        description="The answer is right; the picture shows something else, which is the label; "
+        "or it shows none of the labels."
+    )
+    label: str | None = Field(description="What the picture shows, as far as that is known.")
+    wnid: str | None = Field(description="WordNet id of the label, where it has one.")
+    at: str = Field(description="When it was made, UTC.", json_schema_extra={"format": "date-time"})
+
+
+class FeedbackDocument(CorrectionDocument):
+    """A correction that was kept."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    picture_kept: bool = Field(description="Whether the picture itself was kept with it.")
+
+
+class LabelDocument(_Document):
+    """A class of the model, or a group of classes."""
+
+    label: str
+    wnid: str | None = Field(description="WordNet id of the label, where it has one.")
+    index: int | None = Field(ge=0, description="Position in the model's output; null for a group.")
+    synonyms: list[str] = Field(description="Other words for it.")
+    definition: str | None = Field(description="One line, where somebody wrote one.")
+
+
+class LabelsDocument(_Document):
+    """Labels that were searched for."""
+
+    labels: list[LabelDocument] = Field(description="Best match first.")
+
+
 class ClassifyDocument(_Document):
     """The answer to a picture."""
 
@@ -76,6 +114,9 @@ class ClassifyDocument(_Document):
     cache: CacheOutcome
     timings_ms: dict[str, float] = Field(description="Milliseconds by stage.")
     image: ImageDocument
+    correction: CorrectionDocument | SkipJsonSchema[None] = Field(
+        None, description="The newest correction of this picture; left out where there is none."
+    )
 
 
 class BoxDocument(_Document):

@@ -11,6 +11,8 @@ from whatsit.web.guard.door import is_open
 
 KEY_ID = "whatsit.key_id"
 """Where the scope of a request with a valid key tells the id of that key."""
+KEY_NAME = "whatsit.key_name"
+"""Where it tells the name of that key."""
 
 _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "Authorization: Bearer KEY"},
@@ -31,7 +33,7 @@ class KeyRule:
         self._is_open = is_open
 
     async def refusal(self, scope: Scope) -> Unauthorized | None:
-        """See `Rule.refusal`. A valid key's id is left in the scope."""
+        """See `Rule.refusal`. A valid key's id and name are left in the scope."""
         if self._is_open(scope["path"]):
             return None
         offered = offered_key(scope["headers"])
@@ -41,6 +43,7 @@ class KeyRule:
         if key is None:
             return Unauthorized("This API key is unknown or was revoked.")
         scope[KEY_ID] = key.id
+        scope[KEY_NAME] = key.name
         return None
 
 

@@ -1,0 +1,1 @@
+"""Corrections: what people say about answers, kept beside them and exported for the next model."""

@@ -1,0 +1,116 @@
+"""The newest correction of every picture, in memory, so that telling it costs an answer nothing."""
+
+import logging
+import threading
+from typing import Self
+
+from whatsit.errors import FeedbackUnavailable
+from whatsit.feedback.correction import Correction, Record
+from whatsit.feedback.store import FeedbackStore, NewCorrection, Picture
+
+_log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1.0
+_MAX_PICTURES = 100_000
+"""Each takes about half a kB; of more pictures than these, the latest are told."""
+
+
+class Corrections:
+    """Tells corrections from memory; learns within about a second what other processes changed.
+
+    While the database fails, what is in memory stays.
+
+    Args:
+        store: Where they are kept.
+        look_seconds: How often to look for changes.
+    """
+
+    def __init__(self, store: FeedbackStore, look_seconds: float = _LOOK_SECONDS) -> None:
+        self._store = store
+        self._look_seconds = look_seconds
+        self._newest: dict[str, Correction] = {}
+        self._number: int | None = None
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._is_failing = False
+        # A daemon: a database that hangs must not keep the process from ending.
+        self._watcher = threading.Thread(target=self._watch, name="whatsit-feedback", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._try_refresh()
+        self._watcher.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._watcher.join(self._look_seconds)
+        self._store.database.close()
+
+    def get(self, sha256: str) -> Correction | None:
+        """The newest correction of a picture; never waits."""
+        return self._newest.get(sha256)
+
+    def add(self, new: NewCorrection, picture: Picture | None = None) -> Record:
+        """Keep a correction; see `FeedbackStore.add`. From then on it is told."""
+        # Held meanwhile, so that a later one of another process is not learned before this one.
+        with self._lock:
+            record = self._store.add(new, picture)
+            self._learn(record.correction)
+        return record
+
+    def undo(self, correction_id: str) -> None:
+        """Delete a correction; see `FeedbackStore.undo`. The one before it is told from then on."""
+        with self._lock:
+            gone = self._store.undo(correction_id)
+            before = self._store.database.newest(gone.sha256)
+            if before is None:
+                self._newest.pop(gone.sha256, None)
+            else:
+                self._newest[gone.sha256] = before.correction
+
+    def refresh(self) -> None:
+        """Learn what other processes changed.
+
+        Raises:
+            FeedbackUnavailable: The database fails.
+        """
+        # Held while reading as well, so that what is added meanwhile is not forgotten again.
+        with self._lock:
+            changes = self._store.database.changes_since(self._number, _MAX_PICTURES)
+            if changes is None:
+                return
+            known = frozenset(self._newest)
+            if changes.is_all:
+                self._newest = {each.sha256: each for each in changes.corrections}
+            else:
+                for correction in changes.corrections:
+                    self._learn(correction)
+            self._number = changes.number
+        if changes.is_all and known:
+            self._store.drop_unneeded(known)
+
+    def _learn(self, correction: Correction) -> None:
+        self._newest.pop(correction.sha256, None)
+        self._newest[correction.sha256] = correction
+        if len(self._newest) > _MAX_PICTURES:
+            del self._newest[next(iter(self._newest))]
+
+    def _watch(self) -> None:
+        while not self._ended.wait(self._look_seconds):
+            self._try_refresh()
+
+    def _try_refresh(self) -> None:
+        try:
+            self.refresh()
+        except FeedbackUnavailable as error:
+            if not self._is_failing:
+                _log.warning("%s Until it works, no correction is kept.", error.reason)
+            self._is_failing = True
+        except Exception:  # noqa: BLE001 - answers go on, and looking again may help
+            if not self._is_failing:
+                _log.exception("Corrections can't be read.")
+            self._is_failing = True
+        else:
+            if self._is_failing:
+                _log.info("Corrections are kept again.")
+            self._is_failing = False

@@ -1,0 +1,270 @@
+"""The routes that take corrections, and undo them."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, field_validator
+from starlette.datastructures import UploadFile
+from starlette.responses import Response
+from starlette.types import Receive, Scope
+
+from whatsit.bootstrap import Running
+from whatsit.errors import FeedbackUnavailable, InvalidParameter, OriginNotAllowed
+from whatsit.feedback.correction import MAX_LABEL_CHARACTERS, CorrectedAnswer, Record, Verdict
+from whatsit.images import decode_image
+from whatsit.label_search import LabelSearch
+from whatsit.web.api.body import FILE_FIELD, is_form, media_type_of, open_form, read_text
+from whatsit.web.api.classify import describe_correction
+from whatsit.web.api.description import (
+    FEEDBACK_BODY,
+    FEEDBACK_EXAMPLE,
+    NO_CORRECTION,
+    NO_FEEDBACK,
+    OTHER_ORIGIN,
+    REQUEST_ID_HEADER,
+    problem_responses,
+)
+from whatsit.web.api.errands import Errands
+from whatsit.web.api.schemas import FeedbackDocument
+from whatsit.web.guard.keys import KEY_NAME
+from whatsit.web.intake import Intake
+
+_MAX_DOCUMENT_BYTES = 10_000
+_PREVIEW_PIXELS = 64
+_FROM_HERE = frozenset({b"same-origin", b"none"})
+
+
+class _Said(BaseModel):
+    """What a request says about a picture."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    verdict: Verdict
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    label: (
+        Annotated[
+            str,
+            StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_LABEL_CHARACTERS),
+        ]
+        | None
+    ) = None
+    wnid: Annotated[str, StringConstraints(pattern=r"^n[0-9]{8}$")] | None = None
+
+    @field_validator("label")
+    @classmethod
+    def _is_a_name(cls, label: str | None) -> str | None:
+        # A table that is opened as a spreadsheet takes what begins with a sign for a formula.
+        if label is not None and not (label.isprintable() and label[0].isalnum()):
+            raise ValueError("it must be printable, and begin with a letter or a digit")
+        return label
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    said: _Said
+    sha256: str
+    image_bytes: bytes | None
+
+
+def build_feedback_router(running: Running, intake: Intake, search: LabelSearch) -> APIRouter:
+    """The routes about the corrections of one running service."""
+    router = APIRouter()
+    errands = Errands()
+    takes = _Takes(running, search)
+
+    @router.post(
+        "/api/v1/feedback",
+        summary="Say that an answer is right, or what is",
+        status_code=201,
+        response_model=FeedbackDocument,
+        responses={
+            201: {
+                "description": "The correction was kept.",
+                "headers": REQUEST_ID_HEADER,
+                "content": {"application/json": {"example": FEEDBACK_EXAMPLE}},
+            },
+            **problem_responses(
+                *(400, 408, 413, 415, 422, 500, 503), also=(OTHER_ORIGIN, NO_FEEDBACK)
+            ),
+        },
+        openapi_extra=FEEDBACK_BODY,
+    )
+    async def add_feedback(request: Request) -> FeedbackDocument:
+        _require_same_origin(request.scope)
+        async with intake.take(request.scope, request.receive) as body:
+            received = await _read(request.scope, body, running)
+            image_format = await takes.inspect(received.image_bytes)
+            who = request.scope.get(KEY_NAME)
+            work = partial(takes.keep, received, image_format, who)
+            record = await errands.run(work)
+        running.telemetry.corrected(record.correction.verdict)
+        return FeedbackDocument(
+            **describe_correction(record.correction),
+            sha256=record.correction.sha256,
+            picture_kept=record.picture_format is not None,
+        )
+
+    @router.delete(
+        "/api/v1/feedback/{id}",
+        summary="Undo a correction",
+        status_code=204,
+        response_class=Response,
+        responses={
+            204: {"description": "It is gone, with its picture.", "headers": REQUEST_ID_HEADER},
+            **problem_responses(422, also=(OTHER_ORIGIN, NO_CORRECTION, NO_FEEDBACK)),
+        },
+    )
+    async def undo_feedback(
+        request: Request,
+        correction_id: Annotated[
+            str,
+            Path(
+                alias="id",
+                pattern="^[0-9a-f]{16}$",
+                description="As in the answer to the correction.",
+                examples=["0123456789abcdef"],
+            ),
+        ],
+    ) -> Response:
+        _require_same_origin(request.scope)
+        await errands.run(partial(takes.undo, correction_id))
+        return Response(status_code=204)
+
+    return router
+
+
+class _Takes:
+    """What the routes do with a correction once they have read it."""
+
+    def __init__(self, running: Running, search: LabelSearch) -> None:
+        self._running = running
+        self._search = search
+
+    async def inspect(self, image_bytes: bytes | None) -> str | None:
+        """The format of a picture that is to be kept; None where there is none.
+
+        Raises:
+            InputError: It is no picture that can be answered.
+            Overloaded: Too many pictures wait already.
+        """
+        if image_bytes is None:
+            return None
+        service = self._running.service
+        classifier = service.classifier
+        decode = partial(
+            decode_image,
+            image_bytes,
+            shorter_side=_PREVIEW_PIXELS,
+            max_bytes=classifier.max_upload_bytes,
+            max_pixels=classifier.max_pixels,
+        )
+        return (await asyncio.wrap_future(service.workers.submit(decode))).format
+
+    def keep(self, received: _Received, image_format: str | None, who: str | None) -> Record:
+        """Keep a correction, and its picture where there is one."""
+        from whatsit.feedback.store import NewCorrection, Picture
+
+        feedback = self._running.feedback
+        if feedback is None:
+            raise FeedbackUnavailable("Nobody can make corrections here.")
+        prediction = self._running.service.remembered(received.sha256)
+        answered = None if prediction is None else CorrectedAnswer.of(prediction)
+        label, wnid = self._label_of(received.said, answered)
+        picture = None
+        if received.image_bytes is not None and image_format is not None:
+            picture = Picture(received.image_bytes, image_format)
+        new = NewCorrection(received.sha256, received.said.verdict, label, wnid, answered, who)
+        return feedback.add(new, picture)
+
+    def undo(self, correction_id: str) -> None:
+        """Delete a correction."""
+        if self._running.feedback is None:
+            raise FeedbackUnavailable("Nobody can make corrections here.")
+        self._running.feedback.undo(correction_id)
+
+    def _label_of(
+        self, said: _Said, answered: CorrectedAnswer | None
+    ) -> tuple[str | None, str | None]:
+        """Label and WordNet id as the model has them; own labels as they were written."""
+        if said.verdict == "none":
+            return None, None
+        if said.wnid is not None:
+            found = self._search.find(said.wnid)
+            if found is None:
+                raise InvalidParameter(f"wnid: The model has no label with the id {said.wnid!r}.")
+            return found.entry.label, found.entry.wnid
+        if said.label is not None:
+            found = self._search.named(said.label)
+            return (found.entry.label, found.entry.wnid) if found else (said.label, None)
+        return (answered.label, answered.wnid) if answered else (None, None)
+
+
+def _require_same_origin(scope: Scope) -> None:
+    """Refuse what a page of another site makes its visitor's browser send.
+
+    Forms may be sent anywhere without asking the server first; other programs than browsers send
+    neither of these headers.
+
+    Raises:
+        OriginNotAllowed: The request comes from such a page.
+    """
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
+    if site is not None:
+        is_ours = site in _FROM_HERE
+    else:
+        host = headers.get(b"host", b"")
+        is_ours = origin is None or origin.lower().partition(b"://")[2] == host.lower()
+    if not is_ours:
+        raise OriginNotAllowed("A page of another site can't do this.")
+
+
+async def _read(scope: Scope, receive: Receive, running: Running) -> _Received:
+    """What a request says, and the picture if it brings one.
+
+    Raises:
+        InputError: It is not in the form of the contract.
+        ClientDisconnect: The client has left.
+    """
+    image_bytes: bytes | None = None
+    if is_form(scope):
+        max_bytes = running.service.classifier.max_upload_bytes
+        async with open_form(scope, receive, max_bytes) as form:
+            fields = dict(form)
+            picture = fields.pop(FILE_FIELD, None)
+            if isinstance(picture, UploadFile):
+                image_bytes = await picture.read()
+            elif picture is not None:
+                raise InvalidParameter(f"{FILE_FIELD}: It is a text; send the picture as a file.")
+            said = _parse(lambda: _Said.model_validate(fields))
+    else:
+        if media_type_of(scope) != b"application/json":
+            raise InvalidParameter(
+                "Send JSON (Content-Type: application/json) or a multipart form."
+            )
+        document = await read_text(receive, _MAX_DOCUMENT_BYTES)
+        said = _parse(lambda: _Said.model_validate_json(document))
+    if said.verdict == "other" and said.label is None:
+        raise InvalidParameter("label: It is needed where the verdict is 'other'.")
+    digest = said.sha256
+    if image_bytes is not None:
+        digest = await asyncio.to_thread(lambda: hashlib.sha256(image_bytes).hexdigest())
+        if said.sha256 not in (None, digest):
+            raise InvalidParameter("sha256: It is not the digest of the picture that was sent.")
+    if digest is None:
+        raise InvalidParameter("sha256: It is needed where no picture is sent.")
+    return _Received(said, digest, image_bytes)
+
+
+def _parse(build: Callable[[], _Said]) -> _Said:
+    try:
+        return build()
+    except ValidationError as error:
+        complaint = error.errors(include_url=False, include_input=False)[0]
+        name = str(complaint["loc"][0]) if complaint["loc"] else "The document"
+        raise InvalidParameter(f"{name}: {complaint['msg']}.") from error
