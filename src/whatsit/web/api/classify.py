@@ -120,26 +120,24 @@ def describe(prediction: Prediction, top: tuple[ScoredLabel, ...]) -> dict[str, 
             "recognised": answer.recognised,
             "level": answer.level,
             "path": answer.path,
-            "set": [
-                {"label": entry.label, "wnid": entry.wnid, "score": round(entry.score, 6)}
-                for entry in answer.set
-            ],
+            "set": [_describe_label(entry) for entry in answer.set],
         },
-        "top": [
-            {
-                "label": entry.label,
-                "wnid": entry.wnid,
-                "index": entry.index,
-                "score": round(entry.score, 6),
-            }
-            for entry in top
-        ],
+        "top": [_describe_label(entry) for entry in top],
         "image": {
             "width": image.width,
             "height": image.height,
             "format": image.format,
             "sha256": image.sha256,
         },
+    }
+
+
+def _describe_label(entry: ScoredLabel) -> dict[str, object]:
+    return {
+        "label": entry.label,
+        "wnid": entry.wnid,
+        "index": entry.index,
+        "score": round(entry.score, 6),
     }
 
 
