@@ -4,8 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -111,6 +110,16 @@ def serve(*, no_ui: bool, workers: int, **options: Any) -> None:
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="For one picture: a PNG to write, in which bright is what speaks for the best label.",
 )
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="Write a row for each picture: .csv or .jsonl; - for standard output.",
+)
+@click.option("--resume", is_flag=True, help="Go on with what an earlier run has left in --out.")
+@click.option("--server", metavar="URL", help="Ask a running server instead of computing here.")
+@click.option("--key", envvar="WHATSIT_KEY", show_envvar=True, help="API key for --server.")
+@click.option("--threads", type=click.IntRange(1, 64), help="Pictures worked on at a time.")
 @_model_option
 @_store_option
 @click.pass_context
@@ -122,33 +131,54 @@ def classify(
     as_json: bool,
     top_k: int,
     why: Path | None,
+    out: Path | None,
+    resume: bool,
+    server: str | None,
+    key: str | None,
+    threads: int | None,
     **options: Any,
 ) -> None:
-    """Say what is in each picture."""
-    if why is not None and len(paths) != 1:
-        raise click.UsageError("--why takes one picture.")
-    from whatsit.bootstrap import open_service
-    from whatsit.settings import load_settings
-    from whatsit.telemetry import configure_logging
+    """Say what is in each picture; of a folder, in all pictures below it.
 
-    settings = load_settings(options)
-    configure_logging("warning", "text")
-    failed = False
-    with _download_progress() as progress, open_service(settings, progress) as running:
-        show = _print_json if as_json else _TablePrinter()
-        for path in paths:
-            try:
-                image_bytes = _read(path)
-                reply = running.service.classify(image_bytes, top_k=top_k)
-            except InputError as error:
-                failed = True
-                click.echo(f"{path}: {error.detail}", err=True)
-            else:
-                show(path, reply)
-                if why is not None:
-                    _write_why(running, image_bytes, reply, why)
-    if failed:
-        context.exit(EXIT_CODES[InputError])
+    One bad file does not stop the rest; the exit status tells that there was one.
+    """
+    from whatsit.jobs.answers import answer_here, answer_there
+    from whatsit.jobs.classify import show_answers, write_answers
+    from whatsit.jobs.rows import format_for
+
+    _require_sensible(paths, why, out, resume=resume, as_json=as_json)
+    rows = None if out is None else format_for(out, as_json=as_json)
+    with ExitStack() as stack:
+        if server is not None:
+            if any(options.values()):
+                raise click.UsageError("A server has its own --model and --store.")
+            answers = stack.enter_context(answer_there(server, key, threads))
+        else:
+            from whatsit.settings import load_settings
+            from whatsit.telemetry import configure_logging
+
+            settings = load_settings({**options, "inference_threads": threads})
+            configure_logging("warning", "text")
+            progress = stack.enter_context(_download_progress())
+            answers = stack.enter_context(answer_here(settings, progress))
+        if out is None or rows is None:
+            errors = show_answers(paths, answers, top_k=top_k, as_json=as_json, why=why)
+        else:
+            errors = write_answers(paths, answers, top_k=top_k, out=out, rows=rows, resume=resume)
+    if errors:
+        context.exit(max(exit_code_of(error) for error in errors))
+
+
+def _require_sensible(
+    paths: tuple[Path, ...], why: Path | None, out: Path | None, *, resume: bool, as_json: bool
+) -> None:
+    is_file = out is not None and str(out) != "-"
+    if why is not None and (len(paths) != 1 or paths[0].is_dir() or out is not None):
+        raise click.UsageError("--why takes one picture.")
+    if resume and not is_file:
+        raise click.UsageError("--resume goes on with a file: name it with --out.")
+    if as_json and is_file:
+        raise click.UsageError("With --out the suffix decides: .jsonl for JSON.")
 
 
 @cli.group()
@@ -191,6 +221,7 @@ def clear(**options: Any) -> None:
 def warm(context: click.Context, /, *, folder: Path, **options: Any) -> None:
     """Answer every picture of a folder, so that it is known when somebody asks."""
     from whatsit.bootstrap import open_service
+    from whatsit.jobs.folder import read_file
     from whatsit.settings import load_settings
     from whatsit.telemetry import configure_logging
 
@@ -201,7 +232,7 @@ def warm(context: click.Context, /, *, folder: Path, **options: Any) -> None:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             outcome: str
             try:
-                outcome = running.service.classify(_read(path)).cache
+                outcome = running.service.classify(read_file(path, settings.max_upload_bytes)).cache
             except InputError as error:
                 outcome = "refused"
                 click.echo(f"{path}: {error.detail}", err=True)
@@ -504,43 +535,6 @@ def _open_feedback(options: Mapping[str, Any]) -> Iterator[Any]:
         raise
     finally:
         store.database.close()
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"The file can't be read: {error.strerror}.") from error
-
-
-def _write_why(running: Any, image_bytes: bytes, reply: Any, target: Path) -> None:
-    from whatsit.explain import draw_picture
-
-    best = reply.prediction.top[0]
-    heat_map = running.service.explain(image_bytes, label=best.index).heat_map
-    overlay = draw_picture(image_bytes, heat_map, max_pixels=running.settings.max_pixels)
-    try:
-        target.write_bytes(overlay)
-    except OSError as error:
-        raise SettingsError(f"{target} can't be written: {error.strerror}.") from error
-    click.echo(f"{target} shows what speaks for {best.label!r}.", err=True)
-
-
-def _print_json(path: Path, reply: Any) -> None:
-    document = {"path": str(path), **asdict(reply.prediction), "cache": reply.cache}
-    document["top"] = [asdict(entry) for entry in reply.top]
-    click.echo(json.dumps(document, ensure_ascii=False))
-
-
-class _TablePrinter:
-    """Prints each picture's answer as soon as it is there."""
-
-    def __call__(self, path: Path, reply: Any) -> None:
-        click.echo(click.style(f"{path}: ", dim=True) + reply.prediction.answer.text)
-        width = max(len(entry.label) for entry in reply.top)
-        for entry in reply.top:
-            bar = "█" * round(entry.score * 30)
-            click.echo(f"  {entry.label:<{width}}  {entry.score:6.1%}  {bar}")
 
 
 def _print_rows(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

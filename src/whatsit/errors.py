@@ -2,6 +2,7 @@
 
 Each error carries a stable ``code`` for programs, a sentence for people and its facts as
 attributes. None of them knows HTTP or exit codes; ``web/api/problems.py`` and ``cli.py`` map them.
+The facts are missing (None) where a client has the error from a server, which tells the sentence.
 """
 
 import math
@@ -37,6 +38,7 @@ class ImageUnsupported(InputError):
     """The bytes are a document or picture of a kind that is not read here."""
 
     code = "image_unsupported"
+    kind: str | None = None
 
     def __init__(self, kind: str) -> None:
         super().__init__(
@@ -50,6 +52,7 @@ class ImageTooLarge(InputError):
     """The bytes are more than the limit."""
 
     code = "image_too_large"
+    limit_bytes: int | None = None
 
     def __init__(self, limit_bytes: int, *, several: bool = False) -> None:
         what, it = ("pictures together are", "them") if several else ("picture is", "it")
@@ -64,6 +67,8 @@ class ImageTooManyPixels(InputError):
     """The picture would have more pixels than the limit once decoded."""
 
     code = "image_too_many_pixels"
+    limit_pixels: int | None = None
+    pixels: int | None = None
 
     def __init__(
         self, limit_pixels: int, pixels: int | None = None, kind: str | None = None
@@ -109,6 +114,7 @@ class RateLimited(InputError):
     """More requests than one caller may send."""
 
     code = "rate_limited"
+    limit: str | None = None
 
     def __init__(self, limit: str, retry_after_seconds: float) -> None:
         super().__init__(
@@ -165,6 +171,8 @@ class UnknownModel(InputError):
     """No model of that name is in the catalogue or the store."""
 
     code = "unknown_model"
+    name: str | None = None
+    known: tuple[str, ...] = ()
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
         super().__init__(f"There is no model called {name!r}. Known: {', '.join(known)}.")
@@ -260,6 +268,25 @@ class FeedbackUnavailable(WhatsitError):
         )
         self.reason = reason
         """For the log and the operator: it may tell of addresses."""
+
+
+class ServerError(WhatsitError):
+    """A server that was asked failed, or answered with something that a client does not know."""
+
+    code = "server"
+
+    def __init__(
+        self, detail: str, *, status: int | None = None, server_code: str | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.server_code = server_code
+
+
+class ServerUnreachable(ServerError):
+    """No answer came from a server that was asked."""
+
+    code = "server_unreachable"
 
 
 class SettingsError(WhatsitError):

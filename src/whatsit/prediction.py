@@ -1,10 +1,13 @@
 """The values an answer is made of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 Certainty = Literal["sure", "probably", "unsure"]
 Level = Literal["class", "group"]
+CacheMode = Literal["use", "refresh", "bypass"]
+CacheOutcome = Literal["hit", "miss", "coalesced", "bypass"]
 
 MAX_TOP_K = 20
 """How many labels a stored prediction keeps; a request may ask for 1 to this many."""
@@ -96,3 +99,20 @@ class Prediction:
     answer: Answer
     top: tuple[ScoredLabel, ...]
     image: ImageFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, and how it came about.
+
+    Attributes:
+        prediction: What is said of the picture.
+        top: As many of its best labels as were asked for.
+        cache: Where the prediction came from.
+        timings_ms: Milliseconds by stage; ``total`` is the whole time in the service.
+    """
+
+    prediction: Prediction
+    top: tuple[ScoredLabel, ...]
+    cache: CacheOutcome
+    timings_ms: Mapping[str, float]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -17,12 +17,12 @@ from whatsit.cache.tiers import TieredCache
 from whatsit.classifier import Classifier, Stopwatch
 from whatsit.errors import ImageTooLarge, InvalidParameter
 from whatsit.explain import HeatMap, explain, require_class_index
-from whatsit.prediction import MAX_TOP_K, Prediction, ScoredLabel
+from whatsit.prediction import MAX_TOP_K, Prediction
+from whatsit.prediction import CacheMode as CacheMode
+from whatsit.prediction import CacheOutcome as CacheOutcome
+from whatsit.prediction import Reply as Reply
 from whatsit.preprocess import ImageHWC
 from whatsit.workers import Workers
-
-CacheMode = Literal["use", "refresh", "bypass"]
-CacheOutcome = Literal["hit", "miss", "coalesced", "bypass"]
 
 DEFAULT_TOP_K = 5
 _HASH_AT_ONCE_BYTES = 1_000_000
@@ -42,23 +42,6 @@ class ServiceEvents(Protocol):
     def answered(self, outcome: CacheOutcome, timings_ms: Mapping[str, float]) -> None:
         """A picture was answered; `timings_ms` has the stages that it took."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer, and how it came about.
-
-    Attributes:
-        prediction: What is said of the picture.
-        top: As many of its best labels as were asked for.
-        cache: Where the prediction came from.
-        timings_ms: Milliseconds by stage; ``total`` is the whole time in the service.
-    """
-
-    prediction: Prediction
-    top: tuple[ScoredLabel, ...]
-    cache: CacheOutcome
-    timings_ms: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,8 +33,8 @@ from whatsit.workers import DEFAULT_MAX_QUEUE, DEFAULT_MAX_WAIT_SECONDS
 
 _PREFIX = "WHATSIT_"
 _EXPOSED_RATE = Rate(120, "minute")
-_NOT_OURS = frozenset({"WHATSIT_SHARED"})
-"""Read by the test-suite."""
+_NOT_OURS = frozenset({"WHATSIT_SHARED", "WHATSIT_KEY"})
+"""Read by the test-suite, and by the command line when it asks a server."""
 
 
 class Settings(BaseSettings):

@@ -4,12 +4,14 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from whatsit.errors import Overloaded
 
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 DEFAULT_MAX_QUEUE = 64
@@ -31,6 +33,28 @@ def give_way() -> None:
     """
     if sys.platform == "linux":  # elsewhere the priority is that of the whole process
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+
+
+def map_in_order(
+    work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int
+) -> Generator[_Result, None, None]:
+    """What `work` makes of each item, in the order of the items, several at a time.
+
+    Takes no more than a few items for each thread ahead of what was fetched, so the items may be
+    without end. What `work` raises is raised in its place and ends it all. When the iterator is
+    closed, nothing new is begun, and what runs is waited for.
+    """
+    begun: deque[Future[_Result]] = deque()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="whatsit-map")
+    try:
+        for item in items:
+            begun.append(pool.submit(work, item))
+            while begun and (begun[0].done() or len(begun) > 2 * threads):
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class Workers:

@@ -24,7 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"classifier"}),
     frozenset({"explain"}),
     frozenset({"cache"}),
-    frozenset({"service", "workers"}),
+    frozenset({"service", "workers", "client"}),
     frozenset({"exposure", "settings", "bootstrap", "telemetry", "tracing", "keys", "feedback"}),
     frozenset({"web", "jobs", "pipeline"}),
     frozenset({"cli"}),

@@ -49,7 +49,7 @@ def test_an_answer_that_was_rendered_shows_what_was_corrected_since(workers):
     picture = plain_picture("red")
     corrections: dict[str, Correction] = {}
     service = Service(fake_classifier(), TieredCache(MemoryCache(9, 60)), workers=workers)
-    route = Classify(service, Intake(10**6, 5), 10, corrections.get)
+    route = Classify(service, Intake(10**6, 5), 10, correction_of=corrections.get)
 
     def told() -> object:
         return json.loads(answer(route, picture)).get("correction")

@@ -762,7 +762,7 @@ def test_a_picture_of_a_costly_kind_is_refused_from_fewer_pixels_on(picture, kin
         decode_image(picture(), shorter_side=292)
 
     assert caught.value.pixels is not None
-    assert caught.value.pixels > caught.value.limit_pixels
+    assert caught.value.pixels > (caught.value.limit_pixels or 0)
 
 
 @pytest.mark.parametrize(("width", "height"), [(100_001, 2), (2, 100_001)])

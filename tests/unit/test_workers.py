@@ -1,13 +1,15 @@
 """The bounded queue: what waits, what is refused, what gives its place back."""
 
+import itertools
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.waiting import wait_until
 from whatsit.errors import Overloaded
-from whatsit.workers import Workers
+from whatsit.workers import Workers, map_in_order
 
 
 class Gate:
@@ -97,3 +99,48 @@ def test_closing_finishes_what_waits(gate):
     workers.close()
 
     assert [future.result(0) for future in taken] == ["done"] * 4
+
+
+# In order
+
+
+def test_results_come_in_order_whatever_takes_longest():
+    def work(number: int) -> int:
+        time.sleep(0.02 if number % 3 == 0 else 0)
+        return number * 2
+
+    assert list(map_in_order(work, range(20), 4)) == [number * 2 for number in range(20)]
+
+
+def test_items_without_end_are_taken_only_a_few_ahead():
+    taken = itertools.count()
+    results = map_in_order(lambda number: number, taken, 3)
+
+    assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
+    results.close()
+    assert next(taken) <= 5 + 2 * 3 + 1
+
+
+def test_an_error_is_raised_in_its_place_and_ends_it():
+    results = map_in_order(lambda number: 1 // (2 - number), range(10), 2)
+
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    assert list(results) == []
+
+
+def test_closing_waits_for_what_runs_and_begins_nothing_new():
+    ended: list[int] = []
+
+    def work(number: int) -> None:
+        time.sleep(0.05)
+        ended.append(number)
+
+    results = map_in_order(work, range(100), 2)
+    next(results)
+    results.close()
+    seen = len(ended)
+    time.sleep(0.1)
+
+    assert len(ended) == seen < 10

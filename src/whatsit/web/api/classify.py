@@ -178,20 +178,9 @@ def describe(prediction: Prediction, top: tuple[ScoredLabel, ...]) -> dict[str, 
             "recognised": answer.recognised,
             "level": answer.level,
             "path": answer.path,
-            "set": [
-                {"label": entry.label, "wnid": entry.wnid, "score": round(entry.score, 6)}
-                for entry in answer.set
-            ],
+            "set": [_describe_label(entry) for entry in answer.set],
         },
-        "top": [
-            {
-                "label": entry.label,
-                "wnid": entry.wnid,
-                "index": entry.index,
-                "score": round(entry.score, 6),
-            }
-            for entry in top
-        ],
+        "top": [_describe_label(entry) for entry in top],
         "image": {
             "width": image.width,
             "height": image.height,
@@ -209,6 +198,15 @@ def describe_correction(correction: Correction) -> dict[str, object]:
         "label": correction.label,
         "wnid": correction.wnid,
         "at": correction.at,
+    }
+
+
+def _describe_label(entry: ScoredLabel) -> dict[str, object]:
+    return {
+        "label": entry.label,
+        "wnid": entry.wnid,
+        "index": entry.index,
+        "score": round(entry.score, 6),
     }
 
 

@@ -256,7 +256,7 @@ CLASSIFY_EXAMPLE: dict[str, Any] = {
         "recognised": True,
         "level": "class",
         "path": ["animal", "insect", "bee"],
-        "set": [{"label": "bee", "wnid": "n02206856", "score": 0.99}],
+        "set": [{"label": "bee", "wnid": "n02206856", "index": 309, "score": 0.99}],
     },
     "top": [
         {"label": "bee", "wnid": "n02206856", "index": 309, "score": 0.99},

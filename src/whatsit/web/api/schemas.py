@@ -23,11 +23,12 @@ class ModelDocument(_Document):
     fingerprint: str = Field(description="Digest of everything that decides an answer.")
 
 
-class SetEntryDocument(_Document):
-    """One label of the set."""
+class ScoredLabelDocument(_Document):
+    """One label and its score."""
 
     label: str
     wnid: str | None
+    index: int = Field(ge=0, description="Position in the model's output.")
     score: float = Field(ge=0, le=1, description="Calibrated probability.")
 
 
@@ -44,19 +45,10 @@ class AnswerDocument(_Document):
     )
     level: Level
     path: list[str] = Field(description="From the broadest group down to the label.")
-    set: list[SetEntryDocument] = Field(
+    set: list[ScoredLabelDocument] = Field(
         description="The fewest labels that hold the right class as often as the model's card "
         "promises; empty where it promises nothing."
     )
-
-
-class ScoredLabelDocument(_Document):
-    """One label and its score."""
-
-    label: str
-    wnid: str | None
-    index: int = Field(ge=0, description="Position in the model's output.")
-    score: float = Field(ge=0, le=1, description="Calibrated probability.")
 
 
 class ImageDocument(_Document):

@@ -1,0 +1,179 @@
+"""A client that waits for each answer."""
+
+import threading
+from collections.abc import Generator, Iterable
+from typing import Self
+
+import httpx
+
+from whatsit.client.exchange import (
+    DEFAULT_TIMEOUT_SECONDS,
+    DEFAULT_URL,
+    MODELS,
+    READY,
+    Models,
+    Outcome,
+    Request,
+    classify_request,
+    explain_request,
+    judge,
+    parse_target,
+    read_models,
+    read_reply,
+)
+from whatsit.client.pictures import Picture, read_picture
+from whatsit.client.retries import (
+    DEFAULT_MAX_RETRIES,
+    DEFAULT_MAX_WAIT_SECONDS,
+    Attempts,
+    RetryPolicy,
+)
+from whatsit.errors import WhatsitError
+from whatsit.prediction import CacheMode, Reply
+from whatsit.workers import map_in_order
+
+
+class Client:
+    """Asks a running server; keeps its connections open between calls.
+
+    Safe to call from several threads. A request is sent again only where that is safe and may
+    help: nobody listens, the connection broke, or the server said 429, 502, 503 or 504. Then its
+    ``Retry-After`` is waited for. Everything else is raised at once, as the error that
+    `whatsit.Classifier` would raise.
+
+    Args:
+        url: Address of the server; a proxy's name and password may stand in it.
+        key: API key, where the server asks for one.
+        timeout: How long the server may be silent, seconds.
+        max_retries: How often a request is sent again.
+        max_wait_seconds: How long one call pauses between its requests, all together.
+
+    Raises:
+        InvalidParameter: That is no address, or no key.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        key: str | None = None,
+        *,
+        timeout: float = DEFAULT_TIMEOUT_SECONDS,
+        max_retries: int = DEFAULT_MAX_RETRIES,
+        max_wait_seconds: float = DEFAULT_MAX_WAIT_SECONDS,
+    ) -> None:
+        self._target = parse_target(url, key, timeout)
+        self._policy = RetryPolicy(max_retries, max_wait_seconds)
+        self._http = httpx.Client(**self._target.options)
+        self._closed = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; calls of other threads that pause give up."""
+        self._closed.set()
+        self._http.close()
+
+    def classify(self, picture: Picture, *, top_k: int = 5, cache: CacheMode = "use") -> Reply:
+        """Say what a picture shows.
+
+        Args:
+            picture: See `whatsit.client.pictures.read_picture`.
+            top_k: How many labels to return, 1 to 20; `Prediction.top` has no more here.
+            cache: ``use`` it, ``refresh`` its entry with a newly computed one, or ``bypass`` it.
+
+        Raises:
+            InputError: The server can't answer this; the subclass says why.
+            Overloaded: It has too much to do, for longer than this client waits.
+            ServerError: It failed, or can't be reached (`ServerUnreachable`).
+            OSError: The file can't be read.
+        """
+        return self._classify(picture, top_k, cache, self._closed)
+
+    def classify_many(
+        self,
+        pictures: Iterable[Picture],
+        *,
+        concurrency: int = 8,
+        top_k: int = 5,
+        cache: CacheMode = "use",
+    ) -> Generator[Outcome, None, None]:
+        """What becomes of each picture, in their order, as soon as it is known.
+
+        Pictures are taken a few ahead of what was fetched, so they may be without end. One that
+        is refused, or whose file can't be read, does not stop the rest.
+
+        Args:
+            pictures: As for `classify`.
+            concurrency: How many are asked for at a time.
+            top_k: As for `classify`.
+            cache: As for `classify`.
+        """
+        halt = threading.Event()
+
+        def ask(numbered: tuple[int, Picture]) -> Outcome:
+            index, picture = numbered
+            try:
+                return Outcome(index, picture, self._classify(picture, top_k, cache, halt))
+            except (WhatsitError, OSError) as error:
+                return Outcome(index, picture, error=error)
+
+        outcomes = map_in_order(ask, enumerate(pictures), concurrency)
+        try:
+            # Not `yield from`: that would wait for the threads before telling them to stop.
+            for outcome in outcomes:  # noqa: UP028
+                yield outcome
+        finally:
+            halt.set()
+            outcomes.close()
+
+    def explain(self, picture: Picture, label: str | int | None = None) -> bytes:
+        """A PNG of the picture on which is bright what speaks for a label.
+
+        Args:
+            picture: As for `classify`.
+            label: A label or a class index; None for the best label.
+
+        Raises:
+            WhatsitError: As for `classify`.
+            OSError: The file can't be read.
+        """
+        return self._send(explain_request(read_picture(picture), label), self._closed).content
+
+    def models(self) -> Models:
+        """Which model answers, and which ones could.
+
+        Raises:
+            WhatsitError: As for `classify`.
+        """
+        return read_models(self._send(MODELS, self._closed), self._target)
+
+    def is_ready(self) -> bool:
+        """Whether pictures are answered now. Asks once; a server that is away is not ready."""
+        try:
+            return self._http.request(**READY.options).status_code == httpx.codes.OK
+        except httpx.RequestError:
+            return False
+
+    def _classify(
+        self, picture: Picture, top_k: int, cache: CacheMode, halt: threading.Event
+    ) -> Reply:
+        request = classify_request(read_picture(picture), top_k, cache)
+        return read_reply(self._send(request, halt), self._target)
+
+    def _send(self, request: Request, halt: threading.Event) -> httpx.Response:
+        attempts = Attempts(self._policy)
+        while True:
+            result: httpx.Response | httpx.RequestError
+            try:
+                result = self._http.request(**request.options)
+                if result.status_code == httpx.codes.OK:
+                    return result
+            except httpx.RequestError as error:
+                result = error
+            failure, pause = judge(result, attempts, self._target)
+            if pause is None or halt.wait(pause):
+                raise failure
