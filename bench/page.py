@@ -11,6 +11,6 @@ def open_page(url: str) -> None:
         browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
         page = browser.new_page()
         page.goto(url)
-        page.get_by_role("button", name="Cat").click()
-        page.locator(".whatsit-sentence").wait_for()
+        page.get_by_role("button", name="cat").click()
+        page.get_by_role("list", name="Best guesses").wait_for()
         browser.close()

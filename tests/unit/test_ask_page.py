@@ -1,187 +1,135 @@
-"""The page that takes pictures, run as Streamlit runs it but without a browser."""
+"""What the page's script hands to its part in the browser, run as Streamlit runs it."""
 
-import io
+import gc
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 from streamlit.testing.v1 import AppTest
-from streamlit.vendor.pympler.asizeof import asizeof
 
 from whatsit.answer import Logits
 from whatsit.bootstrap import Running
-from whatsit.data import example_pictures
 from whatsit.errors import Overloaded
-from whatsit.explain import explain
-from whatsit.images import encode_preview
 from whatsit.models.store import ModelStore, resolve_model
 from whatsit.preprocess import ImageHWC
 from whatsit.service import Service
 from whatsit.settings import Settings
 from whatsit.telemetry import Telemetry
-from whatsit.testing import FakeEngine, fake_classifier, plain_picture
+from whatsit.testing import FakeEngine, fake_classifier
 from whatsit.web.ui import bridge
-from whatsit.web.ui.pages import ask
+from whatsit.web.ui.passes import PagePasses
 from whatsit.workers import Workers
 
-OpenPage = Callable[[FakeEngine], AppTest]
+OpenPage = Callable[..., AppTest]
 
 
-class FailingEngine(FakeEngine):
-    """Fails as it is told to, until it is told nothing."""
+class BusyEngine(FakeEngine):
+    """Has no time until it is told that it has."""
 
-    def __init__(self, error: Exception | None) -> None:
-        super().__init__()
-        self.error = error
+    is_busy = True
 
     def infer(self, pixels: ImageHWC) -> Logits:
-        if self.error is not None:
-            raise self.error
+        if self.is_busy:
+            raise Overloaded(1)
         return super().infer(pixels)
 
 
 def script() -> None:
-    """The page, and below it how many bytes of uploads the server holds for its session."""
+    """The page, and beside it a button that makes the script run again."""
     import streamlit as st
-    from streamlit.runtime.scriptrunner import get_script_run_ctx
 
     from whatsit.web.ui.bridge import running_service
     from whatsit.web.ui.pages import ask
 
+    st.button("Again")
     ask.render(running_service())
-    context = get_script_run_ctx()
-    assert context is not None
-    files = context.uploaded_file_mgr.file_storage.get(context.session_id, {})  # type: ignore[attr-defined]
-    st.text(f"holds {sum(len(file.data) for file in files.values())} bytes")
 
 
 @pytest.fixture
-def open_page(tmp_path: Path, workers: Workers) -> OpenPage:
-    def open_page(engine: FakeEngine) -> AppTest:
+def passes() -> PagePasses:
+    return PagePasses()
+
+
+@pytest.fixture
+def open_page(tmp_path: Path, workers: Workers, passes: PagePasses) -> OpenPage:
+    def open_page(engine: FakeEngine, **settings: Any) -> AppTest:
         store = ModelStore(tmp_path)
-        bridge.install(
-            Running(
-                Service(fake_classifier(engine), None, workers=workers),
-                resolve_model(store, "efficientnet-lite2"),
-                store,
-                Telemetry(),
-                None,
-                None,
-                Settings(store=tmp_path, model="efficientnet-lite2"),
-            )
+        running = Running(
+            Service(fake_classifier(engine), None, workers=workers),
+            resolve_model(store, "efficientnet-lite2"),
+            store,
+            Telemetry(),
+            None,
+            None,
+            Settings(store=tmp_path, model="efficientnet-lite2", **settings),
         )
+        bridge.install(running, passes)
         return AppTest.from_function(script, default_timeout=20).run()
 
     return open_page
 
 
-def upload(page: AppTest, image_bytes: bytes, name: str = "picture.png") -> AppTest:
-    return page.file_uploader[0].set_value((name, image_bytes, "image/png")).run()
+def handed_over(page: AppTest) -> dict[str, Any]:
+    (component,) = page.get("bidi_component")
+    facts: dict[str, Any] = json.loads(component.proto.mixed.json or component.proto.json)
+    return facts
 
 
-def html_of(page: AppTest) -> str:
-    return "".join(element.proto.body for element in page.get("html"))
+def admits(passes: PagePasses, token: str) -> bool:
+    headers = [(b"x-whatsit-page", token.encode())]
+    return passes.admit({"method": "POST", "path": "/api/v1/classify", "headers": headers})
 
 
-def noise(side: int) -> bytes:
-    pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
-    encoded = io.BytesIO()
-    Image.fromarray(pixels).save(encoded, "PNG", compress_level=0)
-    return encoded.getvalue()
+def test_running_again_changes_nothing_for_the_part_in_the_browser(open_page):
+    page = open_page(FakeEngine())
+    first = handed_over(page)
+    page.button[0].click().run()
+
+    assert not page.exception
+    assert handed_over(page) == first
 
 
-def session_bytes(page: AppTest) -> int:
-    """Memory of everything that the visitor's session holds."""
-    state = page.session_state._state._state
-    return int(
-        asizeof([state._old_state, state._new_session_state, state._new_widget_state.states])
-    )
+def test_each_visitor_has_a_pass_that_ends_with_the_session(open_page, passes):
+    one, other = open_page(FakeEngine()), open_page(FakeEngine())
+    token = handed_over(one)["pass"]
+
+    assert admits(passes, token)
+    assert handed_over(other)["pass"] != token
+    # What becomes of a session whose visitor has left or signed out.
+    one.session_state._state._state.clear()
+    del one
+    gc.collect()
+    assert not admits(passes, token)
+    assert admits(passes, handed_over(other)["pass"])
 
 
-def test_an_upload_is_gone_from_the_store_and_the_session_once_it_is_answered(open_page):
-    page = upload(open_page(FakeEngine()), noise(1000))
-
-    assert "Computed in" in html_of(page)
-    assert page.text[0].value == "holds 0 bytes"
-    assert session_bytes(page) < 1_000_000, "the picture has 3 MB, its preview 0.5"
-    assert page.file_uploader[0].value is None
-
-
-def test_a_refused_upload_is_gone_from_the_store(open_page):
-    page = upload(open_page(FakeEngine()), b"These are notes, not a picture.")
-
-    assert "not a picture" in page.error[0].value
-    assert page.text[0].value == "holds 0 bytes"
-    assert page.file_uploader[0].value is None
-
-
-def test_the_same_file_can_be_sent_twice(open_page):
+def test_the_examples_are_answered_already(open_page):
     engine = FakeEngine()
+    examples = handed_over(open_page(engine))["examples"]
+
+    assert [example["name"] for example in examples] == ["bee", "cat", "citrus", "coffee"]
+    assert all(example["answer"]["text"] for example in examples)
+    assert len({example["sha256"] for example in examples}) == 4
+    assert engine.calls == 4
+
+
+def test_examples_that_can_not_be_answered_now_are_answered_for_the_next_visitor(open_page):
+    engine = BusyEngine()
     page = open_page(engine)
-    for expected in (1, 2):
-        page = upload(page, plain_picture("red"))
-        assert engine.calls == expected
-        assert "A red thing" in html_of(page)
-
-
-def test_the_preview_carries_no_metadata(open_page):
-    image = Image.new("RGB", (64, 48), "red")
-    exif = Image.Exif()
-    exif[0x010E] = "taken at home"
-    encoded = io.BytesIO()
-    image.save(encoded, "JPEG", exif=exif, comment=b"by me")
-    page = upload(open_page(FakeEngine()), encoded.getvalue())
-
-    preview = page.session_state["shown"].preview
-    assert b"taken at home" in encoded.getvalue()
-    assert b"taken at home" not in preview
-    assert b"by me" not in preview
-
-
-def test_overload_is_said_with_the_time_to_wait_and_the_next_picture_is_answered(open_page):
-    engine = FailingEngine(Overloaded(2.4))
-    page = upload(open_page(engine), plain_picture("red"))
-    assert "Try again in 3 s." in page.error[0].value
     assert not page.exception
+    assert all("answer" not in example for example in handed_over(page)["examples"])
 
-    engine.error = None
-    page = upload(page, plain_picture("red"))
-    assert not page.error
-    assert "A red thing" in html_of(page)
-
-
-def test_any_other_failure_leaves_the_page_usable_and_is_logged(open_page, caplog):
-    page = upload(open_page(FailingEngine(RuntimeError("secret path /x"))), plain_picture("red"))
-
-    assert page.error[0].value == (
-        "Something went wrong here, not with your picture. Please try again."
-    )
-    assert not page.exception
-    assert page.text[0].value == "holds 0 bytes"
-    assert len(page.button) == 4
-    assert "secret path" in caplog.text
+    engine.is_busy = False
+    page.button[0].click().run()
+    assert all("answer" in example for example in handed_over(page)["examples"])
 
 
-def test_a_failing_explanation_leaves_the_answer(open_page):
-    engine = FailingEngine(None)
-    page = upload(open_page(engine), plain_picture("red"))
-    engine.error = Overloaded(1)
-    page = page.toggle[0].set_value(True).run()
+def test_what_the_operator_decided_is_told(open_page):
+    settings = {"api_keys": "required", "max_upload_bytes": 5_000_000}
+    facts = handed_over(open_page(FakeEngine(), **settings))
 
-    assert "Try again in 1 s." in page.error[0].value
-    assert "A red thing" in html_of(page)
-
-
-@pytest.mark.parametrize("name", ["bee", "cat", "citrus", "coffee"])
-def test_a_preview_is_explained_as_its_picture_is(bundled, name):
-    large = io.BytesIO()
-    picture = Image.open(io.BytesIO(example_pictures()[name])).convert("RGB")
-    picture.resize((picture.width * 4, picture.height * 4)).save(large, "JPEG", quality=95)
-    preview = encode_preview(large.getvalue(), ask.PREVIEW_PIXELS, max_pixels=50_000_000)
-    original = explain(bundled, large.getvalue())
-    shown = explain(bundled, preview, original.index)
-
-    correlation = np.corrcoef(original.grid.ravel(), shown.grid.ravel())[0, 1]
-    assert correlation > 0.99, "measured: 0.997 and more"
+    assert facts["keysRequired"] is True
+    assert facts["maxUploadBytes"] == 5_000_000
+    assert facts["urls"] is False

@@ -20,7 +20,6 @@ from whatsit.web.guard.rates import (
     RateRule,
     caller_of,
     does_work,
-    is_upload,
     seconds_until_room,
 )
 
@@ -228,20 +227,6 @@ def test_health_and_figures_are_not_counted():
     assert [outcome(rule, http(path)) for path in uncounted * 3] == [None] * 15
     assert outcome(rule) is None
     assert outcome(rule) is not None
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "expected"),
-    [
-        ("PUT", "/_stcore/upload_file/session/file", True),
-        ("POST", "/_stcore/upload_file/session/file", True),
-        ("DELETE", "/_stcore/upload_file/session/file", False),
-        ("GET", "/", False),
-        ("GET", "/media/x.png", False),
-    ],
-)
-def test_uploads_to_the_page_are_counted(method, path, expected):
-    assert is_upload(http(path, method=method)) is expected
 
 
 def test_while_shared_counts_fail_the_process_counts_alone_and_says_so_once(caplog):

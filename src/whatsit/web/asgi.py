@@ -18,9 +18,11 @@ from whatsit.web.guard.door import Door, Rule, is_open, is_open_on_page, refuse
 from whatsit.web.guard.headers import SecurityHeaders
 from whatsit.web.guard.hosts import HostRule
 from whatsit.web.guard.keys import KeyRule, declare_keys
-from whatsit.web.guard.rates import RateRule, does_work, is_upload
+from whatsit.web.guard.rates import RateRule, does_work
 from whatsit.web.intake import Intake, IntakeLayer
 from whatsit.web.requests import RequestScope
+from whatsit.web.ui.assets import Assets
+from whatsit.web.ui.passes import PagePasses
 
 _log = logging.getLogger(__name__)
 
@@ -81,18 +83,19 @@ def build_application(
     counters = _open_counters(running)
     api = Api(running, intake)
     declare_keys(api.described, required=settings.keys_required)
-    rules = partial(_rules, settings, _open_keys(settings), counters)
-    door = Door(api, rules(is_open=is_open, is_counted=does_work), refuse)
+    passes = PagePasses() if page_enabled else None
+    rules = partial(_rules, settings, _open_keys(settings))
+    door = Door(api, [*rules(is_open, passes), *_rates(settings, counters)], refuse)
     guarded_api = RequestScope(door, running.telemetry, tracing)
-    if not page_enabled:
+    if passes is None:
         lifespan = _lifespan(counters)
         return _face_the_network(FrontDoor(guarded_api, None, lifespan), settings)
     from whatsit.web.ui.server import build_page
 
-    page = build_page(running)
+    page = build_page(running, passes)
     guarded_page = Door(
-        IntakeLayer(page, intake),
-        rules(is_open=is_open_on_page, is_counted=is_upload),
+        Assets(IntakeLayer(page, intake)),
+        rules(is_open_on_page),
         RequestScope(refuse, running.telemetry),
     )
     lifespan = _lifespan(counters, page.lifespan()(page))
@@ -110,19 +113,20 @@ def _face_the_network(app: ASGIApp, settings: Settings) -> ASGIApp:
 def _rules(
     settings: Settings,
     keys: KeyRing,
-    counters: RedisCounters | None,
-    *,
     is_open: Callable[[str], bool],
-    is_counted: Callable[[Scope], bool],
+    passes: PagePasses | None = None,
 ) -> list[Rule]:
     rules: list[Rule] = []
     if settings.host_names is not None:
         rules.append(HostRule(settings.host_names))
     if settings.keys_required:
-        rules.append(KeyRule(keys, is_open))
-    if settings.rate is not None:
-        rules.append(RateRule(settings.rate, counters, is_counted))
+        rules.append(KeyRule(keys, is_open, passes))
     return rules
+
+
+def _rates(settings: Settings, counters: RedisCounters | None) -> list[Rule]:
+    """What the page does counts here too: its pictures go to the API."""
+    return [] if settings.rate is None else [RateRule(settings.rate, counters, does_work)]
 
 
 def _open_keys(settings: Settings) -> KeyRing:

@@ -8,6 +8,7 @@ from starlette.types import Scope
 from whatsit.errors import Unauthorized
 from whatsit.keys import KeyRing
 from whatsit.web.guard.door import is_open
+from whatsit.web.ui.passes import PagePasses
 
 KEY_ID = "whatsit.key_id"
 """Where the scope of a request with a valid key tells the id of that key."""
@@ -26,11 +27,18 @@ class KeyRule:
     Args:
         keys: Knows the valid keys.
         is_open: Which paths are open to anybody.
+        passes: Let the page's own requests in without a key; None where there is no page.
     """
 
-    def __init__(self, keys: KeyRing, is_open: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        keys: KeyRing,
+        is_open: Callable[[str], bool],
+        passes: PagePasses | None = None,
+    ) -> None:
         self._keys = keys
         self._is_open = is_open
+        self._passes = passes
 
     async def refusal(self, scope: Scope) -> Unauthorized | None:
         """See `Rule.refusal`. A valid key's id and name are left in the scope."""
@@ -38,6 +46,8 @@ class KeyRule:
             return None
         offered = offered_key(scope["headers"])
         if offered is None:
+            if self._passes is not None and self._passes.admit(scope):
+                return None
             return Unauthorized("An API key is needed. Send it as: Authorization: Bearer KEY")
         key = self._keys.find(offered)
         if key is None:

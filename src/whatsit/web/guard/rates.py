@@ -87,15 +87,6 @@ def does_work(scope: Scope) -> bool:
     return not (is_open(path) or path == "/metrics" or path.startswith("/v2/health/"))
 
 
-def is_upload(scope: Scope) -> bool:
-    """Whether a request brings a picture to the page."""
-    return (
-        scope["type"] == "http"
-        and scope["method"] in ("PUT", "POST")
-        and "/_stcore/upload_file/" in scope["path"]
-    )
-
-
 def caller_of(scope: Scope) -> str:
     """Who is counted: a key by its id, else an address."""
     if KEY_ID in scope:

@@ -5,13 +5,16 @@ waits here.
 """
 
 from whatsit.bootstrap import Running
+from whatsit.web.ui.passes import PagePasses
 
 _running: list[Running] = []
+_passes: list[PagePasses] = []
 
 
-def install(running: Running) -> None:
+def install(running: Running, passes: PagePasses) -> None:
     """Make `running` the one that the page shows; called once, before the first visitor."""
     _running[:] = [running]
+    _passes[:] = [passes]
 
 
 def running_service() -> Running:
@@ -23,3 +26,13 @@ def running_service() -> Running:
     if not _running:
         raise RuntimeError("The page has no service behind it. Start it with: whatsit serve")
     return _running[0]
+
+
+def page_passes() -> PagePasses:
+    """Who issues the page's passes.
+
+    Raises:
+        RuntimeError: See `running_service`.
+    """
+    running_service()
+    return _passes[0]

@@ -1,6 +1,5 @@
 """The page's server: Streamlit as an ASGI application."""
 
-import math
 from pathlib import Path
 
 import streamlit as st
@@ -10,25 +9,28 @@ from streamlit import config
 from whatsit.bootstrap import Running
 from whatsit.web.ui import bridge
 from whatsit.web.ui.identity import load_sign_in_secrets
-from whatsit.web.ui.uploads import UploadGate
+from whatsit.web.ui.passes import PagePasses
+from whatsit.web.ui.uploads import NoUploads
 
 _SCRIPT = Path(__file__).parent / "app.py"
 
 
-def build_page(running: Running) -> st.App:
+def build_page(running: Running, passes: PagePasses) -> st.App:
     """The page of one running service.
 
     The theme and the fixed options stand in ``.streamlit/config.toml`` beside the script.
+
+    Args:
+        running: Whose service the page shows.
+        passes: Issues what the page shows the API in place of a key.
 
     Raises:
         SettingsError: People shall sign in, but how is not set up.
     """
     settings = running.settings
     secrets = load_sign_in_secrets(settings) if settings.page_sign_in == "required" else None
-    bridge.install(running)
-    page = st.App(_SCRIPT, secrets=secrets, middleware=[Middleware(UploadGate)])
-    megabytes = max(1, math.floor(settings.max_upload_bytes / 1_000_000))
-    config.set_option("server.maxUploadSize", megabytes)
+    bridge.install(running, passes)
+    page = st.App(_SCRIPT, secrets=secrets, middleware=[Middleware(NoUploads)])
     config.set_option("server.port", settings.port)
     # Nobody's own secrets.toml in the home or the working folder must decide who signs in.
     config.set_option("secrets.files", [])

@@ -3,33 +3,15 @@
 import base64
 import html
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from whatsit.errors import InputError, Overloaded
-from whatsit.images import encode_preview
 from whatsit.model_card import ModelCard
-from whatsit.prediction import Answer, ModelId, Prediction, ScoredLabel
-from whatsit.service import CacheOutcome, Reply
+from whatsit.prediction import ModelId
 
 _ASSETS = Path(__file__).parent / "assets"
 
 TAGLINE = "Show it a picture; it tells you what it is."
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why there is no answer, for people."""
-
-    sentence: str
-    icon: str
-
-
-OUR_FAULT = Refusal(
-    "Something went wrong here, not with your picture. Please try again.",
-    ":material/error:",
-)
 
 
 @cache
@@ -69,62 +51,11 @@ def picture(image_bytes: bytes, alt: str) -> str:
     )
 
 
-def refusal(error: Exception) -> Refusal | None:
-    """What the visitor can do about an error; None where only the operator can."""
-    if isinstance(error, Overloaded):
-        return Refusal(error.detail, ":material/hourglass_top:")
-    if isinstance(error, InputError):
-        return Refusal(error.detail, ":material/broken_image:")
-    return None
-
-
-def sentence(prediction: Prediction) -> str:
-    """The answer, large."""
-    committed, _, further = _unbroken(prediction.answer.text).partition("; ")
-    if not further:
-        return f'<p class="whatsit-sentence" role="status">{committed}</p>'
-    return (
-        f'<p class="whatsit-sentence" role="status">{committed}; '
-        f'<span class="further">{further}</span></p>'
-    )
-
-
-def receipt(reply: Reply) -> str:
-    """Where the answer came from and how long it took, and what kind of picture it was."""
-    image = reply.prediction.image
-    words = _cache_words(reply.cache, reply.timings_ms)
-    return (
-        '<p class="whatsit-receipt">'
-        f'<span class="whatsit-badge {reply.cache}">{words}</span>'
-        f"<span>{image.width} × {image.height} {html.escape(image.format)}</span></p>"
-    )
-
-
-def bars(top: tuple[ScoredLabel, ...]) -> str:
-    """The best labels as bars, each with its percentage as text."""
-    rows = "".join(
-        f'<li><span class="name">{html.escape(entry.label)}</span>'
-        f'<span class="percent">{_percent(entry.score)}</span>'
-        f'<span class="track" aria-hidden="true">'
-        f'<span class="fill" style="width:{entry.score * 100:.1f}%"></span></span></li>'
-        for entry in top
-    )
-    return f'<ol class="whatsit-bars" aria-label="Best guesses">{rows}</ol>'
-
-
-def path(answer: Answer) -> str:
-    """The groups that the answer lies in, from the broadest down."""
-    if len(answer.path) < 2:
-        return ""
-    steps = " › ".join(html.escape(name) for name in answer.path)
-    return f'<p class="whatsit-path">{steps}</p>'
-
-
 def footer(model_description: str) -> str:
     """Which model answers, what is kept, and where programs find the same answers."""
     return (
         '<div class="whatsit-foot">'
-        f"<span>{html.escape(model_description)}</span>"
+        f"<span>Answered by {html.escape(model_description)}</span>"
         "<span>Pictures are not kept; answers are, by their fingerprint</span>"
         '<a href="/api/docs" target="_blank" rel="noopener">API for programs</a></div>'
     )
@@ -217,41 +148,3 @@ def _facts(facts: Mapping[str, object]) -> str:
 
 def _share(ratio: object) -> str | None:
     return f"{ratio * 100:.1f} %" if isinstance(ratio, float) else None
-
-
-def _unbroken(text: str) -> str:
-    """Escaped text whose percentages are not torn apart at the end of a line."""
-    return html.escape(text).replace(" %", "&nbsp;%")
-
-
-def example_style(pictures: Mapping[str, bytes]) -> str:
-    """Paints each example's button with its picture."""
-    rules = "".join(
-        f".st-key-example-{name} button{{background-image:url(data:image/jpeg;base64,"
-        f"{base64.b64encode(encode_preview(picture, 360, max_pixels=10**7)).decode()})}}"
-        for name, picture in pictures.items()
-    )
-    return f"<style>{rules}</style>"
-
-
-def milliseconds(value: float) -> str:
-    """A duration as people read it.
-
-    Example:
-        >>> milliseconds(0.31), milliseconds(31.4), milliseconds(1234)
-        ('under 1 ms', '31 ms', '1.2 s')
-    """
-    if value < 1:
-        return "under 1 ms"
-    return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"
-
-
-def _cache_words(outcome: CacheOutcome, timings_ms: Mapping[str, float]) -> str:
-    total = milliseconds(timings_ms["total"])
-    if outcome in ("hit", "coalesced"):
-        return f"From the cache in {total}"
-    return f"Computed in {total}"
-
-
-def _percent(score: float) -> str:
-    return "under 1 %" if score < 0.01 else f"{score * 100:.0f} %"

@@ -1,0 +1,65 @@
+/** Building elements without ever parsing text as HTML. */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+const ICONS = {
+  back: "M15 5l-7 7 7 7",
+  camera: "M4 8h3l2-3h6l2 3h3v11H4z M12 10.200a3.300 3.300 0 1 0 .01 0z",
+  close: "M6 6l12 12 M18 6L6 18",
+  copy: "M9 9h10v11H9z M15 9V4H5v11h4",
+  eye: "M2.500 12S6 5.500 12 5.500 21.500 12 21.500 12 18 18.500 12 18.500 2.500 12 2.500 12z M12 9.300a2.700 2.700 0 1 0 .01 0z",
+  folder: "M3 6h6l2 2.500h10V19H3z",
+  link: "M10 14a4 4 0 0 0 6 .5l3-3a4 4 0 0 0-5.700-5.700l-1 1 M14 10a4 4 0 0 0-6-.5l-3 3a4 4 0 0 0 5.700 5.700l1-1",
+  no: "M7 4v9 M7 13l4.500 7.500c1.500 0 2.300-1 2-2.600L12.800 14H19a2 2 0 0 0 2-2.400l-1.300-6A2 2 0 0 0 17.700 4H7 M3.500 4v9",
+  picture: "M4 5h16v14H4z M4 16l5-5 4 4 2.500-2.500L20 17 M15.500 8.200a1.200 1.200 0 1 0 .01 0z",
+  undo: "M9 7L4.500 11.500 9 16 M4.500 11.500H15a4.500 4.500 0 0 1 0 9h-3",
+  yes: "M7 20v-9 M7 11l4.500-7.500c1.500 0 2.300 1 2 2.600L12.800 10H19a2 2 0 0 1 2 2.400l-1.300 6a2 2 0 0 1-2 1.600H7 M3.500 20v-9",
+};
+
+/**
+ * An element with its attributes and children.
+ *
+ * @param {string} tag
+ * @param {Object<string, unknown>} [attributes] Functions become properties (`onclick`), `true` an
+ *   empty attribute; `false`, `null` and `undefined` are left out; `style` takes custom properties.
+ * @param {...(Node|string|number|null|undefined|false)} children
+ * @returns {HTMLElement}
+ */
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (value === false || value === null || value === undefined) continue;
+    if (typeof value === "function") element[name] = value;
+    else if (name === "style") setProperties(element, /** @type {Object} */ (value));
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...children.flat().filter(isShown));
+  return element;
+}
+
+/**
+ * One of our line drawings, as large as the text beside it; invisible to screen readers.
+ *
+ * @param {keyof typeof ICONS} name
+ * @returns {SVGElement}
+ */
+export function icon(name) {
+  const picture = document.createElementNS(SVG, "svg");
+  const line = document.createElementNS(SVG, "path");
+  line.setAttribute("d", ICONS[name]);
+  picture.setAttribute("viewBox", "0 0 24 24");
+  picture.setAttribute("class", "w-icon");
+  picture.setAttribute("aria-hidden", "true");
+  picture.append(line);
+  return picture;
+}
+
+function setProperties(element, properties) {
+  for (const [name, value] of Object.entries(properties)) {
+    element.style.setProperty(name, String(value));
+  }
+}
+
+function isShown(child) {
+  return child !== null && child !== undefined && child !== false;
+}
