@@ -71,9 +71,13 @@ function createSearch(onText) {
   input.setAttribute("aria-label", t("gallery.search"));
   input.setAttribute("spellcheck", "false");
   let timer = 0;
+  let known = "";
   input.addEventListener("input", () => {
     clearTimeout(timer);
-    timer = setTimeout(() => onText(input.value), TYPING_MILLISECONDS);
+    timer = setTimeout(() => {
+      known = input.value;
+      onText(known);
+    }, TYPING_MILLISECONDS);
   });
   // Streamlit reads single letters as commands and does not see a field inside a shadow tree.
   for (const kind of ["keydown", "keypress", "keyup"]) {
@@ -83,6 +87,9 @@ function createSearch(onText) {
   return {
     element,
     show(text) {
+      if (text === known) return; // what is being typed is newer
+      known = text;
+      clearTimeout(timer);
       if (input.value.trim() !== text.trim()) input.value = text;
     },
     stop: () => clearTimeout(timer),
@@ -116,7 +123,8 @@ function createHead() {
     };
     const words = Object.entries(parts).filter(([, count]) => count > 0);
     setText(title, t("gallery.count.all", { count: entries.length }));
-    setText(counts, words.map(([key, count]) => t(`gallery.count.${key}`, { count })).join(" · "));
+    const sayings = words.map(([key, count]) => t(`gallery.count.${key}`, { count }));
+    setText(counts, sayings.map((saying) => saying.replaceAll(" ", "\u00a0")).join(" · "));
     progress.hidden = waiting === 0;
     progress.max = Math.max(entries.length, 1);
     progress.value = entries.length - waiting;
@@ -192,7 +200,7 @@ export function createBar({ onFilter, onSelecting, exporter, start }) {
     head.show(state.entries);
     search.show(filter.text);
     if (sort.value !== filter.sort) sort.value = filter.sort;
-    if (panel.hidden && state.arrived && filters.countChosen(filter) > 0) setOpen(true);
+    if (panel.hidden && state.followed && filters.countChosen(filter) > 0) setOpen(true);
     if (!panel.hidden || filters.countChosen(filter) > 0) showFacets(state.entries);
     const chosen = filters.countChosen(filter);
     badge.hidden = chosen === 0;

@@ -26,13 +26,14 @@ class Gallery {
   #page = 1;
   #current = null; // the id of the tile that Tab reaches
   #tiles = new Map();
-  #spare = [];
   #selection = new Selection();
   #selecting = false;
   #frame = 0;
   #focusNext = false;
   #prefix = `w-tile-${(galleries += 1)}-`;
-  #tileCount = 0;
+  #tilesMade = 0;
+  #telling = false;
+  #followed = false;
   #collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
   #leaving = new AbortController();
 
@@ -126,7 +127,6 @@ class Gallery {
     this.#entries.clear();
     this.#dropSelection();
     this.#choose(emptyFilter());
-    this.#spare = [];
   }
 
   items() {
@@ -140,7 +140,6 @@ class Gallery {
     this.section.remove();
     this.#entries.clear();
     this.#tiles.clear();
-    this.#spare = [];
     this.#shown = [];
   }
 
@@ -156,6 +155,7 @@ class Gallery {
 
   #follow(filter) {
     this.filter = filter;
+    this.#followed = true;
     this.#schedule(true);
   }
 
@@ -268,7 +268,7 @@ class Gallery {
   // What is shown.
 
   #schedule(tell = false) {
-    this.telling ||= tell;
+    this.#telling ||= tell;
     if (this.#frame) return;
     this.#frame = requestAnimationFrame(() => {
       this.#frame = 0;
@@ -289,16 +289,17 @@ class Gallery {
     this.section.hidden = entries.length === 0;
     const { filter } = this;
     const counts = { shown: this.#shown.length, selecting: this.#selecting };
-    this.bar.show({ entries, filter, arrived: this.telling, ...counts });
+    this.bar.show({ entries, filter, followed: this.#followed, ...counts });
     this.#renderTiles();
     this.pager.show(this.#page, last);
     this.empty.hidden = this.#shown.length > 0 || entries.length === 0;
     this.#renderActions();
-    if (this.telling) {
+    if (this.#telling) {
       const words = { count: this.#shown.length, total: entries.length };
       this.#tell(isActive(filter) ? t("gallery.matches", words) : "", true);
     }
-    this.telling = false;
+    this.#telling = false;
+    this.#followed = false;
   }
 
   #renderTiles() {
@@ -307,11 +308,7 @@ class Gallery {
     const held = this.list.contains(focused(this.list));
     const before = [...this.list.children].findIndex((tile) => tile === focused(this.list));
     const ids = new Set(page.map((entry) => entry.id));
-    for (const [id, tile] of this.#tiles) {
-      if (ids.has(id)) continue;
-      this.#tiles.delete(id);
-      if (this.#spare.length < PAGE_SIZE) this.#spare.push(tile);
-    }
+    for (const id of this.#tiles.keys()) if (!ids.has(id)) this.#tiles.delete(id);
     reconcile(this.list, page.map((entry) => this.#tileOf(entry)));
     this.list.hidden = page.length === 0;
     this.list.classList.toggle("w-selecting", this.#selecting || this.#selection.size > 0);
@@ -327,10 +324,9 @@ class Gallery {
   #tileOf(entry) {
     let tile = this.#tiles.get(entry.id);
     if (!tile) {
-      tile = this.#spare.pop() ?? makeTile(`${this.#prefix}${(this.#tileCount += 1)}`);
+      tile = makeTile(`${this.#prefix}${(this.#tilesMade += 1)}`);
       this.#tiles.set(entry.id, tile);
     }
-    tile.dataset.id = entry.id;
     fillTile(tile, entry);
     setAttribute(tile, "aria-selected", String(this.#selection.has(entry.id)));
     return tile;

@@ -44,11 +44,9 @@ export function safePath(path) {
     .toWellFormed()
     .replace(/[\u0000-\u001f\u007f\\]/g, "_")
     .split("/")
-    .filter((step) => step !== "" && !/^\.+\s*$/.test(step))
-    .map(shorten);
-  if (steps.length === 0) return "_";
-  steps[0] = steps[0].replace(/^([A-Za-z]):/, "$1_");
-  return steps.join("/");
+    .filter((step) => step !== "" && !/^[.\s]+$/.test(step))
+    .map((step) => shorten(step.replace(/^([A-Za-z]):/, "$1_")));
+  return steps.join("/") || "_";
 }
 
 /** A path that no file before it has, also where large and small letters are the same. */
