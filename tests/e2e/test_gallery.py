@@ -301,11 +301,11 @@ def test_a_tile_says_what_became_of_its_picture(page):
     assert [tile.get_attribute("aria-label") for tile in tiles(page).all()] == [
         "IMG_0000.jpg, Waiting",
         "IMG_0001.jpg, Looking …",
-        "IMG_0002.jpg, wren, 81 % · Probably",
+        "IMG_0002.jpg, wren, 81\u00a0% · Probably",
         "IMG_0003.jpg, No answer, This is not a picture.",
-        "IMG_0004.jpg, fox, Instead of beagle (93 %), Corrected",
-        "IMG_0005.jpg, None of the known labels, Instead of beagle (93 %), Corrected",
-        "IMG_0006.jpg, beagle, 93 % · Sure, Confirmed",
+        "IMG_0004.jpg, fox, Instead of beagle (93\u00a0%), Corrected",
+        "IMG_0005.jpg, None of the known labels, Instead of beagle (93\u00a0%), Corrected",
+        "IMG_0006.jpg, beagle, 93\u00a0% · Sure, Confirmed",
         "IMG_0007.jpg, Not recognised, Closest: ambulance",
     ]
     expect(tiles(page).nth(3)).to_contain_text("This is not a picture.")

@@ -20,4 +20,4 @@ export function t(key, params = {}) {
 
 export const language = () => "en";
 export const nameOf = ({ label }) => label;
-export const formatPercent = (score) => (score < 0.01 ? "under 1 %" : `${Math.round(score * 100)} %`);
+export const formatPercent = (score) => `${Math.min(99, Math.max(1, Math.round(score * 100)))}\u00a0%`;

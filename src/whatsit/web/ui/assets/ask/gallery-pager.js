@@ -29,7 +29,7 @@ export function createPager({ onPage }) {
   let page = 1;
   let last = 0;
   const go = (name, step, shape) =>
-    button("w-page", [icon(shape)], () => turn(page + step), { "aria-label": t(`gallery.page.${name}`) });
+    button("w-pager-button", [icon(shape)], () => turn(page + step), { "aria-label": t(`gallery.page.${name}`) });
   const turn = (to) => to >= 1 && to <= last && onPage(to);
   const previous = go("previous", -1, "back");
   const next = go("next", 1, "forward");
@@ -41,7 +41,7 @@ export function createPager({ onPage }) {
   function numberButton(one) {
     if (one === 0) return h("span", { class: "w-pager-gap", "aria-hidden": "true" }, "…");
     const label = t("gallery.page.one", { page: one });
-    const made = button("w-page", [String(one)], () => turn(one), { "aria-label": label });
+    const made = button("w-pager-button", [String(one)], () => turn(one), { "aria-label": label });
     if (one === page) made.setAttribute("aria-current", "page");
     return made;
   }
