@@ -441,7 +441,8 @@ def test_control_z_in_a_text_field_undoes_the_text_only(page):
 def test_a_correction_of_the_past_is_shown_and_can_be_taken_back(page):
     page.evaluate(
         """parts.api.kept.set("old", {});
-        parts.setItems(["bee"], { correction: { id: "old", verdict: "other", label: "my bee" } });"""
+        const correction = { id: "old", verdict: "other", label: "my bee" };
+        parts.setItems(["bee"], { correction });"""
     )
     until(page, "parts.items.length === 1")
     page.locator("#open").click()

@@ -47,7 +47,7 @@ def _file_of(path: str) -> Path | None:
 
 
 class _Files(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:  # noqa: N802 - the name is the base class's
+    def do_GET(self) -> None:
         found = _file_of(self.path)
         body = found.read_bytes() if found else b"not found"
         self.send_response(200 if found else 404)
@@ -58,7 +58,7 @@ class _Files(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing; a missing file shows as an error in the browser's console."""
 
 

@@ -134,9 +134,10 @@ class Answers extends EventTarget {
   async #keep(entry) {
     try {
       if (!(await this.#shelf.isOpen())) throw new Error("no database");
-      await this.#shelf.keep(entry);
+      const isAllThere = await this.#shelf.keep(entry);
       this.#loose.delete(entry.sha256);
       this.trouble = null;
+      if (!isAllThere) await this.#reload();
     } catch (error) {
       this.#loose.set(entry.sha256, entry);
       this.trouble = isFull(error) ? "full" : "unavailable";
@@ -215,11 +216,16 @@ class Shelf {
     return this.#work("readwrite", (store) => store.clear());
   }
 
-  /** Write an entry; where there is no room, without its thumbnail, then in place of old ones. */
+  /**
+   * Write an entry; where there is no room, without its thumbnail, then in place of old ones.
+   *
+   * Resolves to whether what is there is what was asked for.
+   */
   async keep(entry) {
     const bare = { ...entry, thumbnail: null };
     try {
       await this.#put(entry);
+      return true;
     } catch {
       // Some private windows take all but blobs, so this is not only for a full storage.
       await this.#put(bare).catch(async (error) => {
@@ -227,6 +233,7 @@ class Shelf {
         await this.#work("readwrite", (store) => dropOldest(store, LEAVE_WHEN_FULL));
         await this.#put(bare);
       });
+      return false;
     }
   }
 
@@ -443,11 +450,13 @@ class AnswerList {
   }
 
   async #remove(sha256) {
-    const rows = [...this.days.querySelectorAll("li")];
+    const rows = [...this.days.querySelectorAll("li:not([hidden])")];
     const at = rows.findIndex((row) => row.dataset.sha256 === sha256);
     const next = rows[at + 1] ?? rows[at - 1];
     (next?.querySelector(".w-history-remove") ?? this.title).focus();
-    await this.#tryTo(() => this.#answers.remove(sha256), "history.removed");
+    rows[at].hidden = true; // at once, so that the next removal does not go by it
+    const isRemoved = await this.#tryTo(() => this.#answers.remove(sha256), "history.removed");
+    if (!isRemoved) rows[at].hidden = false;
   }
 
   #showMore() {
@@ -479,8 +488,10 @@ class AnswerList {
     try {
       await work();
       this.#say(t(done));
+      return true;
     } catch {
       this.#say(t("history.forget_failed"));
+      return false;
     }
   }
 
