@@ -1,0 +1,186 @@
+/** The words of the page, in the language of the person. */
+
+import { sentenceIn } from "./sentence.js";
+
+/** Tags that there is a folder `strings/<tag>` for; the first is the one the others fall back to. */
+export const LANGUAGES = ["en", "de", "es", "pt-BR"];
+
+const MODULES = ["page", "gallery", "correct", "history", "language", "sentence"];
+const STORED = "whatsit-language";
+const FALLBACK = LANGUAGES[0];
+
+let current = FALLBACK;
+let strings = {};
+let names = null;
+let wnids = null;
+
+/**
+ * Make a language the one that everything below speaks.
+ *
+ * A language that the person chose on this browser comes first, then `tag`, then what the browser
+ * asks for, then English. Words that can't be loaded stay English.
+ *
+ * @param {string} [tag] What whoever shows the page would like, such as `de` or `pt-PT`.
+ * @returns {Promise<string>} The language that was taken.
+ */
+export async function loadLanguage(tag) {
+  const wanted = [chosen(), ...(tag ? [tag] : []), ...(navigator.languages ?? [])];
+  const found = wanted.map(closest).find((one) => one !== null) ?? FALLBACK;
+  const [english, translated] = await Promise.all([
+    loadStrings(FALLBACK),
+    found === FALLBACK ? {} : loadStrings(found),
+  ]);
+  [names, wnids] = found === FALLBACK ? [null, null] : await loadNames(found);
+  strings = { ...english, ...translated };
+  current = found;
+  return current;
+}
+
+/**
+ * Remember the person's choice on this browser, for `loadLanguage`.
+ *
+ * @param {string|null} tag One of `LANGUAGES`; null to follow the browser again.
+ */
+export function chooseLanguage(tag) {
+  try {
+    if (tag === null) localStorage.removeItem(STORED);
+    else localStorage.setItem(STORED, tag);
+  } catch {
+    // A browser that keeps nothing follows its own language.
+  }
+}
+
+/**
+ * The tag of the language that is spoken now, for `lang` and `Intl`.
+ *
+ * @returns {string}
+ */
+export function language() {
+  return current;
+}
+
+/**
+ * A sentence or word.
+ *
+ * @param {string} key The module, a dot, and the key in its file.
+ * @param {Object<string, string|number>} [params] What stands in the braces; `count` chooses
+ *   between singular and plural.
+ * @returns {string} The key itself where there is no such string.
+ */
+export function t(key, params = {}) {
+  const found = strings[key];
+  if (found === undefined) {
+    console.error(`No string: ${key}`);
+    return key;
+  }
+  const template = typeof found === "string" ? found : plural(found, params.count);
+  return template.replace(/\{(\w+)\}/g, (braces, name) => {
+    const value = params[name];
+    if (value === undefined) return braces;
+    return typeof value === "number" ? formatNumber(value) : value;
+  });
+}
+
+/**
+ * What a label is called.
+ *
+ * @param {{wnid?: string|null, label: string}} thing A label or group, with or without its number.
+ * @returns {string} The English name where there is no other.
+ */
+export function nameOf({ wnid, label }) {
+  return names?.[wnid ?? wnids?.get(label)] ?? label;
+}
+
+/**
+ * The answer as a sentence.
+ *
+ * @param {Object} answer The member `answer` of the API's document.
+ * @returns {string} In English what the server says, to the letter.
+ */
+export function sentenceOf(answer) {
+  if (current === FALLBACK) return answer.text;
+  return sentenceIn({ answer, t, nameOf, formatPercent, language: current });
+}
+
+/**
+ * A score for people. Nothing a model says is certain or impossible.
+ *
+ * @param {number} score From 0 to 1.
+ * @returns {string} From `1 %` to `99 %`.
+ */
+export function formatPercent(score) {
+  return `${Math.min(99, Math.max(1, Math.round(score * 100)))}\u00a0%`;
+}
+
+/**
+ * A duration for people.
+ *
+ * @param {number} milliseconds
+ * @returns {string}
+ */
+export function formatMilliseconds(milliseconds) {
+  if (milliseconds < 1) return t("language.under_one_millisecond");
+  if (milliseconds < 999.5) return `${formatNumber(Math.round(milliseconds))}\u00a0ms`;
+  return `${formatNumber(milliseconds / 1000, 1)}\u00a0s`;
+}
+
+/**
+ * A number as the language writes it.
+ *
+ * @param {number} value
+ * @param {number} [digits] Most digits behind the point.
+ * @returns {string}
+ */
+export function formatNumber(value, digits = 0) {
+  return new Intl.NumberFormat(current, { maximumFractionDigits: digits }).format(value);
+}
+
+function plural(forms, count) {
+  const form = new Intl.PluralRules(current).select(Number(count));
+  return forms[form] ?? forms.other;
+}
+
+function chosen() {
+  try {
+    return localStorage.getItem(STORED) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+/** The language of ours that somebody who asks for `tag` reads, if there is one. */
+function closest(tag) {
+  const asked = tag.toLowerCase();
+  const [base] = asked.split("-");
+  return (
+    LANGUAGES.find((one) => one.toLowerCase() === asked) ??
+    LANGUAGES.find((one) => one.split("-")[0] === base) ??
+    null
+  );
+}
+
+async function loadStrings(tag) {
+  const files = await Promise.all(MODULES.map((one) => loadFile(`strings/${tag}/${one}.json`)));
+  const all = {};
+  files.forEach((file, index) => {
+    for (const [key, value] of Object.entries(file)) all[`${MODULES[index]}.${key}`] = value;
+  });
+  return all;
+}
+
+async function loadNames(tag) {
+  const [own, english] = await Promise.all([
+    loadFile(`names/${tag}.json`),
+    loadFile(`names/${FALLBACK}.json`),
+  ]);
+  return [own, new Map(Object.entries(english).map(([wnid, label]) => [label, wnid]))];
+}
+
+async function loadFile(path) {
+  try {
+    const response = await fetch(new URL(path, import.meta.url));
+    return response.ok ? await response.json() : {};
+  } catch {
+    return {};
+  }
+}
