@@ -271,6 +271,17 @@ def test_it_shares_cache_metrics_and_log_with_our_own_api(server, http):
     assert wait_until(lambda: "request_id=oip-line cache=hit" in server.log, seconds=5)
 
 
+def test_probes_are_counted_and_not_logged(server, client, http):
+    counted = server.metric('whatsit_http_requests_total{route="/v2/health/ready",status="200"}')
+    assert client.is_server_ready()
+    http.get("/v2", headers={"X-Request-Id": "after-the-probe"})
+
+    assert wait_until(lambda: "after-the-probe" in server.log, seconds=5)
+    assert "/v2/health" not in server.log
+    route = 'whatsit_http_requests_total{route="/v2/health/ready",status="200"}'
+    assert server.metric(route) == counted + 1
+
+
 @pytest.mark.parametrize("path", ["/v2/nothing", "/v2/", "/v2/models/whatsit/nothing"])
 def test_an_unknown_path_says_so_to_these_clients_too(http, path):
     refused = http.get(path)
