@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, FilePayload, Page, Request, Route, expect
+from playwright.sync_api import Browser, Dialog, FilePayload, Page, Request, Route, expect
 
 from tests.e2e.visitor import (
     DESKTOP,
@@ -263,7 +263,12 @@ def test_a_picture_that_the_browser_can_not_draw_is_answered_beside_a_neutral_ti
 )
 def test_a_file_name_is_only_text(page, name):
     dialogs: list[str] = []
-    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+
+    def note(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", note)
     choose(page, picture_file(name, example_pictures()["bee"]), picture_file(name, b"x"))
     expect(page.get_by_role("status").filter(has_text="2 pictures answered")).to_be_attached()
     page.locator(".w-gallery-root img").first.click()

@@ -128,8 +128,10 @@ def parse_count(value: object, name: str, most: int) -> int:
     Raises:
         InvalidParameter: It is none.
     """
-    if type(value) is int and 1 <= value <= most:
-        return value
+    # To JSON, 3.0 is a whole number; to Python, true is one.
+    is_whole = type(value) is int or (isinstance(value, float) and value.is_integer())
+    if is_whole and isinstance(value, int | float) and 1 <= value <= most:
+        return int(value)
     raise InvalidParameter(f"{name} must be a whole number from 1 to {most}.")
 
 

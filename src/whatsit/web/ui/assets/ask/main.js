@@ -6,8 +6,9 @@ import { openCorrection } from "./correct.js";
 import { h } from "./dom.js";
 import { createGallery } from "./gallery.js";
 import { createHistory } from "./history.js";
-import { loadLanguage, sentenceOf, t } from "./i18n.js";
+import { language, loadLanguage, sentenceOf, t } from "./i18n.js";
 import { createIntake } from "./intake.js";
+import { createLanguageChoice } from "./language.js";
 import { makeThumbnail } from "./pictures.js";
 import { problemSentence } from "./problems.js";
 import { forEachBounded, Queue } from "./queue.js";
@@ -28,7 +29,7 @@ export async function mount(root, options) {
   document.documentElement.dataset.wTheme = (options.dark ?? isDark(root)) ? "dark" : "light";
   await Promise.all([
     loadStyles(options.styles),
-    loadLanguage(options.language ?? navigator.language),
+    loadLanguage(options.language),
   ]);
   view ??= new AskView(options);
   view.enter(root, options.pass);
@@ -93,9 +94,11 @@ class AskView {
     this.galleryRoot = h("div", { class: "w-gallery-root", hidden: true });
     const historyRoot = h("div", { class: "w-history-root" });
     this.history = createHistory({ root: historyRoot, onOpen: (entry) => this.#openEntry(entry) });
-    this.element = h("div", { class: "w-page" });
+    this.element = h("div", { class: "w-page", lang: language() });
     this.element.append(this.intake.element, this.announcer, this.notice, this.progress);
     this.element.append(this.answer.element, this.galleryRoot, this.welcome.element, historyRoot);
+    // Whatever was drawn already speaks the other language; the history is there again afterwards.
+    this.element.append(createLanguageChoice({ onChange: () => window.location.reload() }));
   }
 
   #take(found) {

@@ -5,6 +5,19 @@ import { language, t } from "./i18n.js";
 /** What the server says of these is meant for programs. */
 const OURS = new Set(["unauthorized", "internal", "inference"]);
 
+const SENTENCES = new Set([
+  ...OURS,
+  "cancelled",
+  "host_not_allowed",
+  "image_too_many_pixels",
+  "image_unreadable",
+  "image_unsupported",
+  "overloaded",
+  "rate_limited",
+  "request_too_slow",
+  "urls_off",
+]);
+
 /**
  * What a person can do about a refusal.
  *
@@ -14,7 +27,5 @@ const OURS = new Set(["unauthorized", "internal", "inference"]);
 export function problemSentence({ code, detail }) {
   // The server's sentence names the value and the limit, but only in English.
   if (language().startsWith("en") && detail && !OURS.has(code)) return detail;
-  const key = `page.problem_${code}`;
-  const sentence = t(key);
-  return sentence && sentence !== key ? sentence : detail;
+  return SENTENCES.has(code) ? t(`page.problem_${code}`) : detail;
 }
