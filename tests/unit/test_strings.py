@@ -78,10 +78,7 @@ def test_every_string_that_the_page_asks_for_exists_and_none_is_for_nothing():
     code = "\n".join(path.read_text(encoding="utf-8") for path in sorted(ASK.glob("*.js")))
     known = {f"{module}.{key}" for module in MODULES for key in strings("en", module)}
     asked = set(re.findall(r'["`]((?:%s)\.[a-z_.-]+)["`]' % "|".join(MODULES), code))
-    built = {
-        prefix
-        for prefix in re.findall(r"`((?:%s)\.[a-z_.-]*)\$\{" % "|".join(MODULES), code)
-    }
+    built = {prefix for prefix in re.findall(r"`((?:%s)\.[a-z_.-]*)\$\{" % "|".join(MODULES), code)}
 
     assert asked <= known, asked - known
     unused = {key for key in known - asked if not key.startswith(tuple(built))}

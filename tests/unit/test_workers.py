@@ -113,8 +113,12 @@ def test_results_come_in_order_whatever_takes_longest():
 
 
 def test_items_without_end_are_taken_only_a_few_ahead():
+    def work(number: int) -> int:
+        time.sleep(0.02)  # far longer than taking an item
+        return number
+
     taken = itertools.count()
-    results = map_in_order(lambda number: number, taken, 3)
+    results = map_in_order(work, taken, 3)
 
     assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
     results.close()

@@ -1,8 +1,11 @@
 """A client that waits for each answer."""
 
+import socket
 import threading
 from collections.abc import Generator, Iterable
-from typing import Self
+from contextlib import suppress
+from typing import Any, Self
+from weakref import WeakSet
 
 import httpx
 
@@ -65,6 +68,8 @@ class Client:
         self._policy = RetryPolicy(max_retries, max_wait_seconds)
         self._http = httpx.Client(**self._target.options)
         self._closed = threading.Event()
+        self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._sockets_lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -73,8 +78,13 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connections; calls of other threads that pause give up."""
+        """Close the connections; calls of other threads end at once, with an error."""
         self._closed.set()
+        # Closing a socket does not wake the thread that reads from it, shutting it down does.
+        with self._sockets_lock:
+            for each in self._sockets:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
         self._http.close()
 
     def classify(self, picture: Picture, *, top_k: int = 5, cache: CacheMode = "use") -> Reply:
@@ -121,14 +131,7 @@ class Client:
             except (WhatsitError, OSError) as error:
                 return Outcome(index, picture, error=error)
 
-        outcomes = map_in_order(ask, enumerate(pictures), concurrency)
-        try:
-            # Not `yield from`: that would wait for the threads before telling them to stop.
-            for outcome in outcomes:  # noqa: UP028
-                yield outcome
-        finally:
-            halt.set()
-            outcomes.close()
+        yield from map_in_order(ask, enumerate(pictures), concurrency, hurry=halt.set)
 
     def explain(self, picture: Picture, label: str | int | None = None) -> bytes:
         """A PNG of the picture on which is bright what speaks for a label.
@@ -166,10 +169,11 @@ class Client:
 
     def _send(self, request: Request, halt: threading.Event) -> httpx.Response:
         attempts = Attempts(self._policy)
+        options = {**request.options, "extensions": {"trace": self._note_socket}}
         while True:
             result: httpx.Response | httpx.RequestError
             try:
-                result = self._http.request(**request.options)
+                result = self._http.request(**options)
                 if result.status_code == httpx.codes.OK:
                     return result
             except httpx.RequestError as error:
@@ -177,3 +181,8 @@ class Client:
             failure, pause = judge(result, attempts, self._target)
             if pause is None or halt.wait(pause):
                 raise failure
+
+    def _note_socket(self, event: str, info: dict[str, Any]) -> None:  # what httpcore tells
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            with self._sockets_lock:
+                self._sockets.add(info["return_value"].get_extra_info("socket"))

@@ -154,16 +154,7 @@ def _answer(
             return Answered(found, error)
 
     threads = max(1, min(answers.threads, len(files)))
-    answered = map_in_order(work, files, threads)
-    try:
-        # Not `yield from`: that would wait for the threads before telling them to hurry.
-        for each in answered:  # noqa: UP028
-            yield each
-    except BaseException:
-        answers.hurry()
-        raise
-    finally:
-        answered.close()
+    return map_in_order(work, files, threads, hurry=answers.hurry)
 
 
 @contextmanager
