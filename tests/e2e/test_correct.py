@@ -387,6 +387,18 @@ def test_undo_takes_all_back(page):
     assert page.evaluate("parts.undone.length") == 2
 
 
+def test_what_was_said_before_counts_again_after_an_undo(page):
+    press(open_dialog(page, "bee"), "Yes, right")
+    expect(notice(page)).to_be_visible()
+    page.locator("#open").click()
+    press(page.locator("dialog"), "lemon")
+    expect(page.locator("dialog")).to_have_count(0)
+    notice(page).get_by_role("button", name="Undo").click()
+
+    expect(notice(page)).to_have_text("Undone.")
+    assert corrections(page)[0]["verdict"] == "right"
+
+
 def test_an_undo_that_fails_is_told_and_can_be_tried_again(page):
     plan(page, "failures", "undoFeedback", [{"status": 503, "detail": "The service is busy."}])
     press(open_dialog(page, "bee"), "Yes, right")
@@ -419,6 +431,9 @@ def test_the_notice_leaves_after_eight_seconds_but_not_while_it_has_the_focus(pa
     press(open_dialog(page, "bee"), "Yes, right")
     undo = notice(page).get_by_role("button", name="Undo")
     undo.focus()
+    page.clock.run_for(20_000)
+    undo.hover()
+    page.mouse.move(5, 5)
     page.clock.run_for(20_000)
     expect(undo).to_be_focused()
     page.locator("#open").focus()

@@ -96,7 +96,7 @@ await loadLanguage(parameters.get("language") ?? "en");
 document.documentElement.lang = parameters.get("language") ?? "en";
 let root = document.querySelector("#root");
 if (parameters.has("shadow")) {
-  const styles = [...document.querySelectorAll("link[rel=stylesheet]")].map((link) => link.cloneNode());
+  const styles = document.querySelectorAll("link[href$='correct.css'], link[href$='history.css']");
   const inside = document.createElement("div");
   root.attachShadow({ mode: "open" }).append(...styles, inside);
   inside.append(document.querySelector("#open"));

@@ -13,6 +13,9 @@ const LAST_WORD_MS = 4000;
 
 let dialogsSoFar = 0;
 
+/** The correction that each one took the place of; it counts again when that one is undone. */
+const before = new WeakMap();
+
 /**
  * @typedef {object} Correction
  * @property {string} id What `api.undoFeedback` takes.
@@ -26,7 +29,7 @@ let dialogsSoFar = 0;
  * Ask what one or several pictures really show, and save it.
  *
  * Each saved correction stands in `item.reply.correction` before the promise resolves. A notice
- * offers to undo them; `onUndone` hears which items lost their correction that way.
+ * offers to undo them; `onUndone` hears which items lost it that way, or have the one before again.
  *
  * @param {object} options
  * @param {object} options.api Has `labels`, `sendFeedback` and `undoFeedback`.
@@ -60,17 +63,15 @@ export function showUndo({ api, items, onUndone = () => {}, anchor = document.bo
   if (corrected.length === 0) return;
   const many = corrected.length > 1;
   const saved = many ? t("correct.saved_many", { count: corrected.length }) : t("correct.saved");
+  let left = corrected;
   const undo = async (notice) => {
     notice.say(t("correct.undoing"));
-    const { done, failed } = await takeBack({ api, items: corrected });
+    const { done, failed } = await takeBack({ api, items: left });
+    left = failed.map(({ item }) => item);
     if (done.length > 0) onUndone(done);
     if (failed.length === 0) notice.say(t("correct.undone"), { forMs: LAST_WORD_MS });
     else notice.say(t("correct.undo_failed", { detail: sentenceOfProblem(failed[0].problem) }), {
-      action: t("correct.retry"), onAction: retry });
-  };
-  const retry = (notice) => {
-    corrected.splice(0, Infinity, ...corrected.filter((item) => item.reply?.correction));
-    return undo(notice);
+      action: t("correct.retry"), onAction: undo });
   };
   new Notice(anchor).say(text ?? saved, { action: t("correct.undo"), onAction: undo });
 }
@@ -146,8 +147,8 @@ class CorrectionDialog {
     if (count === 1 && this.#items[0].reply?.answer) {
       words.append(h("p", { class: "w-correct-sentence" }, sentenceOf(this.#items[0].reply.answer)));
     }
-    const before = this.#items.filter((item) => item.reply?.correction);
-    if (before.length > 0 && before.length === count) words.append(this.#before(before));
+    const corrected = this.#items.filter((item) => item.reply?.correction);
+    if (corrected.length === count) words.append(this.#before(corrected));
     this.head.replaceChildren(this.#pictures(this.#items), words);
   }
 
@@ -234,7 +235,6 @@ class CorrectionDialog {
   }
 
   async #send(choice) {
-    if (this.#sending) return;
     const items = this.#items;
     let settled = 0;
     const say = () => this.#setBusy(items.length === 1 ? t("correct.saving")
@@ -260,6 +260,7 @@ class CorrectionDialog {
     const sent = { sha256: digestOf(item), verdict, label, wnid, picture };
     const saved = await this.#api.sendFeedback(sent);
     const correction = { id: saved.id, verdict, label: saved.label, wnid: saved.wnid, at: saved.at };
+    if (item.reply?.correction) before.set(correction, item.reply.correction);
     if (item.reply) item.reply.correction = correction;
     if (picture && saved.picture_kept === false) this.#picturesLost = true;
     this.#saved.push(correction);
@@ -575,7 +576,9 @@ async function takeBack({ api, items }) {
     } catch (problem) {
       if (problem?.status !== 404) throw problem;
     }
-    delete item.reply.correction;
+    const previous = before.get(item.reply.correction);
+    if (previous) item.reply.correction = previous;
+    else delete item.reply.correction;
     done.push(item);
   });
   return { done, failed };
