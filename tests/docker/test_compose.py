@@ -116,8 +116,10 @@ def test_redis_is_not_reached_from_outside_its_network(compose):
     assert not any(bindings.values())
     image = compose.inspect("redis")["Config"]["Image"]  # type: ignore[index]
     ran = subprocess.run(
-        ["docker", "run", "--rm", "--network", f"{PROJECT}_front", image]
-        + ["timeout", "5", "redis-cli", "-h", "redis", "ping"],
+        [
+            *("docker", "run", "--rm", "--network", f"{PROJECT}_front", image),
+            *("timeout", "5", "redis-cli", "-h", "redis", "ping"),
+        ],
         capture_output=True,
         text=True,
     )
@@ -139,7 +141,7 @@ def test_containers_have_no_rights_and_cannot_write_to_themselves(compose, servi
 
 
 def test_a_restart_of_redis_loses_no_answer(compose, client):
-    picture = example_pictures()["orange"]
+    picture = example_pictures()["coffee"]
     client.post("/api/v1/classify", content=picture)
     restart = subprocess.Popen(
         ["docker", "compose", "--project-name", PROJECT, "restart", "redis"],
