@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test fuzz check fix bench bench-draft soak reports lock clean
+.PHONY: help install run test test-docker up down fuzz check fix bench bench-draft soak reports lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -18,6 +18,18 @@ run: install ## Start the page and the API on http://localhost:8501
 test: $(VENV)/.ready-test ## Run all tests, those in a real browser included (ARGS="-k cache")
 	@$(BIN)/python scripts/install_browser.py
 	@$(BIN)/python -m pytest $(ARGS)
+
+up: ## Start two containers, app and Redis, on http://localhost:8501 (needs Docker)
+	@sh deploy/docker/secrets.sh $${WHATSIT_SECRETS:-.secrets}
+	@docker compose up --detach --wait $(ARGS)
+
+down: ## Stop the containers; their volumes stay
+	@docker compose down $(ARGS)
+
+test-docker: $(VENV)/.ready-test ## Build the image and test the containers (needs Docker)
+	@sh deploy/docker/secrets.sh $${WHATSIT_SECRETS:-.secrets}
+	@docker compose build
+	@$(BIN)/python -m pytest -m docker -s -p no:randomly $(ARGS)
 
 fuzz: $(VENV)/.ready-test ## Try to break the decoders and the form parser (ARGS=10 for ten minutes)
 	@$(BIN)/python -m tests.hostile.fuzz $(or $(ARGS),5)
