@@ -94,7 +94,7 @@ def test_python_blocks_run_and_print(document, folder, server):
     for block in blocks(document, "python"):
         block = block.replace("localhost:8501", server.url.removeprefix("http://"))
         done = subprocess.run(
-            [sys.executable, "-c", block.replace("http://localhost:8501", server.url)],
+            [sys.executable, "-c", block],
             cwd=folder,
             env=environment(folder),
             capture_output=True,
@@ -103,6 +103,40 @@ def test_python_blocks_run_and_print(document, folder, server):
         )
         assert done.returncode == 0, done.stderr
         assert "bee" in done.stdout
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_javascript_blocks_run_and_print(document, server, browser):
+    for block in blocks(document, "js"):
+        page = browser.new_page()
+        printed: list[str] = []
+        page.on("console", lambda message, printed=printed: printed.append(message.text))
+        page.route("**/bee.jpg", lambda route: route.fulfill(body=example_pictures()["bee"]))
+        page.goto(f"{server.url}/api/docs")
+        page.evaluate(f"async () => {{ {block} }}")
+        page.close()
+        assert any("bee" in line for line in printed)
+
+
+def test_every_route_is_shown_in_an_example(server):
+    with server.client() as client:
+        described = client.get("/api/openapi.json").json()["paths"]
+    shown = "".join((ROOT / "docs" / name).read_text("utf-8") for name in ("api.md", "clients.md"))
+
+    missing = [
+        f"{method.upper()} {path}"
+        for path, methods in described.items()
+        for method in methods
+        if f"`{method.upper()} {path}`" not in shown
+    ]
+    assert not missing
+
+
+def test_every_page_stands_in_the_table_of_contents():
+    contents = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        assert page.name == "README.md" or f"({page.name})" in contents
 
 
 def test_make_run_starts_the_page(tmp_path):

@@ -26,6 +26,9 @@ from whatsit.client.pictures import read_picture
 from whatsit.client.retries import Attempts, RetryPolicy, asked_pause, parse_retry_after
 from whatsit.data import example_pictures
 from whatsit.errors import (
+    AnswerUnknown,
+    FeedbackUnavailable,
+    FeedbackUnknown,
     HostNotAllowed,
     ImageTooLarge,
     ImageTooManyPixels,
@@ -33,7 +36,9 @@ from whatsit.errors import (
     ImageUnsupported,
     InferenceFailed,
     InvalidParameter,
+    LabelUnknown,
     ModelNotReady,
+    OriginNotAllowed,
     Overloaded,
     RateLimited,
     RequestTooSlow,
@@ -41,6 +46,8 @@ from whatsit.errors import (
     ServerUnreachable,
     Unauthorized,
     UnknownModel,
+    UrlsOff,
+    UrlUnreachable,
     WhatsitError,
 )
 from whatsit.testing import fake_classifier, plain_picture
@@ -259,6 +266,13 @@ TOLD = [
     RateLimited("120 requests a minute", 3),
     RequestTooSlow("The picture did not arrive."),
     UnknownModel("resnet", ("resnet50",)),
+    AnswerUnknown(),
+    UrlsOff(),
+    UrlUnreachable(),
+    OriginNotAllowed("A page of another site sent it."),
+    FeedbackUnknown("0123"),
+    LabelUnknown("n0"),
+    FeedbackUnavailable("It is locked."),
     Overloaded(2),
     ModelNotReady("It is still being loaded."),
 ]

@@ -77,8 +77,10 @@ def test_nothing_was_left_in_english(language):
 def test_every_string_that_the_page_asks_for_exists_and_none_is_for_nothing():
     code = "\n".join(path.read_text(encoding="utf-8") for path in sorted(ASK.glob("*.js")))
     known = {f"{module}.{key}" for module in MODULES for key in strings("en", module)}
-    asked = set(re.findall(r'["`]((?:%s)\.[a-z_.-]+)["`]' % "|".join(MODULES), code))
-    built = {prefix for prefix in re.findall(r"`((?:%s)\.[a-z_.-]*)\$\{" % "|".join(MODULES), code)}
+    modules = "|".join(MODULES)
+    asked = set(re.findall(rf'["`]((?:{modules})\.[a-z_.-]+)["`]', code))
+    # Keys that are put together begin with what stands before the first gap.
+    built = set(re.findall(rf"`((?:{modules})\.[a-z_.-]*)\$\{{", code))
 
     assert asked <= known, asked - known
     unused = {key for key in known - asked if not key.startswith(tuple(built))}

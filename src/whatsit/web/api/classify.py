@@ -153,9 +153,7 @@ class Classify:
         kept = self._rendered.get(key)
         if kept is not None and kept[0] is prediction and kept[1] is correction:
             return kept[2]
-        document = describe(prediction, prediction.top[:top_k])
-        if correction is not None:
-            document["correction"] = describe_correction(correction)
+        document = describe(prediction, prediction.top[:top_k], correction)
         rendered = json.dumps(document, ensure_ascii=False, separators=(",", ":"))[1:].encode()
         self._rendered[key] = (prediction, correction, rendered)
         self._rendered.move_to_end(key)
@@ -164,9 +162,12 @@ class Classify:
         return rendered
 
 
-def describe(prediction: Prediction, top: tuple[ScoredLabel, ...]) -> dict[str, object]:
+def describe(
+    prediction: Prediction, top: tuple[ScoredLabel, ...], correction: Correction | None = None
+) -> dict[str, object]:
     """A prediction as a part of a JSON document, in the form of `schemas.ClassifyDocument`."""
     answer, image = prediction.answer, prediction.image
+    corrected = {} if correction is None else {"correction": describe_correction(correction)}
     return {
         "model": {"name": prediction.model.name, "fingerprint": prediction.model.fingerprint},
         "answer": {
@@ -187,6 +188,7 @@ def describe(prediction: Prediction, top: tuple[ScoredLabel, ...]) -> dict[str, 
             "format": image.format,
             "sha256": image.sha256,
         },
+        **corrected,
     }
 
 

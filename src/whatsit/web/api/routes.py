@@ -21,6 +21,7 @@ from whatsit.errors import (
     WhatsitError,
 )
 from whatsit.explain import draw_picture
+from whatsit.feedback.correction import Correction
 from whatsit.prediction import MAX_TOP_K
 from whatsit.service import DEFAULT_TOP_K, CacheMode, Explanation, Reply, Service
 from whatsit.web.api.body import read_picture
@@ -130,7 +131,8 @@ def build_router(running: Running, intake: Intake) -> APIRouter:
             response.headers.update(_NOT_STORED)
             return response
         request.scope[ANSWER_IN_SCOPE] = reply
-        return _kept_answer(request, reply)
+        correction = None if running.feedback is None else running.feedback.get(sha256.lower())
+        return _kept_answer(request, reply, correction)
 
     @router.post(
         "/api/v1/explain",
@@ -224,12 +226,12 @@ def build_router(running: Running, intake: Intake) -> APIRouter:
     return router
 
 
-def _kept_answer(request: Request, reply: Reply) -> Response:
+def _kept_answer(request: Request, reply: Reply, correction: Correction | None) -> Response:
     document = {
         "id": request.scope["whatsit.request_id"],
         "cache": reply.cache,
         "timings_ms": {stage: round(ms, 3) for stage, ms in reply.timings_ms.items()},
-        **describe(reply.prediction, reply.top),
+        **describe(reply.prediction, reply.top, correction),
     }
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     headers = {**_receipt(reply), **_NOT_STORED}

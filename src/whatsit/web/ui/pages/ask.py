@@ -47,7 +47,7 @@ def render(running: Running) -> None:
                 "styles": style_addresses(),
                 "pass": _visitors_pass().token,
                 "keysRequired": settings.keys_required,
-                "urls": getattr(settings, "fetch_urls", "off") == "on",
+                "urls": settings.fetch_urls == "on",
                 "maxUploadBytes": settings.max_upload_bytes,
                 "examples": _answered_examples(running.service),
             },

@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { formatPercent, t } from "./i18n.js";
+import { problemSentence } from "./problems.js";
 import { icon, setAttribute } from "./gallery-nodes.js";
 
 /**
@@ -38,7 +39,8 @@ function answeredFacts(entry) {
  */
 export function factsOf(entry) {
   if (entry.state === "refused") {
-    const detail = entry.item.problem?.detail || t("gallery.tile.failed");
+    const { problem } = entry.item;
+    const detail = problem?.detail ? problemSentence(problem) : t("gallery.tile.failed");
     return { headline: t("gallery.state.refused"), detail, tone: "refused", badge: "", score: null };
   }
   if (entry.state === "waiting" || entry.state === "asking") {

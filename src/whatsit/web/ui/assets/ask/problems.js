@@ -8,6 +8,7 @@ const OURS = new Set(["unauthorized", "internal", "inference"]);
 const SENTENCES = new Set([
   ...OURS,
   "cancelled",
+  "feedback_unavailable",
   "host_not_allowed",
   "image_too_many_pixels",
   "image_unreadable",
@@ -15,6 +16,7 @@ const SENTENCES = new Set([
   "overloaded",
   "rate_limited",
   "request_too_slow",
+  "url_unreachable",
   "urls_off",
 ]);
 
