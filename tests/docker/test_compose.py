@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -46,7 +47,7 @@ class Compose:
             raise AssertionError(f"docker compose {' '.join(arguments)}: {ran.stderr}")
         return ran.stdout + ran.stderr
 
-    def inspect(self, service: str) -> dict[str, object]:
+    def inspect(self, service: str) -> dict[str, Any]:
         """What the engine knows about a service's container."""
         container = self("ps", "--quiet", service).strip()
         ran = subprocess.run(
@@ -112,9 +113,9 @@ def test_redis_refuses_who_has_no_password_and_what_the_app_does_not_need(compos
 
 
 def test_redis_is_not_reached_from_outside_its_network(compose):
-    bindings = compose.inspect("redis")["NetworkSettings"]["Ports"]  # type: ignore[index]
+    bindings = compose.inspect("redis")["NetworkSettings"]["Ports"]
     assert not any(bindings.values())
-    image = compose.inspect("redis")["Config"]["Image"]  # type: ignore[index]
+    image = compose.inspect("redis")["Config"]["Image"]
     ran = subprocess.run(
         [
             *("docker", "run", "--rm", "--network", f"{PROJECT}_front", image),
@@ -132,10 +133,10 @@ def test_redis_is_not_reached_from_outside_its_network(compose):
 def test_containers_have_no_rights_and_cannot_write_to_themselves(compose, service):
     facts = compose.inspect(service)["HostConfig"]
 
-    assert facts["ReadonlyRootfs"] is True  # type: ignore[index]
-    assert facts["CapDrop"] == ["ALL"]  # type: ignore[index]
-    assert facts["Memory"] > 0  # type: ignore[index]
-    assert facts["PidsLimit"] > 0  # type: ignore[index]
+    assert facts["ReadonlyRootfs"] is True
+    assert facts["CapDrop"] == ["ALL"]
+    assert facts["Memory"] > 0
+    assert facts["PidsLimit"] > 0
     assert compose("exec", "-T", service, "id", "-u").strip() != "0"
     assert "Read-only" in compose("exec", "-T", service, "touch", "/usr/x", check=False)
 
@@ -149,7 +150,7 @@ def test_a_restart_of_redis_loses_no_answer(compose, client):
         env=compose._environment,
         stderr=subprocess.DEVNULL,
     )
-    answers = []
+    answers: list[httpx.Response] = []
     while restart.poll() is None or len(answers) < 20:
         answers.append(client.post("/api/v1/classify?cache=refresh", content=picture))
     assert [answer.status_code for answer in answers] == [200] * len(answers)

@@ -105,12 +105,13 @@ def test_answers_come_from_redis_and_a_frozen_one_costs_its_time_out(tmp_path):
         "WHATSIT_REDIS_URL": private_redis.url,
         # Without its own memory the process has to ask Redis for every answer.
         "WHATSIT_CACHE_MEMORY_ENTRIES": "0",
-        "WHATSIT_REDIS_TIMEOUT_SECONDS": "0.5",
+        "WHATSIT_REDIS_TIMEOUT_SECONDS": "1",
     }
     with (
         private_redis,
         start_server(tmp_path, "--no-ui", model=MODEL, environment=environment) as server,
         server.client() as client,
+        server.client() as other,
         concurrent.futures.ThreadPoolExecutor(1) as pool,
     ):
         bee = example_pictures()["bee"]
@@ -123,9 +124,8 @@ def test_answers_come_from_redis_and_a_frozen_one_costs_its_time_out(tmp_path):
         start = time.monotonic()
         waiting = pool.submit(client.get, path_of(bee))
         time.sleep(0.1)
-        with server.client() as other:
-            asked = time.monotonic()
-            assert other.get("/healthz").status_code == 200
-            assert time.monotonic() - asked < 0.25
+        # Others are answered meanwhile.
+        assert other.get("/healthz").status_code == 200
+        assert not waiting.done()
         require_problem(waiting.result(), 404, "answer_unknown")
-        assert 0.3 < time.monotonic() - start < 1.2
+        assert 0.8 < time.monotonic() - start < 3

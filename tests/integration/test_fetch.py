@@ -187,12 +187,10 @@ def test_a_redirect_to_anything_else_is_not_followed(location):
 
 
 def test_a_redirect_to_a_port_that_is_not_listed_is_not_followed():
-    with (
-        PictureServer(serve_bytes(BODY)) as other,
-        PictureServer(redirecting(f"{other.url}/")) as server,
-        pytest.raises(UrlUnreachable),
-    ):
-        fetch(f"{server.url}/0", ports={server.port})
+    with PictureServer(serve_bytes(BODY)) as other, PictureServer(serve_bytes(BODY)) as server:
+        server.respond = redirecting(f"{other.url}/")
+        with pytest.raises(UrlUnreachable):
+            fetch(f"{server.url}/0", ports={server.port})
 
     assert (server.connections, other.connections) == (1, 0)
 

@@ -136,7 +136,9 @@ class Fetcher:
             async with asyncio.timeout(self._total_seconds):
                 return await self._follow(address, hold)
         except _FAILURES as error:
-            _log.debug("fetch: %s", str(error) or type(error).__name__)
+            # Other messages name addresses, which no log does.
+            why = error if isinstance(error, _Refused) else type(error).__name__
+            _log.debug("fetch: %s", why)
             raise UrlUnreachable from error
         finally:
             self._fetches -= 1

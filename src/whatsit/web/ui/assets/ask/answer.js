@@ -224,7 +224,7 @@ function question({ api }, item, settle, attempt) {
     });
   wrong.onclick = () =>
     attempt(async () => {
-      const onUndone = () => settle(null);
+      const onUndone = () => settle(item.reply.correction ?? null);
       const saved = await openCorrection({ api, items: [item], anchor: wrong, onUndone });
       if (saved) settle(item.reply.correction);
     });
