@@ -102,7 +102,8 @@ def test_strangers_need_a_key():
 
 def test_redis_refuses_who_has_no_password_and_what_the_app_does_not_need(compose):
     def ask(*words: str) -> str:
-        return compose("exec", "-T", "redis", "redis-cli", *words, check=False)
+        said: str = compose("exec", "-T", "redis", "redis-cli", *words, check=False)
+        return said
 
     assert "NOAUTH" in ask("ping")
     password = compose("exec", "-T", "redis", "cat", "/run/secrets/redis-password")
