@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.load import ClientProcess, Load
-from bench.page import open_page
+from bench.page import open_page, time_many, time_sentences
 from tests.running import start_server
 from whatsit.cache.embedded import EmbeddedValkey
 from whatsit.classifier import Classifier
@@ -113,9 +113,13 @@ def _measure(home: Path, name: str, pictures: list[bytes], count: int) -> dict[s
             }
             rounds.append(figures)
         open_page(server.url)
+        resident_bytes = server.resident_bytes()
+        page = time_sentences(server.url, [_repainted(picture) for picture in pictures[:10]])
+        page |= time_many(server.url, home / "many", pictures)
         return {
+            **page,
             "start_seconds": statistics.median(starts),
-            "resident_mb": server.resident_bytes() / 1e6,
+            "resident_mb": resident_bytes / 1e6,
             **{
                 f"{what}_{figure}": statistics.median(round[what][figure] for round in rounds)
                 for what in rounds[0]
@@ -247,6 +251,19 @@ def _print(report: dict[str, Any]) -> None:
     rows: list[tuple[str, Callable[[dict[str, float]], str]]] = [
         ("start to first right answer", lambda r: f"{r['start_seconds']:.2f} s"),
         ("resident memory, page open", lambda r: f"{r['resident_mb']:.0f} MB"),
+        (
+            "page, file chosen to sentence: known / new",
+            lambda r: f"{r['page_known_ms']:.0f} / {r['page_new_ms']:.0f} ms",
+        ),
+        (
+            "page, 200 pictures: first thumbnail / all",
+            lambda r: f"{r['many_thumbnail_ms']:.0f} / {r['many_all_ms']:.0f} ms",
+        ),
+        ("  longest task of the page", lambda r: f"{r['many_longest_task_ms']:.0f} ms"),
+        (
+            "  memory of the browser: held / left",
+            lambda r: f"{r['many_held_mb']:+.0f} / {r['many_left_mb']:+.0f} MB",
+        ),
         ("new picture p50 / p95", lambda r: _pair(r, "new")),
         ("  floor: decode + engine alone", lambda r: _pair(r, "new_floor")),
         ("  ratio of p50", lambda r: f"{r['new_p50_ms'] / r['new_floor_p50_ms']:.2f}"),

@@ -1,12 +1,14 @@
 """Corrections are kept alike in SQLite and in PostgreSQL."""
 
 import hashlib
-import multiprocessing
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.private_postgresql import PrivatePostgresql, find_programs, open_postgresql
 from tests.waiting import wait_until
 from whatsit.data import example_pictures
@@ -245,24 +247,26 @@ def test_a_picture_goes_from_a_machine_when_its_correction_is_undone_on_another(
     drop_tables(postgresql.url)
 
 
-def write_many(url: str, folder: Path, number: int) -> None:
+def write_many(url: str, folder: str, name: str) -> None:
     """What each of several processes does at once, from an empty folder on."""
-    store = open_at(url, folder)
+    store = open_at(url, Path(folder))
     for count in range(10):
-        record = store.add(said(f"{number} {count}"), BEE)
+        record = store.add(said(f"{name} {count}"), BEE)
         if count % 2:
             store.undo(record.correction.id)
 
 
 def test_processes_that_write_at_once_lose_nothing(url, tmp_path, open_store):
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=write_many, args=(url, tmp_path, n)) for n in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
+    program = (
+        "import sys; from tests.contract.test_feedback import write_many; write_many(*sys.argv[1:])"
+    )
+    # Not by multiprocessing, which starts whatever a test before has left as the main module.
+    processes = [
+        subprocess.Popen([sys.executable, "-c", program, url, str(tmp_path), name], cwd=ROOT)
+        for name in ("one", "two")
+    ]
 
-    assert [process.exitcode for process in processes] == [0, 0]
+    assert [process.wait(60) for process in processes] == [0, 0]
     store = open_store()
     records = list(store.database.records())
     assert len(records) == 10

@@ -24,6 +24,8 @@ RUN_ELSEWHERE = {
     "make test": "the run that runs this",
     "make check": "continuous integration runs it",
     "make fix": "changes files",
+    "make up": "make test-docker starts them",
+    "make down": "make test-docker stops them",
     "apt-get": "needs root",
     "python scripts/build_labels.py": "needs WordNet",
 }

@@ -276,6 +276,10 @@ def test_the_openapi_document_describes_every_route(client):
             for version in ("", "/versions/{version}")
             for end in ("", "/ready", "/config", "/infer")
         ),
+        "/api/v1/feedback",
+        "/api/v1/feedback/{id}",
+        "/api/v1/labels",
+        "/api/v1/labels/{wnid}",
         "/healthz",
         "/readyz",
         "/metrics",

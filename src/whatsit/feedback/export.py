@@ -91,7 +91,7 @@ def folder_of(correction: Correction) -> str:
 
     Example:
         >>> folder_of(Correction("1", "2", "other", "My cat: Tom!", None, "3"))
-        'own-my-cat-tom-0a2c06b0'
+        'own-my-cat-tom-0d0fd345'
     """
     if correction.wnid is not None:
         return correction.wnid
