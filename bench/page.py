@@ -62,7 +62,8 @@ def time_sentences(url: str, pictures: Sequence[bytes]) -> dict[str, float]:
     Returns:
         ``page_new_ms`` and ``page_known_ms``.
     """
-    new, known = [], []
+    new: list[float] = []
+    known: list[float] = []
     with _open_browser() as browser:
         for number, picture in enumerate(pictures[:ROUNDS]):
             file: FilePayload = {

@@ -266,6 +266,7 @@ def test_the_openapi_document_describes_every_route(client):
         CLASSIFY,
         EXPLAIN,
         "/api/v1/models",
+        "/api/v1/answers/{sha256}",
         "/api/hf/models/{name}",
         "/v2",
         "/v2/health/live",
