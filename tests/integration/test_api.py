@@ -286,7 +286,10 @@ def test_the_openapi_document_describes_every_route(client):
         "/metrics",
     }
     body = document["paths"][CLASSIFY]["post"]["requestBody"]["content"]
-    assert set(body) == {"image/*", "application/octet-stream", "multipart/form-data"}
+    assert set(body) == {
+        *("image/*", "application/octet-stream", "multipart/form-data"),
+        "application/json",  # the address of a picture
+    }
     explained = document["paths"][EXPLAIN]["post"]["responses"]["200"]["content"]
     assert set(explained) == {"image/png", "application/json"}
 
