@@ -6,6 +6,15 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from scripts.install_browser import find_browser
+from tests.running import RunningServer, start_server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """One that nobody has asked or corrected before the tests of the page."""
+    home = tmp_path_factory.mktemp("page-home")
+    with start_server(home, model="efficientnet-lite2") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -106,7 +106,8 @@ def test_sentences(speaking, locale, bee, cat):
 
     assert sentence(page, answer()) == bee
     assert cat in sentence(page, CAT)
-    assert sentence(page, answer(certainty="probably")) != bee
+    probably = answer(certainty="probably", text="Probably a bee (80 %).")
+    assert sentence(page, probably) != bee
     assert len({sentence(page, one) for one in (answer(), CAT, UNSURE, UNKNOWN)}) == 4
 
 

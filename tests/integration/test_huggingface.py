@@ -173,7 +173,7 @@ def test_pictures_come_in_other_ways_too(http, how):
         ('{"inputs": "", "parameters": []}', "parameters must be an object"),
         ('{"inputs": "", "parameters": {"colour": 1}}', "top_k and function_to_apply"),
         ('{"inputs": "", "parameters": {"top_k": true}}', "top_k"),
-        ('{"inputs": "", "parameters": {"top_k": 2.0}}', "top_k"),
+        ('{"inputs": "", "parameters": {"top_k": 2.5}}', "top_k"),
         (f'{{"inputs": "", "parameters": {{"top_k": {"9" * 5_000}}}}}', "no JSON document"),
     ],
     ids=range(16),
