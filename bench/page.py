@@ -98,7 +98,8 @@ def time_many(url: str, folder: Path, pictures: Sequence[bytes]) -> dict[str, fl
         page = _open_watched(browser, url)
         before = _browser_bytes()
         page.locator("input[type=file]").first.set_input_files(files)
-        page.get_by_text(f"{MANY} answered").wait_for(timeout=120_000)
+        page.get_by_text(f"{MANY} answered", exact=True).wait_for(timeout=120_000)
+        page.wait_for_function("() => window.times.thumbnail !== undefined")
         last = float(page.evaluate("() => performance.now() - window.chosenAt"))
         held = _browser_bytes()
         figures = {

@@ -124,6 +124,7 @@ def test_numbers_are_written_as_the_language_writes_them(speaking):
 
     assert german.evaluate("() => words.formatMilliseconds(1234)") == "1,2\u00a0s"
     assert german.evaluate("() => words.formatPercent(0.9999)") == "99\u00a0%"
+    assert german.evaluate("() => words.formatPercent(0.0004)") == "<\u00a01\u00a0%"
     assert speaking("en").evaluate("() => words.formatMilliseconds(1234)") == "1.2\u00a0s"
 
 

@@ -106,9 +106,10 @@ export function sentenceOf(answer) {
  * A score for people. Nothing a model says is certain or impossible.
  *
  * @param {number} score From 0 to 1.
- * @returns {string} From `1 %` to `99 %`.
+ * @returns {string} From `< 1 %` to `99 %`.
  */
 export function formatPercent(score) {
+  if (score < 0.005) return "<\u00a01\u00a0%";
   return `${Math.min(99, Math.max(1, Math.round(score * 100)))}\u00a0%`;
 }
 
