@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, TimeoutError, expect
 
 from tests.e2e.visitor import (
     DESKTOP,
@@ -188,11 +188,16 @@ def test_the_keyboard_alone_is_enough(page):
                 return
         raise AssertionError(f"The keyboard does not reach {text}.")
 
-    # While the frame's first run goes on, it may draw the view anew, and the focus is lost.
     page.locator("[data-test-script-state=notRunning]").wait_for(state="attached")
-    tab_to("Choose pictures")
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
+    for attempt in range(4):
+        # On a busy machine the frame may still draw itself once more, and take the focus away.
+        tab_to("Choose pictures")
+        try:
+            with page.expect_file_chooser(timeout=4_000) as chooser:
+                page.keyboard.press("Enter")
+            break
+        except TimeoutError:
+            assert attempt < 3, "The button opens nothing."
     chooser.value.set_files(picture_file("coffee.jpg", example_pictures()["coffee"]))
     require_answer(page, "espresso")
     tab_to("Why?")
