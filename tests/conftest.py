@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.running import RunningServer, start_server
@@ -12,6 +13,11 @@ from whatsit.models.store import ModelStore
 from whatsit.workers import Workers
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+# How long an example takes is the machine's doing; a test that is about time says so.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

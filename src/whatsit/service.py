@@ -17,10 +17,7 @@ from whatsit.cache.tiers import TieredCache
 from whatsit.classifier import Classifier, Stopwatch
 from whatsit.errors import ImageTooLarge, InvalidParameter
 from whatsit.explain import HeatMap, explain, require_class_index
-from whatsit.prediction import MAX_TOP_K, Prediction
-from whatsit.prediction import CacheMode as CacheMode
-from whatsit.prediction import CacheOutcome as CacheOutcome
-from whatsit.prediction import Reply as Reply
+from whatsit.prediction import MAX_TOP_K, CacheMode, CacheOutcome, Prediction, Reply
 from whatsit.preprocess import ImageHWC
 from whatsit.workers import Workers
 
@@ -249,16 +246,6 @@ class Service:
             return self._reply(found.prediction, top_k, outcome, total)
 
         return Pending(flight, shape)
-
-    def remembered(self, sha256: str) -> Prediction | None:
-        """What a picture was answered, if the cache has it still; may wait for Redis.
-
-        Args:
-            sha256: Hex digest of its bytes.
-        """
-        if self._cache is None:
-            return None
-        return self._only_for(sha256, self._cache.get(self._key(sha256)), Prediction)
 
     def explain(
         self, image_bytes: bytes, *, label: str | int | None = None, cache: CacheMode = "use"

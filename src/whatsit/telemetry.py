@@ -35,8 +35,7 @@ from whatsit.errors import (
     WhatsitError,
 )
 from whatsit.feedback.correction import Verdict
-from whatsit.prediction import ModelId
-from whatsit.service import CacheOutcome
+from whatsit.prediction import CacheOutcome, ModelId
 from whatsit.workers import Workers
 
 _log = logging.getLogger(__name__)

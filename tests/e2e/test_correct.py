@@ -14,7 +14,6 @@ from tests.e2e.ask_parts import (
     serve_ask_parts,
     sideways_scroll,
     small_targets,
-    start_browser,
     until,
 )
 from tests.waiting import wait_until
@@ -26,12 +25,6 @@ pytestmark = pytest.mark.browser
 def address() -> Iterator[str]:
     with serve_ask_parts() as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with start_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -24,8 +24,6 @@ pytestmark = pytest.mark.browser
 
 ASSETS = ROOT / "src" / "whatsit" / "web" / "ui" / "assets" / "ask"
 STATIC = Path(__file__).parent / "static"
-# What other modules of the page provide, until they do.
-STAND_INS = STATIC / "stand_ins"
 DESKTOP = ViewportSize(width=1280, height=900)
 PHONE = ViewportSize(width=390, height=844)
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
@@ -54,12 +52,9 @@ class _Files(BaseHTTPRequestHandler):
             return (STATIC / "gallery.html").read_bytes()
         if path.startswith("/examples/"):
             return example_pictures()[Path(path).stem]
-        name = path.removeprefix("/ask/")
-        folders = (ASSETS, STAND_INS) if path.startswith("/ask/") else (STATIC,)
-        for folder in folders:
-            if (folder / name.lstrip("/")).is_file():
-                return (folder / name.lstrip("/")).read_bytes()
-        return None
+        folder = ASSETS if path.startswith("/ask/") else STATIC
+        file = folder / path.removeprefix("/ask/").lstrip("/")
+        return file.read_bytes() if file.is_file() else None
 
     def log_message(self, format: str, *args: object) -> None:
         pass

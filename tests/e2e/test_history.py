@@ -14,7 +14,6 @@ from tests.e2e.ask_parts import (
     serve_ask_parts,
     sideways_scroll,
     small_targets,
-    start_browser,
     until,
 )
 
@@ -43,12 +42,6 @@ _DAY = 24 * 60 * _MINUTE
 def address() -> Iterator[str]:
     with serve_ask_parts() as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with start_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from starlette.types import Message
 
 from tests.waiting import wait_until
 from whatsit.errors import ImageUnreadable, InvalidParameter
-from whatsit.service import Reply, Service
+from whatsit.prediction import Reply
+from whatsit.service import Service
 from whatsit.testing import FakeEngine, fake_classifier, plain_picture
 from whatsit.web.api import protocols
 from whatsit.web.api.protocols import LargeBodies, answer_each, parse_base64, parse_json

@@ -189,8 +189,9 @@ class RedisCache:
 class _Lines:
     """Connections of a client, for the few commands that every picture takes.
 
-    The client's own calls keep books on pools, connections and commands, which takes as long as
-    Redis takes to answer. Connecting, signing in, TLS and time-outs are the client's here too.
+    The client's own calls keep books on pools, connections and commands, which is about a third
+    of the processor time of a trip. Connecting, signing in, TLS and time-outs are the client's
+    here too.
     """
 
     def __init__(self, client: redis.Redis) -> None:

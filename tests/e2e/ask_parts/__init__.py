@@ -7,9 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
-from scripts.install_browser import find_browser
 from tests.conftest import ROOT
 from tests.waiting import wait_until
 
@@ -34,12 +33,12 @@ _POLICY = (
 
 
 def _file_of(path: str) -> Path | None:
-    """The modules under test are the real ones; what they import stands beside this file."""
+    """The modules are the real ones; the page around them stands beside this file."""
     name = path.split("?")[0].lstrip("/") or "index.html"
     if name.startswith("pictures/"):
         places = [_EXAMPLES / name.removeprefix("pictures/")]
     elif name.startswith("ask/"):
-        places = [_FRAME / name.removeprefix("ask/"), _ASK / name.removeprefix("ask/")]
+        places = [_ASK / name.removeprefix("ask/")]
     else:
         places = [_FRAME / name]
     inside = [place.resolve() for place in places if ".." not in name]
@@ -73,15 +72,6 @@ def serve_ask_parts() -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
-
-
-@contextmanager
-def start_browser() -> Iterator[Browser]:
-    """A Chromium for as long as the context lasts."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @contextmanager

@@ -19,8 +19,8 @@ from starlette.types import Receive, Scope, Send
 
 from whatsit.errors import InvalidParameter, UrlsOff, WhatsitError
 from whatsit.feedback.correction import Correction
-from whatsit.prediction import MAX_TOP_K, Prediction, ScoredLabel
-from whatsit.service import DEFAULT_TOP_K, CacheMode, Pending, Reply, Service
+from whatsit.prediction import MAX_TOP_K, CacheMode, Prediction, Reply, ScoredLabel
+from whatsit.service import DEFAULT_TOP_K, Explanation, Pending, Service
 from whatsit.web.api.body import ReceivedPicture, read_picture, read_url
 from whatsit.web.api.fetch import Fetcher
 from whatsit.web.api.problems import report
@@ -160,6 +160,12 @@ class Classify:
         if len(self._rendered) > self._max_rendered:
             self._rendered.popitem(last=False)
         return rendered
+
+
+def receipt(reply: Reply | Explanation) -> dict[str, str]:
+    """The headers that tell where an answer came from and how long it took."""
+    timing = ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in reply.timings_ms.items())
+    return {"X-Cache": reply.cache, "Server-Timing": timing}
 
 
 def describe(

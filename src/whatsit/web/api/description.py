@@ -28,7 +28,7 @@ from whatsit.errors import (
 )
 from whatsit.feedback.correction import MAX_LABEL_CHARACTERS, Verdict
 from whatsit.images import DEFAULT_MAX_PIXELS, DEFAULT_MAX_UPLOAD_BYTES
-from whatsit.service import CacheOutcome
+from whatsit.prediction import CacheOutcome
 from whatsit.web.api import problems
 from whatsit.web.api.addresses import MAX_URL_LENGTH
 from whatsit.web.api.body import FILE_FIELD

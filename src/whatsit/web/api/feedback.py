@@ -172,8 +172,8 @@ class _Takes:
         feedback = self._running.feedback
         if feedback is None:
             raise FeedbackUnavailable("Nobody can make corrections here.")
-        prediction = self._running.service.remembered(received.sha256)
-        answered = None if prediction is None else CorrectedAnswer.of(prediction)
+        reply = self._running.service.find(received.sha256)
+        answered = None if reply is None else CorrectedAnswer.of(reply.prediction)
         label, wnid = self._label_of(received.said, answered)
         picture = None
         if received.image_bytes is not None and image_format is not None:

@@ -14,7 +14,7 @@ from whatsit.errors import InvalidParameter
 from whatsit.prediction import MAX_TOP_K
 from whatsit.service import DEFAULT_TOP_K, Service
 from whatsit.web.api.body import read_picture, read_whole
-from whatsit.web.api.classify import ANSWER_IN_SCOPE
+from whatsit.web.api.classify import ANSWER_IN_SCOPE, receipt
 from whatsit.web.api.description import PICTURE_BODY, PICTURE_HEADERS, problem_responses
 from whatsit.web.api.protocols import (
     LargeBodies,
@@ -23,7 +23,6 @@ from whatsit.web.api.protocols import (
     parse_base64,
     parse_json,
     parse_top_k,
-    receipt,
     require_served,
     served_names,
 )

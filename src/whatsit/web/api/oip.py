@@ -11,7 +11,8 @@ from starlette.types import Receive
 
 from whatsit import __version__
 from whatsit.errors import ImageTooLarge, InputError, InvalidParameter, UnknownModel
-from whatsit.service import Reply, Service
+from whatsit.prediction import Reply
+from whatsit.service import Service
 from whatsit.web.api.body import read_whole
 from whatsit.web.api.classify import ANSWER_IN_SCOPE
 from whatsit.web.api.description import ok, problem_responses

@@ -8,10 +8,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from whatsit.prediction import ScoredLabel
-from whatsit.service import Reply
+from whatsit.prediction import Reply, ScoredLabel
+from whatsit.web.api.classify import receipt
 from whatsit.web.api.oip_request import HEADER_LENGTH, InferenceRequest, OutputName, WantedOutput
-from whatsit.web.api.protocols import receipt
 
 MODEL_VERSION = "1"
 

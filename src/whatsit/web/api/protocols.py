@@ -11,8 +11,8 @@ from typing import Any, Never, TypeVar
 from starlette.types import Receive
 
 from whatsit.errors import InvalidParameter, UnknownModel
-from whatsit.prediction import MAX_TOP_K
-from whatsit.service import DEFAULT_TOP_K, Pending, Reply, Service
+from whatsit.prediction import MAX_TOP_K, Reply
+from whatsit.service import DEFAULT_TOP_K, Pending, Service
 from whatsit.web.api.classify import await_reply
 
 MODEL_ALIAS = "whatsit"
@@ -196,9 +196,3 @@ async def _finish(begun: Reply | Pending, receive: Receive) -> Reply:
 
 def _hex_digest(image_bytes: bytes) -> str:
     return hashlib.sha256(image_bytes).hexdigest()
-
-
-def receipt(reply: Reply) -> dict[str, str]:
-    """The headers that tell where an answer came from and how long it took."""
-    timing = ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in reply.timings_ms.items())
-    return {"X-Cache": reply.cache, "Server-Timing": timing}

@@ -22,10 +22,10 @@ from whatsit.errors import (
 )
 from whatsit.explain import draw_picture
 from whatsit.feedback.correction import Correction
-from whatsit.prediction import MAX_TOP_K
-from whatsit.service import DEFAULT_TOP_K, CacheMode, Explanation, Reply, Service
+from whatsit.prediction import MAX_TOP_K, CacheMode, Reply
+from whatsit.service import DEFAULT_TOP_K, Explanation, Service
 from whatsit.web.api.body import read_picture
-from whatsit.web.api.classify import ANSWER_IN_SCOPE, CLASSIFY_PATH, describe
+from whatsit.web.api.classify import ANSWER_IN_SCOPE, CLASSIFY_PATH, describe, receipt
 from whatsit.web.api.description import (
     ANSWER_EXAMPLE,
     ANSWER_HEADERS,
@@ -188,7 +188,7 @@ def build_router(running: Running, intake: Intake) -> APIRouter:
                 max_pixels=service.classifier.max_pixels,
             )
             picture = await _in_turn(service, overlay)
-        return Response(picture, media_type="image/png", headers=_receipt(explanation))
+        return Response(picture, media_type="image/png", headers=receipt(explanation))
 
     @router.get("/api/v1/models", summary="List the models", responses=ok(MODELS_EXAMPLE))
     async def models() -> ModelsDocument:
@@ -234,7 +234,7 @@ def _kept_answer(request: Request, reply: Reply, correction: Correction | None) 
         **describe(reply.prediction, reply.top, correction),
     }
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    headers = {**_receipt(reply), **_NOT_STORED}
+    headers = {**receipt(reply), **_NOT_STORED}
     return Response(text, media_type="application/json", headers=headers)
 
 
@@ -257,17 +257,12 @@ def _explanation(request: Request, explanation: Explanation) -> Response:
         "image": asdict(heat_map.image),
     }
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    return Response(text, media_type="application/json", headers=_receipt(explanation))
+    return Response(text, media_type="application/json", headers=receipt(explanation))
 
 
 def _accepted_form(request: Request) -> Literal["png", "json"]:
     accepted = request.headers.get("accept", "")
     return "json" if "application/json" in accepted and "image/" not in accepted else "png"
-
-
-def _receipt(reply: Reply | Explanation) -> dict[str, str]:
-    timing = ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in reply.timings_ms.items())
-    return {"X-Cache": reply.cache, "Server-Timing": timing}
 
 
 async def _in_turn(service: Service, work: Callable[[], _Result]) -> _Result:

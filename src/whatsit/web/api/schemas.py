@@ -8,8 +8,7 @@ from pydantic.json_schema import SkipJsonSchema
 from whatsit.bootstrap import CacheState
 from whatsit.explain import HeatMapMethod
 from whatsit.feedback.correction import Verdict
-from whatsit.prediction import Certainty, Level
-from whatsit.service import CacheOutcome
+from whatsit.prediction import CacheOutcome, Certainty, Level
 
 
 class _Document(BaseModel):
