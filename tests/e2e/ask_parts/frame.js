@@ -82,7 +82,10 @@ async function itemOf(name, { at = Date.now(), sha256, correction } = {}) {
   const own = digest.map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const recognised = name !== "unknown";
   const reply = {
-    answer: { text, label, wnid: wnidOf(label), score: 0.8, certainty: "sure", recognised },
+    answer: {
+      ...{ text, label, wnid: wnidOf(label), score: 0.8, certainty: "sure", recognised },
+      ...{ level: "class", path: [label], set: [] },
+    },
     top: top.map((one, index) => ({ label: one, wnid: wnidOf(one), index, score: 0.8 / 2 ** index })),
     image: { width: 600, height: 400, format: "JPEG", sha256: sha256 ?? own },
   };

@@ -23,9 +23,9 @@ _log = logging.getLogger(__name__)
 _PASS = "page_pass"
 
 _LOADER = """
-export default async function ({ data, parentElement }) {
-  const { mount } = await import(new URL(data.module, window.location.origin));
-  return mount(parentElement, data);
+export default async function ({ data: [facts], parentElement }) {
+  const { mount } = await import(new URL(facts.module, window.location.origin));
+  return mount(parentElement, facts);
 }
 """
 # Without a shadow root, one set of style sheets serves dialogs and notices outside it as well,
@@ -40,18 +40,18 @@ def render(running: Running) -> None:
     settings = running.settings
     with st.container(key="ask"):
         # The same facts in every run of the script: the part in the browser is left alone then.
-        _draw(
-            key="ask-view",
-            data={
-                "module": asset_address("ask/main.js"),
-                "styles": style_addresses(),
-                "pass": _visitors_pass().token,
-                "keysRequired": settings.keys_required,
-                "urls": settings.fetch_urls == "on",
-                "maxUploadBytes": settings.max_upload_bytes,
-                "examples": _answered_examples(running.service),
-            },
-        )
+        facts = {
+            "module": asset_address("ask/main.js"),
+            "styles": style_addresses(),
+            "pass": _visitors_pass().token,
+            "keysRequired": settings.keys_required,
+            "urls": settings.fetch_urls == "on",
+            "maxUploadBytes": settings.max_upload_bytes,
+            "examples": _answered_examples(running.service),
+        }
+        # In a list, because Streamlit loads pandas to see whether a mapping holds tables, which
+        # costs the first visitor half a second and the process 60 MB.
+        _draw(key="ask-view", data=[facts])
 
 
 def _visitors_pass() -> PagePass:
