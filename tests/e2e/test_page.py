@@ -199,7 +199,8 @@ def test_the_keyboard_alone_is_enough(page):
     require_answer(page, "espresso")
     tab_to("Why?")
     page.keyboard.press("Space")
-    expect(page.get_by_role("img", name=re.compile("is bright"))).to_be_visible()
+    # The first map of a server has the model compiled once more.
+    expect(page.get_by_role("img", name=re.compile("is bright"))).to_be_visible(timeout=20_000)
     tab_to("Ask from a program")
     page.keyboard.press("Enter")
     tab_to("curl")
