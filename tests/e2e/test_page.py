@@ -1,7 +1,9 @@
 """The page, as a person sees it in a real browser."""
 
 import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -19,7 +21,7 @@ from tests.e2e.visitor import (
     require_answer,
     require_fits,
 )
-from tests.running import RunningServer
+from tests.running import RunningServer, start_server
 from tests.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.testing import plain_picture
@@ -206,3 +208,15 @@ def test_the_keyboard_alone_is_enough(page):
     tab_to("curl")
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("tabpanel")).to_contain_text("import json")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="There is no /proc to look at.")
+def test_a_visitor_does_not_make_the_server_load_tables(browser, tmp_path):
+    with start_server(tmp_path, model="efficientnet-lite2") as server:
+        page = browser.new_page()
+        open_page(page, server.url)
+        page.close()
+        loaded = Path(f"/proc/{server.process.pid}/maps").read_text()
+
+    assert "openvino" in loaded
+    assert "pyarrow" not in loaded

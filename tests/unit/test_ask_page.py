@@ -18,8 +18,8 @@ from whatsit.service import Service
 from whatsit.settings import Settings
 from whatsit.telemetry import Telemetry
 from whatsit.testing import FakeEngine, fake_classifier
+from whatsit.web.guard.passes import PagePasses
 from whatsit.web.ui import bridge
-from whatsit.web.ui.passes import PagePasses
 from whatsit.workers import Workers
 
 OpenPage = Callable[..., AppTest]
@@ -73,7 +73,8 @@ def open_page(tmp_path: Path, workers: Workers, passes: PagePasses) -> OpenPage:
 
 def handed_over(page: AppTest) -> dict[str, Any]:
     (component,) = page.get("bidi_component")
-    facts: dict[str, Any] = json.loads(component.proto.mixed.json or component.proto.json)
+    facts: dict[str, Any]
+    (facts,) = json.loads(component.proto.json)
     return facts
 
 

@@ -12,8 +12,8 @@ from whatsit.errors import Unauthorized
 from whatsit.keys import KeyFile, KeyRing
 from whatsit.web.guard.door import is_open
 from whatsit.web.guard.keys import KEY_ID, KeyRule
+from whatsit.web.guard.passes import PagePasses
 from whatsit.web.guard.rates import caller_of, does_work
-from whatsit.web.ui.passes import PagePasses
 
 
 def request(method: str, path: str, token: str | None, **headers: str) -> Scope:

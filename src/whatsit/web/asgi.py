@@ -18,11 +18,11 @@ from whatsit.web.guard.door import Door, Rule, is_open, is_open_on_page, refuse
 from whatsit.web.guard.headers import SecurityHeaders
 from whatsit.web.guard.hosts import HostRule
 from whatsit.web.guard.keys import KeyRule, declare_keys
+from whatsit.web.guard.passes import PagePasses
 from whatsit.web.guard.rates import RateRule, does_work
 from whatsit.web.intake import Intake, IntakeLayer
 from whatsit.web.requests import RequestScope
 from whatsit.web.ui.assets import Assets
-from whatsit.web.ui.passes import PagePasses
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from starlette.types import Scope
 from whatsit.errors import Unauthorized
 from whatsit.keys import KeyRing
 from whatsit.web.guard.door import is_open
-from whatsit.web.ui.passes import PagePasses
+from whatsit.web.guard.passes import PagePasses
 
 KEY_ID = "whatsit.key_id"
 """Where the scope of a request with a valid key tells the id of that key."""

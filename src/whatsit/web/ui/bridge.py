@@ -5,7 +5,7 @@ waits here.
 """
 
 from whatsit.bootstrap import Running
-from whatsit.web.ui.passes import PagePasses
+from whatsit.web.guard.passes import PagePasses
 
 _running: list[Running] = []
 _passes: list[PagePasses] = []

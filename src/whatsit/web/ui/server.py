@@ -7,9 +7,9 @@ from starlette.middleware import Middleware
 from streamlit import config
 
 from whatsit.bootstrap import Running
+from whatsit.web.guard.passes import PagePasses
 from whatsit.web.ui import bridge
 from whatsit.web.ui.identity import load_sign_in_secrets
-from whatsit.web.ui.passes import PagePasses
 from whatsit.web.ui.uploads import NoUploads
 
 _SCRIPT = Path(__file__).parent / "app.py"

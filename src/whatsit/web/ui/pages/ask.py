@@ -14,9 +14,9 @@ from whatsit.data import example_pictures
 from whatsit.errors import WhatsitError
 from whatsit.service import Service
 from whatsit.web.api.classify import describe
+from whatsit.web.guard.passes import PagePass
 from whatsit.web.ui import bridge
 from whatsit.web.ui.assets import asset_address, style_addresses
-from whatsit.web.ui.passes import PagePass
 
 _log = logging.getLogger(__name__)
 
