@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from whatsit.cli import exit_code_of
+from whatsit.cli.exit import exit_code_of
 from whatsit.errors import WhatsitError
 from whatsit.settings import Settings
 from whatsit.telemetry import Telemetry

@@ -1,8 +1,9 @@
 """Everything that can go wrong, named by who can act on it.
 
 Each error carries a stable ``code`` for programs, a sentence for people and its facts as
-attributes. None of them knows HTTP or exit codes; ``web/api/problems.py`` and ``cli.py`` map them.
-The facts are missing (None) where a client has the error from a server, which tells the sentence.
+attributes. None of them knows HTTP or exit codes; ``web/api/problems.py`` and ``cli/exit.py`` map
+them. The facts are missing (None) where a client has the error from a server, which tells the
+sentence.
 """
 
 import math
@@ -320,6 +321,18 @@ class DatasetRejected(PipelineError):
     """A set of labelled pictures can't be used as it is."""
 
     code = "dataset_rejected"
+
+
+class GateFailed(PipelineError):
+    """A model is not good or not fast enough to go live, so nothing was changed."""
+
+    code = "gate_failed"
+
+
+class NothingToRollBack(PipelineError):
+    """No other model was live before."""
+
+    code = "nothing_to_roll_back"
 
 
 def _is_round(number: int) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import whatsit
-from whatsit.cli import exit_code_of
+from whatsit.cli.exit import exit_code_of
 from whatsit.errors import (
     AnswerUnknown,
     HostNotAllowed,

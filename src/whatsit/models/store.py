@@ -14,7 +14,13 @@ from typing import TypeVar
 
 import platformdirs
 
-from whatsit.errors import ModelError, ModelUnavailable, UnknownModel, WeightsRejected
+from whatsit.errors import (
+    InvalidModelCard,
+    ModelError,
+    ModelUnavailable,
+    UnknownModel,
+    WeightsRejected,
+)
 from whatsit.labels import LabelSet, load_labels
 from whatsit.model_card import CARD_FILE, ModelCard, read_card, write_card
 from whatsit.models.catalogue import (
@@ -28,6 +34,9 @@ from whatsit.models.catalogue import (
 from whatsit.models.lock import exclusive
 
 _log = logging.getLogger(__name__)
+
+LIVE = "live"
+"""Stands for whatever model is live (see `whatsit.models.live`), so no stored one can have it."""
 
 _Found = TypeVar("_Found")
 
@@ -162,6 +171,10 @@ class ModelStore:
         """
         model = open_folder(source)
         card = model.card if name is None else model.card.renamed(name)
+        if card.name == LIVE:
+            raise InvalidModelCard(
+                "'live' stands for the model that was promoted. Store this one under another name."
+            )
         with self._incoming(card.name) as folder:
             shutil.copyfile(model.weights, folder / card.weights.file)
             if (source / card.output.labels).is_file():

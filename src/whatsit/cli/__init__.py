@@ -1,0 +1,49 @@
+"""The command line. Results go to standard output, everything else to standard error."""
+
+import sys
+from typing import NoReturn
+
+import click
+
+from whatsit import __version__
+from whatsit.cli.caches import cache
+from whatsit.cli.exit import exit_code_of
+from whatsit.cli.feedback import feedback
+from whatsit.cli.keys import keys
+from whatsit.cli.models import models
+from whatsit.cli.serving import classify, serve
+from whatsit.errors import WhatsitError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="whatsit")
+def cli() -> None:
+    """Show it a picture; it tells you what it is, in words."""
+
+
+def main() -> NoReturn:
+    """The console script: one sentence instead of a traceback for every known error."""
+    try:
+        status = cli(standalone_mode=False)
+    except WhatsitError as error:
+        click.echo(f"whatsit: {error.detail}", err=True)
+        sys.exit(exit_code_of(error))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+@cli.command("settings")
+def show_settings() -> None:
+    """Print the effective settings, secrets masked."""
+    from whatsit.settings import load_settings, masked
+
+    for variable, value in masked(load_settings()).items():
+        click.echo(f"{variable}={value}")
+
+
+for command in (serve, classify, cache, models, keys, feedback):
+    cli.add_command(command)

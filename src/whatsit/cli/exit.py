@@ -1,0 +1,19 @@
+"""Exit statuses."""
+
+from collections.abc import Mapping
+
+from whatsit.errors import InputError, ModelError, SettingsError, UnknownModel, WhatsitError
+
+EXIT_CODES: Mapping[type[WhatsitError], int] = {
+    InputError: 1,
+    SettingsError: 2,
+    UnknownModel: 2,
+    ModelError: 3,
+    WhatsitError: 4,
+}
+"""Exit status by class of error; the nearest base class counts."""
+
+
+def exit_code_of(error: WhatsitError) -> int:
+    """The exit status that tells of `error`."""
+    return next(EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)

@@ -1,0 +1,69 @@
+"""What the commands share: options, tables and the progress of a download."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+store_option = click.option(
+    "--store", help="Folder of models, keys, corrections and the embedded cache."
+)
+model_option = click.option("--model", help="Name of the model that answers.")
+
+
+def open_store(options: Mapping[str, Any]) -> Any:  # ModelStore, imported only when needed
+    """The model store that the options and the settings name."""
+    from whatsit.models.store import ModelStore
+    from whatsit.settings import load_settings
+
+    return ModelStore(load_settings(options).store)
+
+
+def print_rows(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Print a table, its columns as wide as they need to be."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    for row in [head, *rows]:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+@contextmanager
+def download_progress() -> Iterator[Any]:
+    """A bar on standard error; what it yields is told about every chunk of a download."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    bar = Progress(
+        TextColumn("Downloading the model"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    task: TaskID | None = None
+
+    def report(present: int, total: int) -> None:
+        nonlocal task
+        if task is None:
+            bar.start()
+            task = bar.add_task("download", total=total)
+        bar.update(task, completed=present)
+        if present >= total:
+            bar.stop()
+
+    try:
+        yield report
+    finally:
+        if task is not None:
+            bar.stop()

@@ -1,0 +1,160 @@
+"""Which model is ``live``: the one that a server started with ``--model live`` follows."""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from whatsit.errors import NothingToRollBack
+from whatsit.models.lock import exclusive
+from whatsit.models.store import ModelStore
+
+_REMEMBERED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class LiveModel:
+    """A model that went live.
+
+    Attributes:
+        name: Of a model in the store.
+        since: When it went live: RFC 3339, UTC, whole seconds.
+    """
+
+    name: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """A model that answers a share of the pictures beside the live one.
+
+    Attributes:
+        name: Of a model in the store.
+        since: When it began: RFC 3339, UTC, whole seconds.
+        ratio: Its share, above 0 and below 1.
+    """
+
+    name: str
+    since: str
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """What is live now, what was before, and what is being tried beside it.
+
+    Attributes:
+        history: Models that were live, newest first; the first is live now.
+        canary: None where no other model is being tried.
+    """
+
+    history: tuple[LiveModel, ...] = ()
+    canary: Canary | None = None
+
+    @property
+    def current(self) -> LiveModel | None:
+        """The live model; None where none was ever promoted."""
+        return self.history[0] if self.history else None
+
+
+class LiveAlias:
+    """Reads and changes what is live, in one file that is replaced in one step.
+
+    A reader has the state before a change or the one after it. The models themselves are not
+    touched: each registered version is a model of its own name, so rolling back copies nothing.
+
+    Args:
+        home: Folder of the model store.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._store = ModelStore(home)
+        self._file = home / "models" / ".live.json"
+
+    @property
+    def file(self) -> Path:
+        """Where the state is kept; it changes, by its name, whenever the state does."""
+        return self._file
+
+    def read(self) -> LiveState:
+        """What is live now. A missing or damaged file says that nothing is."""
+        try:
+            facts = json.loads(self._file.read_text(encoding="utf-8"))
+            canary = facts["canary"]
+            return LiveState(
+                tuple(LiveModel(**entry) for entry in facts["history"]),
+                None if canary is None else Canary(**canary),
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return LiveState()
+
+    def promote(self, name: str) -> LiveState:
+        """Make a model live; a canary ends with it.
+
+        Raises:
+            UnknownModel: It is neither stored nor bundled.
+            ModelError: It can't be opened: its card, labels or weights are wrong.
+        """
+        self._store.open(name)
+        with self._changing() as before:
+            history = (LiveModel(name, _now()), *before.history)[:_REMEMBERED]
+            return self._write(LiveState(history))
+
+    def roll_back(self) -> LiveState:
+        """Make the model live again that was live before; a canary ends with it.
+
+        Raises:
+            NothingToRollBack: No other model was live before.
+            ModelError: The model that was live before can't be opened any more.
+        """
+        with self._changing() as before:
+            names = [entry.name for entry in before.history]
+            earlier = [entry for entry in before.history if entry.name != names[0]]
+            if not earlier:
+                raise NothingToRollBack("No other model was live before, so nothing was changed.")
+            self._store.open(earlier[0].name)
+            kept = before.history[before.history.index(earlier[0]) + 1 :]
+            return self._write(LiveState((LiveModel(earlier[0].name, _now()), *kept)))
+
+    def try_beside(self, name: str, ratio: float) -> LiveState:
+        """Let a model answer a share of the pictures beside the live one.
+
+        Raises:
+            UnknownModel: It is neither stored nor bundled.
+            ModelError: It can't be opened.
+            ValueError: The share is not above 0 and below 1.
+        """
+        if not 0 < ratio < 1:
+            raise ValueError(f"A canary's share is {ratio}; it must lie between 0 and 1.")
+        self._store.open(name)
+        with self._changing() as before:
+            return self._write(LiveState(before.history, Canary(name, _now(), ratio)))
+
+    def end_canary(self) -> LiveState:
+        """Let the live model answer every picture again."""
+        with self._changing() as before:
+            return self._write(LiveState(before.history))
+
+    @contextmanager
+    def _changing(self) -> Iterator[LiveState]:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with exclusive(self._file.with_name(".live.lock")):
+            yield self.read()
+
+    def _write(self, state: LiveState) -> LiveState:
+        fresh = self._file.with_name(f".live-{secrets.token_hex(4)}.json")
+        with fresh.open("w", encoding="utf-8") as file:
+            json.dump(asdict(state), file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._file)
+        return state
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
