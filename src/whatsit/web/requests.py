@@ -11,7 +11,7 @@ from whatsit.telemetry import FinishedRequest, RequestLog, Telemetry
 from whatsit.tracing import Tracing
 from whatsit.web.api.app import CLIENT_LEFT, ROUTE_IN_SCOPE
 from whatsit.web.api.classify import ANSWER_IN_SCOPE
-from whatsit.web.api.problems import CODE_IN_SCOPE, problem
+from whatsit.web.api.problems import CODE_IN_SCOPE, unexpected
 from whatsit.web.intake import RECEIVED_IN_SCOPE, UNREAD_IN_SCOPE
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -66,8 +66,7 @@ class RequestScope:
             self._log.failed(request_id)
             if status != CLIENT_LEFT:
                 raise
-            failure = problem(500, "internal", "Something went wrong here. It has been logged.")
-            await failure(scope, receive, send_with_id)
+            await unexpected()(scope, receive, send_with_id)
         finally:
             self._report(scope, status, sent_bytes, time.perf_counter() - started)
 

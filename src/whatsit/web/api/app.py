@@ -22,7 +22,7 @@ from whatsit.web.api.fetch import open_fetcher
 from whatsit.web.api.huggingface import build_huggingface
 from whatsit.web.api.labels import build_labels_router
 from whatsit.web.api.oip import build_oip
-from whatsit.web.api.problems import problem, report
+from whatsit.web.api.problems import problem, report, unexpected
 from whatsit.web.api.routes import build_router
 from whatsit.web.api.schemas import ErrorDocument, ProblemDocument
 from whatsit.web.intake import Intake
@@ -92,6 +92,7 @@ def _build_others(running: Running, intake: Intake) -> FastAPI:
     api.add_exception_handler(ClientDisconnect, _answer_nobody)
     api.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
     api.add_exception_handler(HTTPException, _answer_http_error)
+    api.add_exception_handler(Exception, _answer_unexpected)
     return api
 
 
@@ -125,6 +126,11 @@ async def _answer_invalid_parameter(request: Request, error: Exception) -> Respo
     name = str(complaint["loc"][-1])
     detail = f"{name}: {complaint['msg']}."
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_parameter", detail)
+
+
+async def _answer_unexpected(request: Request, error: Exception) -> Response:
+    # It is raised again for whoever logs the request.
+    return unexpected()
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:

@@ -35,6 +35,8 @@ from whatsit.errors import (
 
 _log = logging.getLogger(__name__)
 
+_NOT_EXPLAINED = "Something went wrong here. It has been logged."
+
 MEDIA_TYPE = "application/problem+json"
 CODE_IN_SCOPE = "whatsit.problem"
 
@@ -119,6 +121,15 @@ def problem(
     return _Problem(status, code, detail, headers)
 
 
+def unexpected() -> Response:
+    """The problem document of what is our own fault, which is not explained to strangers."""
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        WhatsitError.code,
+        _NOT_EXPLAINED,
+    )
+
+
 def report(error: WhatsitError) -> Response:
     """The problem document of an error that a request met; what is our own fault is logged."""
     response = problem_for(error)
@@ -136,7 +147,7 @@ def problem_for(error: WhatsitError, about: str = "") -> Response:
     """
     status = STATUS_BY_ERROR.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        return problem(status, error.code, "Something went wrong here. It has been logged.")
+        return problem(status, error.code, _NOT_EXPLAINED)
     headers = {}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
