@@ -255,6 +255,16 @@ def _print(report: dict[str, Any]) -> None:
             "page, file chosen to sentence: known / new",
             lambda r: f"{r['page_known_ms']:.0f} / {r['page_new_ms']:.0f} ms",
         ),
+        *(
+            (
+                f"  {what}: before the request / in it (server) / after it",
+                lambda r, what=what: (
+                    f"{r[f'page_{what}_before_ms']:.0f} / {r[f'page_{what}_request_ms']:.0f} "
+                    f"({r[f'page_{what}_server_ms']:.0f}) / {r[f'page_{what}_after_ms']:.0f} ms"
+                ),
+            )
+            for what in ("known", "new")
+        ),
         (
             "page, 200 pictures: first thumbnail / all",
             lambda r: f"{r['many_thumbnail_ms']:.0f} / {r['many_all_ms']:.0f} ms",

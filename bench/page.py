@@ -43,6 +43,23 @@ _WATCH = """
 """
 
 
+_PARTS = """
+() => {
+  const answers = performance.getEntriesByType("resource")
+    .filter(({ name, startTime }) => name.includes("/api/v1/") && startTime >= window.chosenAt);
+  const first = answers.find(({ serverTiming }) => serverTiming.length > 0);
+  const stage = first?.serverTiming.find(({ name }) => name === "total");
+  const drawn = window.chosenAt + window.times.sentence;
+  return first === undefined ? null : {
+    before: first.startTime - window.chosenAt,
+    request: first.responseEnd - first.startTime,
+    server: stage?.duration ?? 0,
+    after: drawn - first.responseEnd,
+  };
+}
+"""
+
+
 def open_page(url: str) -> None:
     """Open the page, let it answer an example, and close it again."""
     with _open_browser() as browser:
@@ -60,10 +77,12 @@ def time_sentences(url: str, pictures: Sequence[bytes]) -> dict[str, float]:
         pictures: That the server has not seen; each is shown twice.
 
     Returns:
-        ``page_new_ms`` and ``page_known_ms``.
+        ``page_new_ms`` and ``page_known_ms``; of each, in ``page_new_before_ms`` and so on, what
+        passes ``before`` the request, in the ``request``, of that in the ``server``, and
+        ``after`` it until the sentence is drawn.
     """
-    new: list[float] = []
-    known: list[float] = []
+    whole: dict[str, list[float]] = {"new": [], "known": []}
+    parts: dict[str, list[float]] = {}
     with _open_browser() as browser:
         for number, picture in enumerate(pictures[:ROUNDS]):
             file: FilePayload = {
@@ -71,13 +90,16 @@ def time_sentences(url: str, pictures: Sequence[bytes]) -> dict[str, float]:
                 "mimeType": "image/jpeg",
                 "buffer": picture,
             }
-            for times in (new, known):
+            for what, times in whole.items():
                 page = _open_watched(browser, url)
                 page.locator("input[type=file]").first.set_input_files(file)
                 page.wait_for_function("() => window.times.sentence !== undefined")
                 times.append(float(page.evaluate("() => window.times.sentence")))
+                for part, milliseconds in page.evaluate(_PARTS).items():
+                    parts.setdefault(f"page_{what}_{part}_ms", []).append(float(milliseconds))
                 page.close()
-    return {"page_new_ms": statistics.median(new), "page_known_ms": statistics.median(known)}
+    figures = {f"page_{what}_ms": times for what, times in whole.items()} | parts
+    return {name: statistics.median(values) for name, values in figures.items()}
 
 
 def time_many(url: str, folder: Path, pictures: Sequence[bytes]) -> dict[str, float]:
