@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -20,7 +20,8 @@ from types import FrameType
 from whatsit.bootstrap import open_redis
 from whatsit.errors import WhatsitError
 from whatsit.models.catalogue import Progress
-from whatsit.models.store import ModelStore, resolve_model
+from whatsit.models.live import resolve_served
+from whatsit.models.store import LIVE, ModelStore
 from whatsit.settings import Settings
 from whatsit.telemetry import ExpositionFolder, configure_logging
 
@@ -64,7 +65,8 @@ def serve_in_processes(settings: Settings, count: int, progress: Progress | None
     configure_logging(settings.log_level, settings.log_format)
     with ExitStack() as stack:
         # Downloaded once, and the errors of opening it told once.
-        resolve_model(ModelStore(settings.store), settings.model, progress=progress)
+        store = ModelStore(settings.store)
+        resolve_served(store, settings.store, settings.model, progress=progress)
         # Opened here, so that it outlives any of the processes.
         settings = settings.model_copy(update={"redis_url": open_redis(settings, stack)})
         # Bound, not listening: it keeps the port while processes come and go.
@@ -128,6 +130,8 @@ class _Crew:
     def run(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        if self._settings.model == LIVE and sys.platform != "win32":
+            signal.signal(signal.SIGHUP, self._pass_on)
         self._members = [_Member(self._settings, post) for post in self._posts]
         try:
             while not self._stopping.is_set():
@@ -137,6 +141,13 @@ class _Crew:
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping.set()
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        for member in self._members:
+            # One that is starting would end; it finds what is live now by itself.
+            if member.is_ready and member.process.pid is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(member.process.pid, number)
 
     def _look(self) -> None:
         watched: list[Connection | int] = [member.process.sentinel for member in self._members]

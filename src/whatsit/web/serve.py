@@ -89,11 +89,31 @@ def serve_on(
         web = loader.submit(_load_web, page_enabled=page_enabled)
         with (
             open_tracing(os.environ) as tracing,
-            open_service(settings, progress, expositions, takes_feedback=True) as running,
+            open_service(
+                settings, progress, expositions, takes_feedback=True, follows_live=True
+            ) as running,
         ):
+            _look_at_hangup(running)
             application = web.result()(running, page_enabled=page_enabled, tracing=tracing)
             _spare_what_stays()
             _run(application, listener, lambda: on_ready(running))
+
+
+def _look_at_hangup(running: Running) -> None:
+    """Let the signal that asks a service to look at its settings again ask for what is live."""
+    follower = running.follower
+    if follower is None or sys.platform == "win32":
+        return
+    had_terminal = os.isatty(0)
+
+    def look(number: int, frame: FrameType | None) -> None:
+        if had_terminal and not os.isatty(0):
+            # The terminal was closed, which sends this signal as well.
+            signal.raise_signal(signal.SIGTERM)
+        else:
+            follower.look_now()
+
+    signal.signal(signal.SIGHUP, look)
 
 
 def _give_memory_back() -> None:
