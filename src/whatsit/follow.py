@@ -19,7 +19,7 @@ from whatsit.workers import give_way
 
 _log = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 0.25
 """Looking is one call to the system, which takes microseconds."""
 _DRAIN_SECONDS = 60.0
 """Far more than the slowest request takes; a model that is still in use then is closed later."""

@@ -19,7 +19,7 @@ from whatsit.models.catalogue import Progress
 from whatsit.settings import Settings
 from whatsit.telemetry import ExpositionFolder, configure_logging
 from whatsit.tracing import open_tracing
-from whatsit.web.processes import bind
+from whatsit.web.processes import at_hangup, bind
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -93,27 +93,11 @@ def serve_on(
                 settings, progress, expositions, takes_feedback=True, follows_live=True
             ) as running,
         ):
-            _look_at_hangup(running)
+            if running.follower is not None:
+                at_hangup(running.follower.look_now)
             application = web.result()(running, page_enabled=page_enabled, tracing=tracing)
             _spare_what_stays()
             _run(application, listener, lambda: on_ready(running))
-
-
-def _look_at_hangup(running: Running) -> None:
-    """Let the signal that asks a service to look at its settings again ask for what is live."""
-    follower = running.follower
-    if follower is None or sys.platform == "win32":
-        return
-    had_terminal = os.isatty(0)
-
-    def look(number: int, frame: FrameType | None) -> None:
-        if had_terminal and not os.isatty(0):
-            # The terminal was closed, which sends this signal as well.
-            signal.raise_signal(signal.SIGTERM)
-        else:
-            follower.look_now()
-
-    signal.signal(signal.SIGHUP, look)
 
 
 def _give_memory_back() -> None:
