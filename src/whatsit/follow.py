@@ -53,6 +53,7 @@ class Follower:
         open_classifier: Opens a verified model folder.
         events: Told about every change.
         look_seconds: How often to look.
+        drain_seconds: How long to wait for the last request of a model before looking again.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Follower:
         events: SwapEvents,
         *,
         look_seconds: float = _LOOK_SECONDS,
+        drain_seconds: float = _DRAIN_SECONDS,
     ) -> None:
         self._alias = alias
         self._store = store
@@ -71,6 +73,7 @@ class Follower:
         self._open_classifier = open_classifier
         self._events = events
         self._look_seconds = look_seconds
+        self._drain_seconds = drain_seconds
         self._note: str | None = None
         self._leaving: list[Serving] = []
         # Its `put` may be called from a signal's handler at any moment; an Event's `set` may not.
@@ -184,7 +187,7 @@ class Follower:
         _log.info("%s", _say(line_up))
         self._leaving += gone
         for serving in gone:
-            serving.drain(_DRAIN_SECONDS)
+            serving.drain(self._drain_seconds)
         self._close_what_has_left()
 
     def _close_what_has_left(self) -> None:

@@ -45,7 +45,7 @@ class Opened(Classifier):
 class Bench:
     """A store of three models, and a service that follows what is live in it."""
 
-    def __init__(self, home: Path, service: Service) -> None:
+    def __init__(self, home: Path, service: Service, drain_seconds: float) -> None:
         self.home = home
         self.store = ModelStore(home)
         self.alias = LiveAlias(home)
@@ -55,7 +55,9 @@ class Bench:
         self.opened: list[str] = []
         self.hold: dict[str, threading.Event] = {}
         self.follower = Follower(
-            *(self.alias, self.store, service, self.open, self.telemetry), look_seconds=0.02
+            *(self.alias, self.store, service, self.open, self.telemetry),
+            look_seconds=0.02,
+            drain_seconds=drain_seconds,
         )
 
     def open(self, folder: ModelFolder) -> Classifier:
@@ -106,13 +108,14 @@ def damage(home: Path, name: str) -> None:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, workers) -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest, tmp_path: Path, workers) -> Iterator[Bench]:
     for name in NAMES:
         add_model(tmp_path, name)
     LiveAlias(tmp_path).promote("petals.v1")
     folder = ModelStore(tmp_path).open("petals.v1")
     first = Opened(folder.card, folder.labels, FakeEngine())
-    bench = Bench(tmp_path, Service(first, None, workers=workers))
+    drain_seconds = getattr(request, "param", 60.0)
+    bench = Bench(tmp_path, Service(first, None, workers=workers), drain_seconds)
     first.of = bench.opened
     bench.follower.start()
     yield bench
@@ -185,6 +188,7 @@ def test_a_model_that_is_rolled_back_while_it_is_opened_never_answers(bench):
     assert bench.swaps("switched") == 1
 
 
+@pytest.mark.parametrize("bench", [60.0, 0.0], indirect=True, ids=["patient", "hasty"])
 def test_a_model_is_closed_when_its_last_request_is_done(bench):
     with bench.service.hold_live():
         bench.alias.promote("petals.v2")

@@ -3,10 +3,12 @@
 import hashlib
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 
 import pytest
 
 from tests.waiting import wait_until
+from whatsit.cache.base import CacheEntry
 from whatsit.cache.memory import MemoryCache
 from whatsit.cache.tiers import TieredCache
 from whatsit.classifier import Classifier
@@ -177,6 +179,26 @@ def test_whoever_leaves_or_fails_lets_the_model_go(held, cache, workers, fresh):
     (failing,) = service.switch(LineUp(fresh))
     assert wait_until(lambda: failing.drain(0), 5)
     one.close()
+
+
+def test_whoever_leaves_while_the_cache_is_asked_lets_the_model_go(held, workers, fresh):
+    class SlowLookups(TieredCache):
+        """Finds out later whether it knows a picture."""
+
+        looking: Future[CacheEntry | None] = Future()
+
+        def get_shared(self, key: str) -> Future[CacheEntry | None]:
+            return self.looking
+
+    cache = SlowLookups(MemoryCache(100, 60))
+    service = Service(serving("old", engine=held).classifier, cache, workers=workers)
+    service.submit(RED).leave()
+    (old,) = service.switch(LineUp(fresh))
+    assert not old.drain(0)
+    cache.looking.set_result(None)
+
+    assert old.drain(5)
+    assert not held.begun.is_set()
 
 
 def test_a_retired_model_that_nobody_holds_can_not_be_held_any_more():
