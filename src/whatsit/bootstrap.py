@@ -17,8 +17,10 @@ from whatsit.cache.redis import RedisCache, connect
 from whatsit.cache.tiers import TieredCache
 from whatsit.classifier import Classifier
 from whatsit.errors import CacheError
+from whatsit.follow import Follower
 from whatsit.models.catalogue import Progress
-from whatsit.models.store import ModelStore, ResolvedModel, resolve_model
+from whatsit.models.live import LiveAlias, resolve_served
+from whatsit.models.store import LIVE, ModelFolder, ModelStore, ResolvedModel
 from whatsit.service import Service
 from whatsit.settings import Settings
 from whatsit.telemetry import ExpositionFolder, Telemetry
@@ -45,7 +47,7 @@ class Running:
 
     Attributes:
         service: Answers pictures.
-        model: Which model it found, and why, if it is another one than was asked for.
+        model: Which model it found at the start, and why, if it is another one than was asked for.
         store: The models on this machine.
         telemetry: What the service reports to.
         shared_cache: The cache's shared tier; None where there is none.
@@ -53,6 +55,7 @@ class Running:
         settings: What all of it was built from.
         expositions: Where the metrics of processes that share the port meet, if there are any.
         feedback: Corrections of answers; None where nobody can make any.
+        follower: Follows what is live; None where always the same model answers.
     """
 
     service: Service
@@ -64,6 +67,14 @@ class Running:
     settings: Settings
     expositions: ExpositionFolder | None = None
     feedback: "Corrections | None" = None
+    follower: Follower | None = None
+
+    @property
+    def note(self) -> str | None:
+        """Why another model answers than the one that was asked for, as a sentence."""
+        if self.follower is None or not self.follower.read().history:
+            return self.model.note
+        return self.follower.note
 
     def exposition(self) -> bytes:
         """The metrics of this process, or of all that share the port."""
@@ -87,6 +98,7 @@ def open_service(
     expositions: ExpositionFolder | None = None,
     *,
     takes_feedback: bool = False,
+    follows_live: bool = False,
 ) -> Iterator[Running]:
     """Open everything that answering takes, in order; close it in reverse.
 
@@ -95,6 +107,7 @@ def open_service(
         progress: Told about the download of a model that is not there yet.
         expositions: Where to leave the metrics for processes that share the port.
         takes_feedback: Whether answers can be corrected.
+        follows_live: Whether the model changes with what is live, if that is what is asked for.
 
     Raises:
         WhatsitError: Something can't be opened; what was opened until then is closed again.
@@ -102,20 +115,23 @@ def open_service(
     with ExitStack() as stack:
         telemetry = Telemetry()
         store = ModelStore(settings.store)
-        model = resolve_model(store, settings.model, progress=progress)
+        model = resolve_served(store, settings.store, settings.model, progress=progress)
         if model.note is not None:
             _log.warning(model.note)
-        # Threads have the priority of the one that starts them, those of the engine as well.
-        with ThreadPoolExecutor(1, initializer=give_way) as opener:
-            classifier = opener.submit(
-                Classifier.from_folder,
-                model.folder,
+
+        def open_classifier(folder: ModelFolder) -> Classifier:
+            return Classifier.from_folder(
+                folder,
                 engine=settings.engine,
                 max_upload_bytes=settings.max_upload_bytes,
                 max_pixels=settings.max_pixels,
-            ).result()
-        stack.enter_context(classifier)
-        telemetry.serving(classifier.model)
+            )
+
+        # Threads have the priority of the one that starts them, those of the engine as well.
+        with ThreadPoolExecutor(1, initializer=give_way) as opener:
+            classifier = opener.submit(open_classifier, model.folder).result()
+        opened = stack.enter_context(ExitStack())
+        opened.enter_context(classifier)
         redis_url = open_redis(settings, stack)
         shared, cache = None, None
         if settings.cache == "on":
@@ -141,12 +157,28 @@ def open_service(
             namespace=settings.cache_namespace,
             events=telemetry,
         )
+        # From here on it may be others that are open.
+        opened.pop_all()
+        opened.callback(_close_models, service)
+        telemetry.serving(service.line_up)
+        follower = None
+        if follows_live and settings.model == LIVE:
+            alias = LiveAlias(settings.store)
+            follower = Follower(alias, store, service, open_classifier, telemetry)
+            follower.start()
+            stack.callback(follower.close)
         if expositions is not None:
             stack.enter_context(expositions.publish(telemetry))
         feedback = _open_corrections(settings, stack) if takes_feedback else None
         yield Running(
-            service, model, store, telemetry, shared, redis_url, settings, expositions, feedback
+            *(service, model, store, telemetry, shared, redis_url, settings),
+            *(expositions, feedback, follower),
         )
+
+
+def _close_models(service: Service) -> None:
+    for serving in service.line_up.servings:
+        serving.classifier.close()
 
 
 def open_feedback_store(settings: Settings) -> "FeedbackStore":

@@ -25,7 +25,8 @@ from whatsit.images import (
 from whatsit.labels import LabelSet
 from whatsit.model_card import ModelCard
 from whatsit.models.catalogue import DEFAULT_MODEL
-from whatsit.models.store import ModelFolder, ModelStore, default_home, resolve_model
+from whatsit.models.live import resolve_served
+from whatsit.models.store import ModelFolder, ModelStore, default_home
 from whatsit.prediction import MAX_TOP_K, ImageFacts, ModelId, Prediction
 from whatsit.preprocess import ImageHWC, fit_image
 from whatsit.recognise import (
@@ -67,6 +68,13 @@ class Classifier:
 
     Safe to call from several threads; as many calls run at once as the engine allows.
 
+    Attributes:
+        card: Facts of the model.
+        labels: Its classes.
+        engine: Runs it.
+        model: Name and fingerprint.
+        folder: Where it was loaded from; None where it came from no folder.
+
     Example:
         >>> with Classifier.load("efficientnet-lite2") as classifier:
         ...     prediction = classifier.classify(example_pictures()["cat"])
@@ -82,6 +90,7 @@ class Classifier:
         *,
         max_upload_bytes: int = DEFAULT_MAX_UPLOAD_BYTES,
         max_pixels: int = DEFAULT_MAX_PIXELS,
+        folder: Path | None = None,
     ) -> None:
         if engine.num_classes != len(labels):
             raise InvalidModelCard(
@@ -93,6 +102,7 @@ class Classifier:
         self.engine = engine
         self.max_upload_bytes = max_upload_bytes
         self.max_pixels = max_pixels
+        self.folder = folder
         self._profile = _recognition_profile(card)
         self.model = ModelId(card.name, build_fingerprint(card, labels, engine.identity))
 
@@ -103,8 +113,9 @@ class Classifier:
         """A classifier that is warm, by the name of its model.
 
         Args:
-            model: A stored, bundled or catalogued model. One of the catalogue is downloaded
-                first; where that fails, the bundled model is loaded, with a warning in the log.
+            model: A stored, bundled or catalogued model, or ``live``. One of the catalogue is
+                downloaded first; where that fails, the bundled model is loaded, with a warning
+                in the log.
             home: Folder of the model store; the user's own by default.
             engine: See `whatsit.engines.open_engine`.
 
@@ -112,7 +123,8 @@ class Classifier:
             UnknownModel: Nothing has that name.
             ModelError: The model can't be used.
         """
-        resolved = resolve_model(ModelStore(home or default_home()), model)
+        home = home or default_home()
+        resolved = resolve_served(ModelStore(home), home, model)
         if resolved.note is not None:
             _log.warning(resolved.note)
         return cls.from_folder(resolved.folder, engine=engine)
@@ -138,6 +150,7 @@ class Classifier:
             open_engine(engine, folder.weights, folder.card),
             max_upload_bytes=max_upload_bytes,
             max_pixels=max_pixels,
+            folder=folder.weights.parent,
         )
         classifier.warm_up()
         return classifier

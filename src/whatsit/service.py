@@ -2,8 +2,9 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar
@@ -17,8 +18,16 @@ from whatsit.cache.tiers import TieredCache
 from whatsit.classifier import Classifier, Stopwatch
 from whatsit.errors import ImageTooLarge, InvalidParameter
 from whatsit.explain import HeatMap, explain, require_class_index
-from whatsit.prediction import MAX_TOP_K, CacheMode, CacheOutcome, Prediction, Reply
+from whatsit.prediction import (
+    MAX_TOP_K,
+    CacheMode,
+    CacheOutcome,
+    ModelId,
+    Prediction,
+    Reply,
+)
 from whatsit.preprocess import ImageHWC
+from whatsit.serving import LineUp, Serving
 from whatsit.workers import Workers
 
 DEFAULT_TOP_K = 5
@@ -31,12 +40,16 @@ _MEMORY_RATIO = 0.9
 _LEASE_RATIO = 4
 """A lease outlives the computing it stands for by far; it only ends early if that died."""
 _LOOK_AGAIN_SECONDS = 0.002
+_REMEMBERED_MODELS = 3
+"""Models that answered before, whose answers somebody may still be looking at."""
 
 
 class ServiceEvents(Protocol):
     """Who wants to know what the service does; see `whatsit.telemetry`."""
 
-    def answered(self, outcome: CacheOutcome, timings_ms: Mapping[str, float]) -> None:
+    def answered(
+        self, prediction: Prediction, outcome: CacheOutcome, timings_ms: Mapping[str, float]
+    ) -> None:
         """A picture was answered; `timings_ms` has the stages that it took."""
         ...
 
@@ -96,12 +109,15 @@ class Pending:
 
 
 class Service:
-    """Answers pictures from the cache where it can, from the classifier where it must.
+    """Answers pictures from the cache where it can, from a classifier where it must.
 
     Safe to call from several threads. Closing it closes no part; who opened them does.
 
+    Which classifiers answer can be changed while it runs (`switch`). One request is answered by
+    one of them from beginning to end: each key of the cache and each flight names its model.
+
     Args:
-        classifier: Computes predictions.
+        classifier: Computes predictions, until others do.
         cache: Keeps them; None to compute every time.
         workers: Where predictions are computed.
         namespace: Prefix of the cache keys.
@@ -117,13 +133,52 @@ class Service:
         namespace: str = "whatsit",
         events: ServiceEvents | None = None,
     ) -> None:
-        self.classifier = classifier
+        self.max_upload_bytes = classifier.max_upload_bytes
+        self.max_pixels = classifier.max_pixels
         self.workers = workers
+        self._line_up = LineUp(Serving(classifier))
+        self._past: tuple[ModelId, ...] = ()
         self._cache = cache
         self._namespace = namespace
         self._events = events or _NobodyListens()
         self._coalescer: Coalescer[_Found] = Coalescer()
         self._computing_seconds = _FIRST_GUESS_SECONDS
+
+    @property
+    def line_up(self) -> LineUp:
+        """Who answers now."""
+        return self._line_up
+
+    @property
+    def classifier(self) -> Classifier:
+        """That of the live model, to look at its facts.
+
+        It may be closed as soon as another one is live; `hold_live` keeps it open.
+        """
+        return self._line_up.live.classifier
+
+    def switch(self, line_up: LineUp) -> tuple[Serving, ...]:
+        """Let others answer from the next request on; what has begun goes on as it began.
+
+        Returns:
+            Those that no longer answer, retired. Close their classifiers once they are drained.
+        """
+        before, self._line_up = self._line_up, line_up
+        gone = tuple(each for each in before.servings if each not in line_up.servings)
+        self._past = (*(each.model for each in gone), *self._past)[:_REMEMBERED_MODELS]
+        for each in gone:
+            each.retire()
+        return gone
+
+    @contextmanager
+    def hold_live(self) -> Iterator[Serving]:
+        """The live model, kept open until the block ends, for several pictures of one request."""
+        while not (serving := self._line_up.live).hold():
+            pass  # it was replaced and closed in this very moment
+        try:
+            yield serving
+        finally:
+            serving.let_go()
 
     def recall(
         self,
@@ -132,6 +187,7 @@ class Service:
         sha256: str | None = None,
         top_k: int = DEFAULT_TOP_K,
         cache: CacheMode = "use",
+        serving: Serving | None = None,
     ) -> Reply | None:
         """The answer, if this process knows it already; None if that takes longer to find out.
 
@@ -142,6 +198,7 @@ class Service:
             sha256: Their hex digest where the caller has it already.
             top_k: How many labels to return, 1 to 20.
             cache: As for `classify`.
+            serving: Who answers, if the caller holds one; chosen by the picture otherwise.
 
         Raises:
             InvalidParameter: `top_k` lies outside its range.
@@ -153,13 +210,17 @@ class Service:
             return None
         start = time.perf_counter()
         sha256 = sha256 or hashlib.sha256(image_bytes).hexdigest()
-        known = self._only_for(sha256, self._cache.get_fast(self._key(sha256)), Prediction)
+        model = (serving or self._line_up.choose(sha256)).model
+        entry = self._cache.get_fast(self._key(model, sha256))
+        known = _only_for(model, sha256, entry, Prediction)
         if known is None:
             return None
         elapsed_ms = (time.perf_counter() - start) * 1000
         return self._reply(known, top_k, "hit", {"cache": elapsed_ms, "total": elapsed_ms})
 
-    def find(self, sha256: str, *, top_k: int = DEFAULT_TOP_K) -> Reply | None:
+    def find(
+        self, sha256: str, *, top_k: int = DEFAULT_TOP_K, any_model: bool = False
+    ) -> Reply | None:
         """The answer to a picture that is still kept, by the picture's digest alone.
 
         Asks Redis, so it may wait as long as the time-out of that; never computes, and does not
@@ -168,6 +229,8 @@ class Service:
         Args:
             sha256: Hex digest of the image bytes, in small letters.
             top_k: How many labels to return, 1 to 20.
+            any_model: Whether an answer of a model that no longer answers this picture will do,
+                where the one that does has not been asked.
 
         Returns:
             None where no answer is kept, or the cache is off or can't be asked.
@@ -179,8 +242,17 @@ class Service:
         if self._cache is None:
             return None
         stopwatch = Stopwatch()
+        line_up = self._line_up
+        models = [line_up.choose(sha256).model]
+        if any_model:
+            models += [*(each.model for each in line_up.servings), *self._past]
+        known = None
         with stopwatch.measure("total"), stopwatch.measure("cache"):
-            known = self._only_for(sha256, self._cache.get(self._key(sha256)), Prediction)
+            for model in dict.fromkeys(models):
+                entry = self._cache.get(self._key(model, sha256))
+                known = _only_for(model, sha256, entry, Prediction)
+                if known is not None:
+                    break
         if known is None:
             return None
         return Reply(known, known.top[:top_k], "hit", stopwatch.timings_ms)
@@ -210,32 +282,38 @@ class Service:
         sha256: str | None = None,
         top_k: int = DEFAULT_TOP_K,
         cache: CacheMode = "use",
+        serving: Serving | None = None,
     ) -> Pending:
         """Begin to answer a picture, without waiting for anything.
 
         Pictures that are the same to the byte and asked for at the same time are computed once.
-        Arguments and errors are those of `classify`; all but that of a bad argument come with
-        the reply.
+        Arguments and errors are those of `recall` and `classify`; all but that of a bad argument
+        come with the reply.
 
         Raises:
             InvalidParameter: `top_k` lies outside its range.
             ImageTooLarge: There are more bytes than the limit.
         """
         require_top_k(top_k)
-        if len(image_bytes) > self.classifier.max_upload_bytes:
-            raise ImageTooLarge(self.classifier.max_upload_bytes)
+        if len(image_bytes) > self.max_upload_bytes:
+            raise ImageTooLarge(self.max_upload_bytes)
         start = time.perf_counter()
         stopwatch = Stopwatch()
         if sha256 is None:
             with stopwatch.measure("hash"):
                 sha256 = hashlib.sha256(image_bytes).hexdigest()
-        work = _Work(image_bytes, sha256, cache if self._cache is not None else "bypass", stopwatch)
+        mode = cache if self._cache is not None else "bypass"
+        work = _Work(image_bytes, sha256, mode, stopwatch, self._hold(sha256, serving))
         if work.mode == "use":
-            flight, leads = self._coalescer.board(self._key(sha256))
+            model = work.serving.model
+            # Copies of a model have one fingerprint, but an answer tells the name as well.
+            flight, leads = self._coalescer.board(f"{model.name}:{self._key(model, sha256)}")
         else:
             flight, leads = Flight(lambda ended: None), True
         if leads:
             self._launch(flight, work)
+        else:
+            work.serving.let_go()
 
         def shape(found: _Found) -> Reply:
             total = {"total": (time.perf_counter() - start) * 1000}
@@ -263,14 +341,28 @@ class Service:
         """
         stopwatch = Stopwatch()
         with stopwatch.measure("total"):
-            class_index = require_class_index(self.classifier.labels, label)
-            if len(image_bytes) > self.classifier.max_upload_bytes:
-                raise ImageTooLarge(self.classifier.max_upload_bytes)
-            heat_map, outcome = self._explain(image_bytes, class_index, cache, stopwatch)
+            if len(image_bytes) > self.max_upload_bytes:
+                raise ImageTooLarge(self.max_upload_bytes)
+            with stopwatch.measure("hash"):
+                sha256 = hashlib.sha256(image_bytes).hexdigest()
+            work = _Work(image_bytes, sha256, cache, stopwatch, self._hold(sha256))
+            try:
+                heat_map, outcome = self._explain(work, label)
+            finally:
+                work.serving.let_go()
         return Explanation(heat_map, outcome, stopwatch.timings_ms)
 
+    def _hold(self, sha256: str, serving: Serving | None = None) -> Serving:
+        """Who answers the picture, kept open until it is let go."""
+        while not (held := serving or self._line_up.choose(sha256)).hold():
+            pass  # it was replaced and closed in this very moment
+        return held
+
     def _launch(self, flight: Flight[_Found], work: "_Work") -> None:
-        """Look the picture up where others may have left it; compute it if they have not."""
+        """Look the picture up where others may have left it; compute it if they have not.
+
+        Lets go of what the work holds, when nobody needs it any more.
+        """
         if work.mode != "use" or self._cache is None:
             self._queue(flight, work)
             return
@@ -279,11 +371,13 @@ class Service:
         def go_on(looked_up: "Future[CacheEntry | None]") -> None:
             work.stopwatch.timings_ms["cache"] = (time.perf_counter() - asked) * 1000
             try:
-                known = self._only_for(work.sha256, looked_up.result(), Prediction)
+                known = _only_for(work.serving.model, work.sha256, looked_up.result(), Prediction)
             except Exception as error:  # noqa: BLE001 - raised again for whoever waits
+                work.serving.let_go()
                 flight.fail(error)
                 return
             if known is not None:
+                work.serving.let_go()
                 flight.land(_Found(known, "hit", work.stopwatch.timings_ms))
             else:
                 self._queue(flight, work)
@@ -292,18 +386,27 @@ class Service:
             # Refused before it is looked up: most of what floods a server is new to it, and
             # under that load looking it up would cost more than all the rest of refusing.
             self.workers.require_room()
-            self._cache.get_shared(self._key(work.sha256)).add_done_callback(go_on)
+            looking = self._cache.get_shared(self._key(work.serving.model, work.sha256))
         except Exception as error:  # noqa: BLE001 - raised again for whoever waits
+            work.serving.let_go()
             flight.fail(error)
+        else:
+            looking.add_done_callback(go_on)
 
     def _queue(self, flight: Flight[_Found], work: "_Work") -> None:
         if flight.is_abandoned:
+            work.serving.let_go()
             return
         work.queued = time.perf_counter()
         try:
-            flight.has_work(self.workers.submit(partial(self._work_off, flight, work)))
+            queued = self.workers.submit(partial(self._work_off, flight, work))
         except Exception as error:  # noqa: BLE001 - raised again for whoever waits
+            work.serving.let_go()
             flight.fail(error)
+        else:
+            # Called when it was called off, too.
+            queued.add_done_callback(lambda ended: work.serving.let_go())
+            flight.has_work(queued)
 
     def _work_off(self, flight: Flight[_Found], work: "_Work") -> None:
         work.stopwatch.timings_ms["queue"] = (time.perf_counter() - work.queued) * 1000
@@ -315,30 +418,31 @@ class Service:
             flight.land(_Found(prediction, outcome, work.stopwatch.timings_ms))
 
     def _compute(self, work: "_Work") -> tuple[Prediction, CacheOutcome]:
-        pixels, facts = self.classifier.prepare(
+        classifier = work.serving.classifier
+        pixels, facts = classifier.prepare(
             work.image_bytes, sha256=work.sha256, stopwatch=work.stopwatch
         )
         if self._cache is None or work.mode == "bypass":
-            return self.classifier.predict(pixels, facts, stopwatch=work.stopwatch), "bypass"
+            return classifier.predict(pixels, facts, stopwatch=work.stopwatch), "bypass"
         outcome: CacheOutcome = "miss"
         with work.stopwatch.measure("cache"):
-            pixels_key = self._key(_digest_of(pixels), "pixels")
+            pixels_key = self._key(classifier.model, _digest_of(pixels), "pixels")
             found = None
             if work.mode == "use":
-                found, outcome = self._find_by_pixels(pixels_key)
+                found, outcome = self._find_by_pixels(pixels_key, classifier.model)
         if found is None:
             start = time.perf_counter()
-            prediction = self.classifier.predict(pixels, facts, stopwatch=work.stopwatch)
+            prediction = classifier.predict(pixels, facts, stopwatch=work.stopwatch)
             elapsed = time.perf_counter() - start
             fading = _MEMORY_RATIO * self._computing_seconds + (1 - _MEMORY_RATIO) * elapsed
             self._computing_seconds = max(elapsed, fading)
             self._cache.put(pixels_key, prediction)
         else:
             prediction = replace(found, image=facts)
-        self._cache.put(self._key(work.sha256), prediction)
+        self._cache.put(self._key(classifier.model, work.sha256), prediction)
         return prediction, outcome
 
-    def _find_by_pixels(self, key: str) -> tuple[Prediction | None, CacheOutcome]:
+    def _find_by_pixels(self, key: str, model: ModelId) -> tuple[Prediction | None, CacheOutcome]:
         """What another file with the same pixels was answered, or is being answered just now.
 
         Waits for another process no longer than computing has taken lately.
@@ -348,7 +452,7 @@ class Service:
         deadline = None
         while True:
             known, leads = self._cache.claim(key, patience * _LEASE_RATIO)
-            if isinstance(known, Prediction) and known.model == self.classifier.model:
+            if isinstance(known, Prediction) and known.model == model:
                 return known, "hit" if deadline is None else "coalesced"
             now = time.monotonic()
             deadline = deadline or now + patience
@@ -356,35 +460,27 @@ class Service:
                 return None, "miss"
             time.sleep(_LOOK_AGAIN_SECONDS)
 
-    def _explain(
-        self, image_bytes: bytes, class_index: int | None, mode: CacheMode, stopwatch: Stopwatch
-    ) -> tuple[HeatMap, CacheOutcome]:
-        with stopwatch.measure("hash"):
-            sha256 = hashlib.sha256(image_bytes).hexdigest()
-        key = self._key(sha256, f"why:{'best' if class_index is None else class_index}")
-        if self._cache is not None and mode == "use":
+    def _explain(self, work: "_Work", label: str | int | None) -> tuple[HeatMap, CacheOutcome]:
+        classifier, sha256, stopwatch = work.serving.classifier, work.sha256, work.stopwatch
+        class_index = require_class_index(classifier.labels, label)
+        asked = f"why:{'best' if class_index is None else class_index}"
+        key = self._key(classifier.model, sha256, asked)
+        if self._cache is not None and work.mode == "use":
             with stopwatch.measure("cache"):
-                known = self._only_for(sha256, self._cache.get(key), HeatMap)
+                known = _only_for(classifier.model, sha256, self._cache.get(key), HeatMap)
             if known is not None and class_index in (None, known.index):
                 return known, "hit"
         heat_map = explain(
-            self.classifier, image_bytes, class_index, sha256=sha256, stopwatch=stopwatch
+            classifier, work.image_bytes, class_index, sha256=sha256, stopwatch=stopwatch
         )
-        if self._cache is None or mode == "bypass":
+        if self._cache is None or work.mode == "bypass":
             return heat_map, "bypass"
         with stopwatch.measure("cache"):
             self._cache.put(key, heat_map)
         return heat_map, "miss"
 
-    def _only_for(self, sha256: str, known: CacheEntry | None, kind: type[_Entry]) -> _Entry | None:
-        # Whoever can write to a shared Redis could put one picture's entry under another's key.
-        if not isinstance(known, kind):
-            return None
-        is_for = known.image.sha256 == sha256 and known.model == self.classifier.model
-        return known if is_for else None
-
-    def _key(self, sha256: str, asked: str = "") -> str:
-        return build_cache_key(self._namespace, self.classifier.model.fingerprint, sha256, asked)
+    def _key(self, model: ModelId, sha256: str, asked: str = "") -> str:
+        return build_cache_key(self._namespace, model.fingerprint, sha256, asked)
 
     def _reply(
         self,
@@ -393,7 +489,7 @@ class Service:
         outcome: CacheOutcome,
         timings_ms: Mapping[str, float],
     ) -> Reply:
-        self._events.answered(outcome, timings_ms)
+        self._events.answered(prediction, outcome, timings_ms)
         return Reply(prediction, prediction.top[:top_k], outcome, timings_ms)
 
 
@@ -405,12 +501,24 @@ class _Work:
     sha256: str
     mode: CacheMode
     stopwatch: Stopwatch
+    serving: Serving
     queued: float = 0.0
 
 
 class _NobodyListens:
-    def answered(self, outcome: CacheOutcome, timings_ms: Mapping[str, float]) -> None:
-        del outcome, timings_ms
+    def answered(
+        self, prediction: Prediction, outcome: CacheOutcome, timings_ms: Mapping[str, float]
+    ) -> None:
+        del prediction, outcome, timings_ms
+
+
+def _only_for(
+    model: ModelId, sha256: str, known: CacheEntry | None, kind: type[_Entry]
+) -> _Entry | None:
+    # Whoever can write to a shared Redis could put one picture's entry under another's key.
+    if not isinstance(known, kind):
+        return None
+    return known if known.image.sha256 == sha256 and known.model == model else None
 
 
 def require_top_k(top_k: int) -> None:

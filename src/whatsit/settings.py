@@ -66,7 +66,11 @@ class Settings(BaseSettings):
         description="Addresses or networks, with commas, of proxies whose X-Forwarded-For and "
         "X-Forwarded-Proto are believed; whoever has one can be reached from another machine.",
     )
-    model: str = Field(DEFAULT_MODEL, description="Name of the model that answers.")
+    model: str = Field(
+        DEFAULT_MODEL,
+        description="Name of the model that answers; live: the one that was promoted last, "
+        "followed while the server runs.",
+    )
     store: Path = Field(
         default_factory=default_home,
         description="Folder of models, keys, corrections and the embedded cache.",

@@ -35,7 +35,9 @@ from whatsit.errors import (
     WhatsitError,
 )
 from whatsit.feedback.correction import Verdict
-from whatsit.prediction import CacheOutcome, ModelId
+from whatsit.follow import SwapOutcome
+from whatsit.prediction import CacheOutcome, Certainty, Prediction
+from whatsit.serving import LineUp
 from whatsit.workers import Workers
 
 _log = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ _REFUSALS: tuple[type[WhatsitError], ...] = (
     InferenceFailed,
     FeedbackUnavailable,
 )
+_MODEL_STAGES = ("preprocess", "infer", "answer")
 _PUBLISH_SECONDS = 1.0
 _EXPOSITION = ".prom"
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({})))
@@ -116,7 +119,7 @@ _Kind = TypeVar("_Kind", Counter, Gauge)
 
 
 class Telemetry:
-    """The metrics of one process; the `whatsit.service.ServiceEvents` of its service."""
+    """The metrics of one process: it listens to its service, and to who follows what is live."""
 
     def __init__(self) -> None:
         # A second series for every counter, which no one asks for.
@@ -165,7 +168,38 @@ class Telemetry:
             "route",
         )
         self._feedback = self._add(Counter, "feedback", "Corrections kept, by verdict.", "verdict")
-        self._model = self._add(Gauge, "model_info", "Which model answers.", "name", "fingerprint")
+        self._model_feedback = self._add(
+            Counter,
+            "model_feedback",
+            "Corrections kept, by the model whose answer was corrected and by verdict.",
+            *("model", "verdict"),
+        )
+        self._model_answers = self._add(
+            Counter,
+            "model_answers",
+            "Pictures answered, by the model that answered and by certainty.",
+            *("model", "certainty"),
+        )
+        self._model_seconds = self._add_histogram(
+            "model_seconds",
+            "Time that a model took to compute an answer, without decoding and waiting.",
+            "model",
+        )
+        self._model = self._add(
+            Gauge,
+            "model_info",
+            "Which models answer; role: live or canary.",
+            *("name", "fingerprint", "role"),
+        )
+        self._canary_ratio = self._add(
+            Gauge, "canary_ratio", "Share of the pictures that the canary answers; 0 without one."
+        )
+        self._swaps = self._add(
+            Counter,
+            "model_swaps",
+            "Changes of what is live that were followed (switched) or could not be (failed).",
+            "outcome",
+        )
         build = self._add(Gauge, "build_info", "Which whatsit runs.", "version", "python")
         build.labels(__version__, python_version()).set(1)
         ProcessCollector(registry=self.registry)
@@ -176,6 +210,14 @@ class Telemetry:
             self._cache_failures.labels(failure)
         for verdict in get_args(Verdict):
             self._feedback.labels(verdict)
+        for swap in get_args(SwapOutcome):
+            self._swaps.labels(swap)
+        # Looking a series up by its labels takes longer than counting does.
+        self._outcome_counters = {
+            outcome: self._answers.labels(outcome) for outcome in get_args(CacheOutcome)
+        }
+        self._stage_histograms: dict[str, Histogram] = {}
+        self._answer_counters: dict[tuple[str, str], Counter] = {}
         for refusal in _REFUSALS:
             self._refusals.labels(refusal.code)
 
@@ -194,11 +236,25 @@ class Telemetry:
         self._described.append(DescribedMetric(full, "histogram", labels, meaning))
         return Histogram(full, meaning, labels, buckets=_BUCKETS_SECONDS, registry=self.registry)
 
-    def answered(self, outcome: CacheOutcome, timings_ms: Mapping[str, float]) -> None:
+    def answered(
+        self, prediction: Prediction, outcome: CacheOutcome, timings_ms: Mapping[str, float]
+    ) -> None:
         """Count an answer and the time of its stages."""
-        self._answers.labels(outcome).inc()
+        self._outcome_counters[outcome].inc()
         for stage, milliseconds in timings_ms.items():
-            self._stages.labels(stage).observe(milliseconds / 1000)
+            histogram = self._stage_histograms.get(stage)
+            if histogram is None:
+                histogram = self._stage_histograms[stage] = self._stages.labels(stage)
+            histogram.observe(milliseconds / 1000)
+        model = prediction.model.name
+        series = (model, prediction.answer.certainty)
+        counter = self._answer_counters.get(series)
+        if counter is None:
+            counter = self._answer_counters[series] = self._model_answers.labels(*series)
+        counter.inc()
+        if "infer" in timings_ms:
+            seconds = sum(timings_ms.get(stage, 0) for stage in _MODEL_STAGES) / 1000
+            self._model_seconds.labels(model).observe(seconds)
 
     def cache_failed(self, failure: CacheFailure) -> None:
         """Count a call that the shared cache failed."""
@@ -212,9 +268,11 @@ class Telemetry:
         else:
             _log.info("Redis answers again.")
 
-    def corrected(self, verdict: Verdict) -> None:
-        """Count a correction that was kept."""
+    def corrected(self, verdict: Verdict, model: str | None) -> None:
+        """Count a correction that was kept, of the answer of that model where it is known."""
         self._feedback.labels(verdict).inc()
+        if model is not None:
+            self._model_feedback.labels(model, verdict).inc()
 
     def limited(self, *, queue: int, working: int, held_bytes: int) -> None:
         """Tell the limits that overload is measured against; see the settings."""
@@ -238,10 +296,19 @@ class Telemetry:
         if request.code is not None:
             self._refusals.labels(request.code).inc()
 
-    def serving(self, model: ModelId) -> None:
-        """Tell which model answers."""
+    def serving(self, line_up: LineUp) -> None:
+        """Tell which models answer."""
         self._model.clear()
-        self._model.labels(model.name, model.fingerprint[:16]).set(1)
+        for role, serving in zip(("live", "canary"), line_up.servings, strict=False):
+            model = serving.model
+            self._model.labels(model.name, model.fingerprint[:16], role).set(1)
+            for certainty in get_args(Certainty):
+                self._model_answers.labels(model.name, certainty)
+        self._canary_ratio.set(line_up.canary_ratio)
+
+    def swapped(self, outcome: SwapOutcome) -> None:
+        """Count a change of what is live."""
+        self._swaps.labels(outcome).inc()
 
     def exposition(self) -> bytes:
         """All metrics in the Prometheus text format."""

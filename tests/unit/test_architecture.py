@@ -24,8 +24,13 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"classifier"}),
     frozenset({"explain"}),
     frozenset({"cache"}),
-    frozenset({"service", "workers", "client"}),
-    frozenset({"exposure", "settings", "bootstrap", "telemetry", "tracing", "keys", "feedback"}),
+    frozenset({"service", "serving", "workers", "client"}),
+    frozenset(
+        {
+            *("exposure", "settings", "bootstrap", "follow"),
+            *("telemetry", "tracing", "keys", "feedback"),
+        }
+    ),
     frozenset({"web", "jobs", "pipeline"}),
     frozenset({"cli"}),
 )

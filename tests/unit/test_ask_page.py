@@ -15,9 +15,10 @@ from whatsit.errors import Overloaded
 from whatsit.models.store import ModelStore, resolve_model
 from whatsit.preprocess import ImageHWC
 from whatsit.service import Service
+from whatsit.serving import LineUp, Serving
 from whatsit.settings import Settings
 from whatsit.telemetry import Telemetry
-from whatsit.testing import FakeEngine, fake_classifier
+from whatsit.testing import FakeEngine, fake_card, fake_classifier
 from whatsit.web.guard.passes import PagePasses
 from whatsit.web.ui import bridge
 from whatsit.workers import Workers
@@ -124,6 +125,19 @@ def test_examples_that_can_not_be_answered_now_are_answered_for_the_next_visitor
 
     engine.is_busy = False
     page.button[0].click().run()
+    assert all("answer" in example for example in handed_over(page)["examples"])
+
+
+def test_after_a_swap_the_examples_are_answered_by_the_new_model(open_page):
+    page = open_page(FakeEngine())
+    fresh = FakeEngine()
+    bridge.running_service().service.switch(
+        LineUp(Serving(fake_classifier(fresh, fake_card(name="fresh"))))
+    )
+    page.button[0].click().run()
+
+    assert not page.exception
+    assert fresh.calls == 4
     assert all("answer" in example for example in handed_over(page)["examples"])
 
 

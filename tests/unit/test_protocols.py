@@ -16,7 +16,8 @@ from tests.waiting import wait_until
 from whatsit.errors import ImageUnreadable, InvalidParameter
 from whatsit.prediction import Reply
 from whatsit.service import Service
-from whatsit.testing import FakeEngine, fake_classifier, plain_picture
+from whatsit.serving import LineUp, Serving
+from whatsit.testing import FakeEngine, fake_card, fake_classifier, plain_picture
 from whatsit.web.api import protocols
 from whatsit.web.api.protocols import LargeBodies, answer_each, parse_base64, parse_json
 from whatsit.workers import Workers
@@ -141,6 +142,22 @@ async def _stays() -> Message:
 async def _collect(service: Service, pictures: list[bytes], into: list[Reply]) -> None:
     async for reply in answer_each(service, pictures, _stays, 1):
         into.append(reply)
+
+
+def test_one_model_answers_all_pictures_of_a_request_and_a_canary_only_lone_ones(service, engine):
+    engine.let.set()
+    canary = Serving(fake_classifier(card=fake_card(name="canary")))
+    service.switch(LineUp(service.line_up.live, canary, 0.999999))
+
+    def names(pictures: list[bytes]) -> set[str]:
+        replies: list[Reply] = []
+        asyncio.run(_collect(service, pictures, replies))
+        return {reply.prediction.model.name for reply in replies}
+
+    assert names(PICTURES[:3]) == {"colours"}
+    assert names(PICTURES[:1]) == {"canary"}
+    (live,) = service.switch(LineUp(canary))
+    assert live.drain(5)
 
 
 def test_replies_come_in_the_order_of_the_pictures(service, engine):

@@ -27,7 +27,7 @@ class Listener:
     def __init__(self) -> None:
         self.answers: list[str] = []
 
-    def answered(self, outcome, timings_ms):
+    def answered(self, prediction, outcome, timings_ms):
         assert timings_ms["total"] >= 0
         self.answers.append(outcome)
 
@@ -80,9 +80,9 @@ def test_what_is_kept_is_found_by_its_digest_alone(service, engine, listener):
 
 def test_an_entry_under_the_key_of_another_picture_is_not_found(service, cache):
     service.classify(RED)
-    mine = service._key(digest(RED))
+    mine = service._key(service.classifier.model, digest(RED))
     other = digest(plain_picture("green"))
-    cache.put(service._key(other), cache.get(mine))
+    cache.put(service._key(service.classifier.model, other), cache.get(mine))
 
     assert service.find(other) is None
 
@@ -157,7 +157,7 @@ def test_an_entry_of_another_picture_is_never_given_out(service, cache):
     service.classify(RED)
     blue = plain_picture("blue")
     wrong = service.classify(RED).prediction
-    cache.put(service._key(_sha256(blue)), wrong)
+    cache.put(service._key(service.classifier.model, _sha256(blue)), wrong)
 
     assert service.recall(blue) is None
     reply = service.classify(blue)

@@ -6,25 +6,33 @@ from typing import Any
 
 import click
 
-from whatsit.cli.terminal import download_progress, open_store, print_rows, store_option
+from whatsit.cli.terminal import (
+    download_progress,
+    open_alias,
+    open_store,
+    print_rows,
+    store_option,
+)
 from whatsit.errors import SettingsError
+
+_FOLLOWED = "Servers that were started with --model live follow within seconds."
 
 
 @click.group()
 def models() -> None:
-    """List, show, pull, add and remove models."""
+    """List, show, pull, add and remove models; tell and change which one is live."""
 
 
 @models.command("list")
 @store_option
 def list_models(**options: Any) -> None:
     """List every model that can be served."""
-    store = open_store(options)
-    present = store.present_names()
+    store, state = open_store(options), open_alias(options).read()
+    present, roles = store.present_names(), _roles(state)
     rows = [
         (
             name,
-            "here" if name in present else "to pull",
+            ", ".join(filter(None, ["here" if name in present else "to pull", roles.get(name)])),
             (card := store.card(name)).licence,
             card.description,
         )
@@ -168,5 +176,90 @@ def calibrate(
 @store_option
 def remove(*, name: str, **options: Any) -> None:
     """Delete a stored model."""
+    role = _roles(open_alias(options).read()).get(name)
+    if role == "live":
+        raise SettingsError(f"{name} is live. Make another model live first, or roll back.")
+    if role == "canary":
+        raise SettingsError(
+            f"{name} answers a share of the pictures. End that first: whatsit models canary --end"
+        )
     open_store(options).remove(name)
     click.echo(f"{name} is gone from the store.")
+
+
+@models.command("live")
+@store_option
+def show_live(**options: Any) -> None:
+    """Tell which model is live and since when, what was before, and what is tried beside it."""
+    state = open_alias(options).read()
+    if state.current is None:
+        click.echo("No model was promoted yet, so the default one answers where live is served.")
+        return
+    rows = [(state.current.name, "live", state.current.since)]
+    if state.canary is not None:
+        share = f"canary, share {state.canary.ratio:g}"
+        rows.append((state.canary.name, share, state.canary.since))
+    rows += [(entry.name, "was live", entry.since) for entry in state.history[1:]]
+    print_rows(("model", "role", "since"), rows)
+
+
+@models.command("set-live")
+@click.argument("name")
+@store_option
+def set_live(*, name: str, **options: Any) -> None:
+    """Make a model live without measuring it; `whatsit pipeline promote` measures it first."""
+    _require_running(name, options)
+    open_alias(options).promote(name)
+    click.echo(f"{name} is live now, unmeasured. {_FOLLOWED}")
+
+
+@models.command()
+@store_option
+def rollback(**options: Any) -> None:
+    """Make the model live again that was live before."""
+    state = open_alias(options).roll_back()
+    click.echo(f"{state.current.name} is live again. {_FOLLOWED}")
+
+
+@models.command()
+@click.argument("name", required=False)
+@click.option("--share", type=float, help="Share of the pictures, above 0 and below 1 [0.1].")
+@click.option("--end", is_flag=True, help="Let the live model answer every picture again.")
+@store_option
+def canary(*, name: str | None, share: float | None, end: bool, **options: Any) -> None:
+    """Let a model answer a share of the pictures beside the live one, to compare them."""
+    alias = open_alias(options)
+    if end:
+        if name is not None or share is not None:
+            raise click.UsageError("--end needs nothing else.")
+        alias.end_canary()
+        click.echo(f"The live model answers every picture. {_FOLLOWED}")
+        return
+    if name is None:
+        raise click.UsageError("Name a model, or say --end.")
+    share = 0.1 if share is None else share
+    if not 0 < share < 1:
+        raise click.UsageError(f"--share is {share:g}; it must lie between 0 and 1.")
+    current = alias.read().current
+    if current is None:
+        raise SettingsError("No model is live yet. Make one live: whatsit models set-live NAME")
+    if name == current.name:
+        raise SettingsError(f"{name} is live; it answers every picture already.")
+    _require_running(name, options)
+    alias.try_beside(name, share)
+    click.echo(f"{name} answers {share * 100:g} % of the pictures. {_FOLLOWED}")
+
+
+def _roles(state: Any) -> dict[str, str]:
+    """The models that answer where live is served, and as what."""
+    roles = {} if state.canary is None else {state.canary.name: "canary"}
+    return roles if state.current is None else {**roles, state.current.name: "live"}
+
+
+def _require_running(name: str, options: dict[str, Any]) -> None:
+    """Refuse a model that can't be opened or does not run."""
+    from whatsit.classifier import Classifier
+    from whatsit.settings import load_settings
+
+    folder = open_store(options).open(name)
+    Classifier.from_folder(folder, engine=load_settings(options).engine).close()

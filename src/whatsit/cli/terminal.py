@@ -9,7 +9,7 @@ import click
 store_option = click.option(
     "--store", help="Folder of models, keys, corrections and the embedded cache."
 )
-model_option = click.option("--model", help="Name of the model that answers.")
+model_option = click.option("--model", help="Name of the model that answers, or live.")
 
 
 def open_store(options: Mapping[str, Any]) -> Any:  # ModelStore, imported only when needed
@@ -18,6 +18,14 @@ def open_store(options: Mapping[str, Any]) -> Any:  # ModelStore, imported only 
     from whatsit.settings import load_settings
 
     return ModelStore(load_settings(options).store)
+
+
+def open_alias(options: Mapping[str, Any]) -> Any:  # LiveAlias, imported only when needed
+    """What says which model is live in the store that the options and the settings name."""
+    from whatsit.models.live import LiveAlias
+    from whatsit.settings import load_settings
+
+    return LiveAlias(load_settings(options).store)
 
 
 def print_rows(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

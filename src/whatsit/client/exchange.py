@@ -71,12 +71,17 @@ class Models:
         serving: The one that answers.
         note: Why that is another one, if it is.
         known: All that could be served.
+        serving_since: Since when the process that was asked has answered with it, RFC 3339; None
+            where the server does not tell.
+        canary: Name of a model that answers a share of the pictures; None where there is none.
     """
 
     requested: str
     serving: ModelId
     note: str | None
     known: tuple[KnownModel, ...]
+    serving_since: str | None = None
+    canary: str | None = None
 
 
 _Built = TypeVar("_Built", Reply, Models)
@@ -304,7 +309,15 @@ def _build_models(document: Mapping[str, Any]) -> Models:
         for entry in document["models"]
     )
     serving = _build_model(document["serving"])
-    return Models(_text(document["requested"]), serving, document["note"], known)
+    canary = (document.get("live") or {}).get("canary") or {}
+    return Models(
+        _text(document["requested"]),
+        serving,
+        document["note"],
+        known,
+        document.get("serving_since"),
+        canary.get("name"),
+    )
 
 
 def _text(value: object) -> str:

@@ -1,17 +1,21 @@
 """Which model is ``live``: the one that a server started with ``--model live`` follows."""
 
 import json
+import logging
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from whatsit.errors import NothingToRollBack
+from whatsit.errors import ModelError, NothingToRollBack, UnknownModel
+from whatsit.models.catalogue import DEFAULT_MODEL, Progress
 from whatsit.models.lock import exclusive
-from whatsit.models.store import ModelStore
+from whatsit.models.store import LIVE, ModelStore, ResolvedModel, resolve_model
+
+_log = logging.getLogger(__name__)
 
 _REMEMBERED = 20
 
@@ -102,7 +106,7 @@ class LiveAlias:
         """
         self._store.open(name)
         with self._changing() as before:
-            history = (LiveModel(name, _now()), *before.history)[:_REMEMBERED]
+            history = (LiveModel(name, tell_time()), *before.history)[:_REMEMBERED]
             return self._write(LiveState(history))
 
     def roll_back(self) -> LiveState:
@@ -119,7 +123,7 @@ class LiveAlias:
                 raise NothingToRollBack("No other model was live before, so nothing was changed.")
             self._store.open(earlier[0].name)
             kept = before.history[before.history.index(earlier[0]) + 1 :]
-            return self._write(LiveState((LiveModel(earlier[0].name, _now()), *kept)))
+            return self._write(LiveState((LiveModel(earlier[0].name, tell_time()), *kept)))
 
     def try_beside(self, name: str, ratio: float) -> LiveState:
         """Let a model answer a share of the pictures beside the live one.
@@ -133,12 +137,20 @@ class LiveAlias:
             raise ValueError(f"A canary's share is {ratio}; it must lie between 0 and 1.")
         self._store.open(name)
         with self._changing() as before:
-            return self._write(LiveState(before.history, Canary(name, _now(), ratio)))
+            return self._write(LiveState(before.history, Canary(name, tell_time(), ratio)))
 
     def end_canary(self) -> LiveState:
         """Let the live model answer every picture again."""
         with self._changing() as before:
             return self._write(LiveState(before.history))
+
+    def stamp(self) -> tuple[int, int, int] | None:
+        """Something that differs as soon as the state does; None where there is no state yet."""
+        try:
+            facts = self._file.stat()
+        except OSError:
+            return None
+        return facts.st_ino, facts.st_mtime_ns, facts.st_size
 
     @contextmanager
     def _changing(self) -> Iterator[LiveState]:
@@ -156,5 +168,46 @@ class LiveAlias:
         return state
 
 
-def _now() -> str:
+def resolve_served(
+    store: ModelStore, home: Path, name: str, *, progress: Progress | None = None
+) -> ResolvedModel:
+    """Find the model to serve with, as `resolve_model` does; the name may be ``live``.
+
+    Until a model was promoted, ``live`` stands for the default one. Where the live model can't be
+    opened, the one that was live before it answers, and the note says so.
+
+    Args:
+        store: Where models are.
+        home: Its folder, which says what is live.
+        name: What was asked for.
+        progress: Told about every chunk of a download.
+
+    Raises:
+        UnknownModel: Nothing has that name, or no model that ever was live is there any more.
+        ModelError: The model can't be opened.
+    """
+    if name != LIVE:
+        return resolve_model(store, name, progress=progress)
+    names = list(dict.fromkeys(entry.name for entry in LiveAlias(home).read().history))
+    if not names:
+        return replace(resolve_model(store, DEFAULT_MODEL, progress=progress), requested=LIVE)
+    errors: list[ModelError | UnknownModel] = []
+    for stored in names:
+        try:
+            folder = store.open(stored)
+        except (ModelError, UnknownModel) as error:
+            _log.error("The model %s can't be opened: %s", stored, error.detail)
+            errors.append(error)
+            continue
+        return ResolvedModel(folder, LIVE, say_who_answers(names[0], stored) if errors else None)
+    raise errors[0]
+
+
+def say_who_answers(live: str, answering: str) -> str:
+    """The sentence that another model answers than the live one."""
+    return f"{live} is live but can't be opened, so {answering} answers."
+
+
+def tell_time() -> str:
+    """The time now: RFC 3339, UTC, whole seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -8,8 +8,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -20,7 +20,8 @@ from types import FrameType
 from whatsit.bootstrap import open_redis
 from whatsit.errors import WhatsitError
 from whatsit.models.catalogue import Progress
-from whatsit.models.store import ModelStore, resolve_model
+from whatsit.models.live import resolve_served
+from whatsit.models.store import LIVE, ModelStore
 from whatsit.settings import Settings
 from whatsit.telemetry import ExpositionFolder, configure_logging
 
@@ -64,7 +65,8 @@ def serve_in_processes(settings: Settings, count: int, progress: Progress | None
     configure_logging(settings.log_level, settings.log_format)
     with ExitStack() as stack:
         # Downloaded once, and the errors of opening it told once.
-        resolve_model(ModelStore(settings.store), settings.model, progress=progress)
+        store = ModelStore(settings.store)
+        resolve_served(store, settings.store, settings.model, progress=progress)
         # Opened here, so that it outlives any of the processes.
         settings = settings.model_copy(update={"redis_url": open_redis(settings, stack)})
         # Bound, not listening: it keeps the port while processes come and go.
@@ -99,6 +101,24 @@ def bind(host: str, port: int, *, is_shared: bool) -> socket.socket:
     return bound
 
 
+def at_hangup(look: Callable[[], None]) -> None:
+    """Call `look` at the signal that asks a service to look at its settings again (SIGHUP).
+
+    A terminal that is closed sends it as well; then the process ends in order.
+    """
+    if sys.platform == "win32":
+        return
+    had_terminal = os.isatty(0)
+
+    def heed(number: int, frame: FrameType | None) -> None:
+        if had_terminal and not os.isatty(0):
+            signal.raise_signal(signal.SIGTERM)
+        else:
+            look()
+
+    signal.signal(signal.SIGHUP, heed)
+
+
 class _Member:
     """One process, and the pipe through which it says that it is ready."""
 
@@ -128,6 +148,8 @@ class _Crew:
     def run(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        if self._settings.model == LIVE:
+            at_hangup(self._pass_on)
         self._members = [_Member(self._settings, post) for post in self._posts]
         try:
             while not self._stopping.is_set():
@@ -137,6 +159,13 @@ class _Crew:
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping.set()
+
+    def _pass_on(self) -> None:
+        for member in self._members:
+            # One that is starting would end; it finds what is live now by itself.
+            if member.is_ready and member.process.pid is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(member.process.pid, signal.SIGHUP)
 
     def _look(self) -> None:
         watched: list[Connection | int] = [member.process.sentinel for member in self._members]

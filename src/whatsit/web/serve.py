@@ -19,7 +19,7 @@ from whatsit.models.catalogue import Progress
 from whatsit.settings import Settings
 from whatsit.telemetry import ExpositionFolder, configure_logging
 from whatsit.tracing import open_tracing
-from whatsit.web.processes import bind
+from whatsit.web.processes import at_hangup, bind
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -89,8 +89,12 @@ def serve_on(
         web = loader.submit(_load_web, page_enabled=page_enabled)
         with (
             open_tracing(os.environ) as tracing,
-            open_service(settings, progress, expositions, takes_feedback=True) as running,
+            open_service(
+                settings, progress, expositions, takes_feedback=True, follows_live=True
+            ) as running,
         ):
+            if running.follower is not None:
+                at_hangup(running.follower.look_now)
             application = web.result()(running, page_enabled=page_enabled, tracing=tracing)
             _spare_what_stays()
             _run(application, listener, lambda: on_ready(running))

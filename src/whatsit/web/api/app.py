@@ -14,7 +14,6 @@ from starlette.types import Receive, Scope, Send
 from whatsit import __version__
 from whatsit.bootstrap import Running
 from whatsit.errors import WhatsitError
-from whatsit.label_search import LabelSearch
 from whatsit.web.api.classify import CLASSIFY_PATH, Classify
 from whatsit.web.api.description import DESCRIPTION
 from whatsit.web.api.feedback import build_feedback_router
@@ -23,6 +22,7 @@ from whatsit.web.api.huggingface import build_huggingface
 from whatsit.web.api.labels import build_labels_router
 from whatsit.web.api.oip import build_oip
 from whatsit.web.api.problems import problem, report, unexpected
+from whatsit.web.api.protocols import MODEL_ALIAS, served_names
 from whatsit.web.api.routes import build_router
 from whatsit.web.api.schemas import ErrorDocument, ProblemDocument
 from whatsit.web.intake import Intake
@@ -82,11 +82,12 @@ def _build_others(running: Running, intake: Intake) -> FastAPI:
         redirect_slashes=False,
     )
     api.include_router(build_router(running, intake))
-    api.include_router(build_huggingface(running.service, intake))
-    api.include_router(build_oip(running.service, intake))
-    search = LabelSearch(running.service.classifier.labels)
-    api.include_router(build_feedback_router(running, intake, search))
-    api.include_router(build_labels_router(search))
+    # Of a model that may change at any moment, only the name that stays is worth describing.
+    names = served_names(running.service) if running.follower is None else (MODEL_ALIAS,)
+    api.include_router(build_huggingface(running.service, intake, names))
+    api.include_router(build_oip(running.service, intake, names))
+    api.include_router(build_feedback_router(running, intake))
+    api.include_router(build_labels_router(running.service))
     _name_problems(api)
     api.add_exception_handler(WhatsitError, _answer_error)
     api.add_exception_handler(ClientDisconnect, _answer_nobody)

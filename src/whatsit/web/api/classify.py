@@ -79,7 +79,7 @@ class Classify:
             await self._send(reply, top_k, scope, send)
 
     async def _answer(self, scope: Scope, receive: Receive, top_k: int, cache: CacheMode) -> Reply:
-        limit = self._service.classifier.max_upload_bytes
+        limit = self._service.max_upload_bytes
         picture = await read_picture(scope, receive, limit)
         known = self._service.recall(
             picture.image_bytes, sha256=picture.sha256, top_k=top_k, cache=cache

@@ -348,7 +348,9 @@ EXPLAIN_EXAMPLE: dict[str, Any] = {
 MODELS_EXAMPLE: dict[str, Any] = {
     "requested": "resnet50",
     "serving": _MODEL,
+    "serving_since": "2026-01-31T10:34:29Z",
     "note": "resnet50 is not here yet, so efficientnet-lite2 answers.",
+    "live": None,
     "models": [
         {
             "name": "efficientnet-lite2",

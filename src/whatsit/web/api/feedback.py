@@ -17,7 +17,7 @@ from whatsit.bootstrap import Running
 from whatsit.errors import FeedbackUnavailable, InvalidParameter, OriginNotAllowed
 from whatsit.feedback.correction import MAX_LABEL_CHARACTERS, CorrectedAnswer, Record, Verdict
 from whatsit.images import decode_image
-from whatsit.label_search import LabelSearch
+from whatsit.label_search import FoundLabel, LabelSearch
 from whatsit.web.api.body import FILE_FIELD, is_form, media_type_of, open_form, read_text
 from whatsit.web.api.classify import describe_correction
 from whatsit.web.api.description import (
@@ -71,11 +71,11 @@ class _Received:
     image_bytes: bytes | None
 
 
-def build_feedback_router(running: Running, intake: Intake, search: LabelSearch) -> APIRouter:
+def build_feedback_router(running: Running, intake: Intake) -> APIRouter:
     """The routes about the corrections of one running service."""
     router = APIRouter()
     errands = Errands()
-    takes = _Takes(running, search)
+    takes = _Takes(running)
 
     @router.post(
         "/api/v1/feedback",
@@ -102,7 +102,9 @@ def build_feedback_router(running: Running, intake: Intake, search: LabelSearch)
             who = request.scope.get(KEY_NAME)
             work = partial(takes.keep, received, image_format, who)
             record = await errands.run(work)
-        running.telemetry.corrected(record.correction.verdict)
+        answered = record.answered
+        model = None if answered is None else answered.model
+        running.telemetry.corrected(record.correction.verdict, model)
         return FeedbackDocument(
             **describe_correction(record.correction),
             sha256=record.correction.sha256,
@@ -141,9 +143,8 @@ def build_feedback_router(running: Running, intake: Intake, search: LabelSearch)
 class _Takes:
     """What the routes do with a correction once they have read it."""
 
-    def __init__(self, running: Running, search: LabelSearch) -> None:
+    def __init__(self, running: Running) -> None:
         self._running = running
-        self._search = search
 
     async def inspect(self, image_bytes: bytes | None) -> str | None:
         """The format of a picture that is to be kept; None where there is none.
@@ -155,13 +156,12 @@ class _Takes:
         if image_bytes is None:
             return None
         service = self._running.service
-        classifier = service.classifier
         decode = partial(
             decode_image,
             image_bytes,
             shorter_side=_PREVIEW_PIXELS,
-            max_bytes=classifier.max_upload_bytes,
-            max_pixels=classifier.max_pixels,
+            max_bytes=service.max_upload_bytes,
+            max_pixels=service.max_pixels,
         )
         return (await asyncio.wrap_future(service.workers.submit(decode))).format
 
@@ -172,9 +172,10 @@ class _Takes:
         feedback = self._running.feedback
         if feedback is None:
             raise FeedbackUnavailable("Nobody can make corrections here.")
-        reply = self._running.service.find(received.sha256)
+        # Somebody may look at an answer for a while in which another model goes live.
+        reply = self._running.service.find(received.sha256, any_model=True)
         answered = None if reply is None else CorrectedAnswer.of(reply.prediction)
-        label, wnid = self._label_of(received.said, answered)
+        label, wnid = self._label_of(received, answered)
         picture = None
         if received.image_bytes is not None and image_format is not None:
             picture = Picture(received.image_bytes, image_format)
@@ -188,20 +189,33 @@ class _Takes:
         self._running.feedback.undo(correction_id)
 
     def _label_of(
-        self, said: _Said, answered: CorrectedAnswer | None
+        self, received: _Received, answered: CorrectedAnswer | None
     ) -> tuple[str | None, str | None]:
         """Label and WordNet id as the model has them; own labels as they were written."""
+        said = received.said
         if said.verdict == "none":
             return None, None
         if said.wnid is not None:
-            found = self._search.find(said.wnid)
+            wnid = said.wnid
+            found = self._look_up(received.sha256, lambda search: search.find(wnid))
             if found is None:
                 raise InvalidParameter(f"wnid: The model has no label with the id {said.wnid!r}.")
             return found.entry.label, found.entry.wnid
         if said.label is not None:
-            found = self._search.named(said.label)
+            label = said.label
+            found = self._look_up(received.sha256, lambda search: search.named(label))
             return (found.entry.label, found.entry.wnid) if found else (said.label, None)
         return (answered.label, answered.wnid) if answered else (None, None)
+
+    def _look_up(
+        self, sha256: str, look: Callable[[LabelSearch], FoundLabel | None]
+    ) -> FoundLabel | None:
+        """A label of the model that answers the picture, else of another one that answers."""
+        line_up = self._running.service.line_up
+        for serving in (line_up.choose(sha256), *line_up.servings):
+            if (found := look(serving.label_search)) is not None:
+                return found
+        return None
 
 
 def _require_same_origin(scope: Scope) -> None:
@@ -233,7 +247,7 @@ async def _read(scope: Scope, receive: Receive, running: Running) -> _Received:
     """
     image_bytes: bytes | None = None
     if is_form(scope):
-        max_bytes = running.service.classifier.max_upload_bytes
+        max_bytes = running.service.max_upload_bytes
         async with open_form(scope, receive, max_bytes) as form:
             fields = dict(form)
             picture = fields.pop(FILE_FIELD, None)

@@ -1,6 +1,7 @@
 """``POST /api/hf/models/{name}``: the image-classification task of Hugging Face's clients."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -24,7 +25,6 @@ from whatsit.web.api.protocols import (
     parse_json,
     parse_top_k,
     require_served,
-    served_names,
 )
 from whatsit.web.intake import Intake
 
@@ -65,11 +65,16 @@ class ClassificationTask:
     top_k: int = DEFAULT_TOP_K
 
 
-def build_huggingface(service: Service, intake: Intake) -> APIRouter:
-    """The route that Hugging Face's clients ask."""
+def build_huggingface(service: Service, intake: Intake, names: Sequence[str]) -> APIRouter:
+    """The route that Hugging Face's clients ask.
+
+    Args:
+        service: Knows or computes the answers.
+        intake: Through which the pictures come.
+        names: Of the model, as they are described.
+    """
     router = APIRouter()
     bodies = LargeBodies()
-    names = list(served_names(service))
     description = "A JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF picture, or one in JSON."
 
     @router.post(
@@ -101,13 +106,13 @@ def build_huggingface(service: Service, intake: Intake) -> APIRouter:
             str,
             Path(
                 description="Name of the model that answers, or `whatsit`.",
-                json_schema_extra={"enum": names},
-                examples=names[:1],
+                json_schema_extra={"enum": list(names)},
+                examples=list(names[:1]),
             ),
         ],
     ) -> Response:
         require_served(service, name)
-        limit = service.classifier.max_upload_bytes
+        limit = service.max_upload_bytes
         async with intake.take(request.scope, request.receive) as body:
             task = await _read_task(request.scope, body, limit, bodies)
             async for reply in answer_each(service, [task.image_bytes], body, task.top_k):

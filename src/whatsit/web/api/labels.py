@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from whatsit.errors import LabelUnknown
-from whatsit.label_search import FoundLabel, LabelSearch
+from whatsit.label_search import FoundLabel
+from whatsit.service import Service
 from whatsit.web.api.description import (
     LABEL_EXAMPLE,
     LABELS_EXAMPLE,
@@ -19,8 +20,8 @@ _MAX_QUERY_CHARACTERS = 100
 _MAX_LABELS = 100
 
 
-def build_labels_router(search: LabelSearch) -> APIRouter:
-    """The routes about the labels of one model."""
+def build_labels_router(service: Service) -> APIRouter:
+    """The routes about the labels of the model that answers."""
     router = APIRouter()
 
     # Not asynchronous: a search takes milliseconds, in which the event loop answers pictures.
@@ -43,7 +44,8 @@ def build_labels_router(search: LabelSearch) -> APIRouter:
             int, Query(ge=1, le=_MAX_LABELS, description="How many at most.", examples=[5])
         ] = 20,
     ) -> LabelsDocument:
-        return LabelsDocument(labels=[_describe(found) for found in search.search(q, limit)])
+        found = service.line_up.live.label_search.search(q, limit)
+        return LabelsDocument(labels=[_describe(each) for each in found])
 
     @router.get(
         "/api/v1/labels/{wnid}",
@@ -60,7 +62,7 @@ def build_labels_router(search: LabelSearch) -> APIRouter:
             ),
         ],
     ) -> LabelDocument:
-        found = search.find(wnid)
+        found = service.line_up.live.label_search.find(wnid)
         if found is None:
             raise LabelUnknown(wnid)
         return _describe(found)

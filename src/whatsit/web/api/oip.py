@@ -1,6 +1,6 @@
 """``/v2``: the Open Inference Protocol, which the clients of Triton, KServe and others speak."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -52,7 +52,6 @@ from whatsit.web.api.protocols import (
     answer_each,
     json_limit,
     require_served,
-    served_names,
 )
 from whatsit.web.intake import Intake
 
@@ -62,14 +61,23 @@ _MODEL_PATHS = {
 }
 """A client may name a version; there is one."""
 
+_Parameters = list[dict[str, Any]]
 
-def build_oip(service: Service, intake: Intake) -> APIRouter:
-    """The routes of the protocol."""
+
+def build_oip(service: Service, intake: Intake, names: Sequence[str]) -> APIRouter:
+    """The routes of the protocol.
+
+    Args:
+        service: Knows or computes the answers.
+        intake: Through which the pictures come.
+        names: Of the model, as they are described.
+    """
     router = APIRouter()
     _add_server_routes(router, service)
     for suffix, path in _MODEL_PATHS.items():
-        _add_model_routes(router, service, path, suffix)
-        _add_inference(router, service, intake, path, suffix)
+        parameters = path_parameters(names, path)
+        _add_model_routes(router, service, path, suffix, parameters)
+        _add_inference(router, service, intake, path, suffix, parameters)
     return router
 
 
@@ -108,8 +116,10 @@ def _add_server_routes(router: APIRouter, service: Service) -> None:
         return [IndexedModelDocument(name=name, version=MODEL_VERSION, state="READY", reason="")]
 
 
-def _add_model_routes(router: APIRouter, service: Service, path: str, suffix: str) -> None:
-    extra = {"parameters": path_parameters(served_names(service), path)}
+def _add_model_routes(
+    router: APIRouter, service: Service, path: str, suffix: str, parameters: _Parameters
+) -> None:
+    extra = {"parameters": parameters}
 
     def responses(example: object) -> dict[int | str, dict[str, Any]]:
         return {**ok(example), **problem_responses(404, path=path)}
@@ -150,7 +160,12 @@ def _add_model_routes(router: APIRouter, service: Service, path: str, suffix: st
 
 
 def _add_inference(
-    router: APIRouter, service: Service, intake: Intake, path: str, suffix: str
+    router: APIRouter,
+    service: Service,
+    intake: Intake,
+    path: str,
+    suffix: str,
+    parameters: _Parameters,
 ) -> None:
     bodies = LargeBodies()
 
@@ -161,7 +176,7 @@ def _add_inference(
         response_model=InferenceDocument,
         responses=INFERENCE_RESPONSES,
         openapi_extra={
-            "parameters": [*path_parameters(served_names(service), path), HEADER_PARAMETER],
+            "parameters": [*parameters, HEADER_PARAMETER],
             "requestBody": INFERENCE_BODY,
         },
     )
@@ -177,7 +192,7 @@ def _add_inference(
             except InputError as error:
                 return problem_for(error, _which(len(replies), len(asked.pictures)))
         request.scope[ANSWER_IN_SCOPE] = slowest(replies)
-        return build_reply(service.classifier.model.name, asked, replies)
+        return build_reply(replies[0].prediction.model.name, asked, replies)
 
 
 async def _read_request(
@@ -189,7 +204,7 @@ async def _read_request(
             "Send it as it is."
         )
     json_bytes = parse_header_length(headers.getlist(HEADER_LENGTH))
-    limit = service.classifier.max_upload_bytes
+    limit = service.max_upload_bytes
     most = json_limit(limit) if json_bytes is None else limit + ENVELOPE_BYTES
     try:
         body = await read_whole(receive, most, reported=limit)

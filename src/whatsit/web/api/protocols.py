@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import ExitStack
 from typing import Any, Never, TypeVar
 
 from starlette.types import Receive
@@ -13,6 +14,7 @@ from starlette.types import Receive
 from whatsit.errors import InvalidParameter, UnknownModel
 from whatsit.prediction import MAX_TOP_K, Reply
 from whatsit.service import DEFAULT_TOP_K, Pending, Service
+from whatsit.serving import Serving
 from whatsit.web.api.classify import await_reply
 
 MODEL_ALIAS = "whatsit"
@@ -31,9 +33,9 @@ _AT_ONCE = 4
 _Result = TypeVar("_Result")
 
 
-def served_names(service: Service) -> tuple[str, str]:
+def served_names(service: Service) -> tuple[str, ...]:
     """The names of the model that answers."""
-    return service.classifier.model.name, MODEL_ALIAS
+    return service.line_up.live.model.name, MODEL_ALIAS
 
 
 def require_served(service: Service, name: str) -> None:
@@ -157,6 +159,8 @@ async def answer_each(
 ) -> AsyncGenerator[Reply, None]:
     """The replies to the pictures of one request, in their order, as they come.
 
+    One model answers all of them; of several pictures none goes to a canary.
+
     Args:
         service: Knows or computes them.
         pictures: No larger than the limit.
@@ -168,26 +172,31 @@ async def answer_each(
         WhatsitError: Of the picture after the last one that was answered; see `Pending.reply`.
     """
     begun: deque[Reply | Pending] = deque()
-    try:
-        for image_bytes in pictures:
-            if len(begun) == _AT_ONCE:
+    with ExitStack() as stack:
+        # One answer names one model, so a share of its pictures can't go to another one.
+        serving = stack.enter_context(service.hold_live()) if len(pictures) > 1 else None
+        try:
+            for image_bytes in pictures:
+                if len(begun) == _AT_ONCE:
+                    yield await _finish(begun.popleft(), receive)
+                begun.append(await _begin(service, image_bytes, top_k, serving))
+            while begun:
                 yield await _finish(begun.popleft(), receive)
-            begun.append(await _begin(service, image_bytes, top_k))
-        while begun:
-            yield await _finish(begun.popleft(), receive)
-    finally:
-        for other in begun:
-            if isinstance(other, Pending):
-                other.leave()
+        finally:
+            for other in begun:
+                if isinstance(other, Pending):
+                    other.leave()
 
 
-async def _begin(service: Service, image_bytes: bytes, top_k: int) -> Reply | Pending:
+async def _begin(
+    service: Service, image_bytes: bytes, top_k: int, serving: Serving | None
+) -> Reply | Pending:
     if len(image_bytes) <= _LARGE_BYTES:
         sha256 = _hex_digest(image_bytes)
     else:
         sha256 = await asyncio.to_thread(_hex_digest, image_bytes)
-    known = service.recall(image_bytes, sha256=sha256, top_k=top_k)
-    return known or service.submit(image_bytes, sha256=sha256, top_k=top_k)
+    known = service.recall(image_bytes, sha256=sha256, top_k=top_k, serving=serving)
+    return known or service.submit(image_bytes, sha256=sha256, top_k=top_k, serving=serving)
 
 
 async def _finish(begun: Reply | Pending, receive: Receive) -> Reply:

@@ -22,7 +22,7 @@ from whatsit.errors import (
 )
 from whatsit.explain import draw_picture
 from whatsit.feedback.correction import Correction
-from whatsit.prediction import MAX_TOP_K, CacheMode, Reply
+from whatsit.prediction import MAX_TOP_K, CacheMode, ModelId, Reply
 from whatsit.service import DEFAULT_TOP_K, Explanation, Service
 from whatsit.web.api.body import read_picture
 from whatsit.web.api.classify import ANSWER_IN_SCOPE, CLASSIFY_PATH, describe, receipt
@@ -42,12 +42,15 @@ from whatsit.web.api.description import (
 )
 from whatsit.web.api.problems import report
 from whatsit.web.api.schemas import (
+    CanaryDocument,
     ClassifyDocument,
     ExplainDocument,
     HealthDocument,
     KnownModelDocument,
+    LiveModelsDocument,
     ModelDocument,
     ModelsDocument,
+    PromotedDocument,
     ReadyDocument,
 )
 from whatsit.web.intake import Intake
@@ -173,7 +176,7 @@ def build_router(running: Running, intake: Intake) -> APIRouter:
         cache: _CacheParameter = "use",
     ) -> Response:
         async with intake.take(request.scope, request.receive) as body:
-            limit = service.classifier.max_upload_bytes
+            limit = service.max_upload_bytes
             image_bytes = (await read_picture(request.scope, body, limit)).image_bytes
             explanation = await _in_turn(
                 service, partial(service.explain, image_bytes, label=label, cache=cache)
@@ -185,7 +188,7 @@ def build_router(running: Running, intake: Intake) -> APIRouter:
                 draw_picture,
                 image_bytes,
                 explanation.heat_map,
-                max_pixels=service.classifier.max_pixels,
+                max_pixels=service.max_pixels,
             )
             picture = await _in_turn(service, overlay)
         return Response(picture, media_type="image/png", headers=receipt(explanation))
@@ -270,7 +273,8 @@ async def _in_turn(service: Service, work: Callable[[], _Result]) -> _Result:
 
 
 def _list_models(running: Running) -> ModelsDocument:
-    serving = running.service.classifier.model
+    line_up = running.service.line_up
+    serving = line_up.live.model
     present = running.store.present_names()
     known = []
     for name in running.store.known_names():
@@ -284,7 +288,30 @@ def _list_models(running: Running) -> ModelsDocument:
         known.append(KnownModelDocument.model_validate(facts))
     return ModelsDocument(
         requested=running.model.requested,
-        serving=ModelDocument(name=serving.name, fingerprint=serving.fingerprint),
-        note=running.model.note,
+        serving=_describe_model(serving),
+        serving_since=line_up.live.since,
+        note=running.note,
+        live=_describe_live(running),
         models=known,
+    )
+
+
+def _describe_model(model: ModelId) -> ModelDocument:
+    return ModelDocument(name=model.name, fingerprint=model.fingerprint)
+
+
+def _describe_live(running: Running) -> LiveModelsDocument | None:
+    if running.follower is None:
+        return None
+    state, canary = running.follower.read(), running.service.line_up.canary
+    return LiveModelsDocument(
+        history=[PromotedDocument(name=it.name, since=it.since) for it in state.history],
+        canary=None
+        if state.canary is None
+        else CanaryDocument(
+            name=state.canary.name,
+            since=state.canary.since,
+            ratio=state.canary.ratio,
+            serving=None if canary is None else _describe_model(canary.model),
+        ),
     )

@@ -152,12 +152,45 @@ class KnownModelDocument(_Document):
     problem: str | None = Field(None, description="Why it can't be served, where it can't.")
 
 
+class PromotedDocument(_Document):
+    """A model that is live or was."""
+
+    name: str
+    since: str = Field(description="When it went live: RFC 3339, UTC.")
+
+
+class CanaryDocument(_Document):
+    """A model that is tried on a share of the pictures."""
+
+    name: str
+    since: str = Field(description="When that began: RFC 3339, UTC.")
+    ratio: float = Field(gt=0, lt=1, description="Its share of the pictures.")
+    serving: ModelDocument | None = Field(
+        description="It, as far as this process was able to open it."
+    )
+
+
+class LiveModelsDocument(_Document):
+    """What is live, was live before, and is tried beside it."""
+
+    history: list[PromotedDocument] = Field(
+        description="Newest first; the first one is live. Empty until a model was promoted."
+    )
+    canary: CanaryDocument | None
+
+
 class ModelsDocument(_Document):
     """The models of this installation."""
 
     requested: str = Field(description="The model that was asked for at start.")
     serving: ModelDocument
+    serving_since: str = Field(
+        description="Since when this process has answered with it: RFC 3339, UTC."
+    )
     note: str | None = Field(description="Why another model answers than the requested one.")
+    live: LiveModelsDocument | None = Field(
+        description="What is live; null where the server does not follow it."
+    )
     models: list[KnownModelDocument]
 
 

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from whatsit.model_card import ModelCard
+from whatsit.models.live import LiveState
 from whatsit.prediction import ModelId
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -61,8 +62,8 @@ def footer(model_description: str) -> str:
     )
 
 
-def model_facts(card: ModelCard, model: ModelId, num_classes: int) -> str:
-    """What the model is, from its card."""
+def model_facts(card: ModelCard, model: ModelId, num_classes: int, since: str) -> str:
+    """What the model is, from its card, and since when it has answered."""
     quality = card.quality
     measured = quality.get("answers", {})
     return _facts(
@@ -79,7 +80,28 @@ def model_facts(card: ModelCard, model: ModelId, num_classes: int) -> str:
             "Comes from": card.source,
             "Licence": card.licence,
             "Fingerprint": model.fingerprint[:16],
+            "Answers since": _moment(since),
         }
+    )
+
+
+def model_history(state: LiveState) -> str:
+    """What is live, what was before, newest first, and what is tried beside it."""
+    if state.current is None:
+        return "<p>No model was promoted yet, so the default one answers.</p>"
+    rows = [(entry.name, "was live", entry.since) for entry in state.history]
+    rows[0] = (state.current.name, "is live", state.current.since)
+    if (canary := state.canary) is not None:
+        share = f"answers {canary.ratio * 100:g} % of the pictures, to be compared"
+        rows.insert(1, (canary.name, share, canary.since))
+    body = "".join(
+        f'<tr><th scope="row">{html.escape(name)}</th><td>{what}</td><td>{_moment(since)}</td></tr>'
+        for name, what, since in rows
+    )
+    return (
+        '<table class="whatsit-table"><thead><tr><th scope="col">Model</th>'
+        '<th scope="col">What it does</th><th scope="col">since</th></tr></thead>'
+        f"<tbody>{body}</tbody></table>"
     )
 
 
@@ -144,6 +166,10 @@ def _facts(facts: Mapping[str, object]) -> str:
         if value
     )
     return f'<dl class="whatsit-facts">{rows}</dl>'
+
+
+def _moment(since: str) -> str:
+    return html.escape(since.replace("T", " ").replace("Z", " UTC"))
 
 
 def _share(ratio: object) -> str | None:

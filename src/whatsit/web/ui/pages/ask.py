@@ -13,6 +13,7 @@ from whatsit.bootstrap import Running
 from whatsit.data import example_pictures
 from whatsit.errors import WhatsitError
 from whatsit.service import Service
+from whatsit.serving import LineUp
 from whatsit.web.api.classify import describe
 from whatsit.web.guard.passes import PagePass
 from whatsit.web.ui import bridge
@@ -35,8 +36,8 @@ _draw = st.components.v2.component("whatsit_ask", js=_LOADER, isolate_styles=Fal
 
 def render(running: Running) -> None:
     """Draw the page."""
-    if running.model.note is not None:
-        st.info(running.model.note, icon=":material/info:")
+    if (note := running.note) is not None:
+        st.info(note, icon=":material/info:")
     settings = running.settings
     with st.container(key="ask"):
         # The same facts in every run of the script: the part in the browser is left alone then.
@@ -63,7 +64,7 @@ def _visitors_pass() -> PagePass:
 
 def _answered_examples(service: Service) -> list[dict[str, object]]:
     try:
-        answers = _answers(service)
+        answers = _answers(service, service.line_up)
     except WhatsitError:
         _log.warning("The examples could not be answered; the page shows them without.")
         answers = {}
@@ -74,8 +75,9 @@ def _answered_examples(service: Service) -> list[dict[str, object]]:
 
 
 @lru_cache(1)
-def _answers(service: Service) -> dict[str, dict[str, object]]:
-    """What the examples show, by name; computed for the first visitor."""
+def _answers(service: Service, line_up: LineUp) -> dict[str, dict[str, object]]:
+    """What the examples show, by name; computed for the first visitor of each line-up."""
+    del line_up
     answers = {}
     for name, picture in example_pictures().items():
         reply = service.classify(picture)

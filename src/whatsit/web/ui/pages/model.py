@@ -12,14 +12,19 @@ RELIABILITY_FILE = "reliability.png"
 
 def render(running: Running) -> None:
     """Draw the page."""
-    classifier = running.service.classifier
-    card = classifier.card
+    serving = running.service.line_up.live
+    classifier, card = serving.classifier, serving.classifier.card
     st.header("The model that answers", anchor=False)
-    st.html(views.model_facts(card, classifier.model, len(classifier.labels)))
+    st.html(views.model_facts(card, classifier.model, len(classifier.labels), serving.since))
+    if running.follower is not None:
+        st.header("What is live", anchor=False)
+        if running.note is not None:
+            st.warning(running.note, icon=":material/warning:")
+        st.html(views.model_history(running.follower.read()))
     st.header("What its words promise", anchor=False)
     st.html(views.model_promises(card))
-    diagram = running.model.folder.weights.parent / RELIABILITY_FILE
-    if diagram.is_file():
+    diagram = None if classifier.folder is None else classifier.folder / RELIABILITY_FILE
+    if diagram is not None and diagram.is_file():
         st.html(
             views.picture(
                 encode_preview(diagram.read_bytes(), 960, max_pixels=running.settings.max_pixels),
