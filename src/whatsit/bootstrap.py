@@ -16,12 +16,14 @@ from whatsit.cache.memory import MemoryCache
 from whatsit.cache.redis import RedisCache, connect
 from whatsit.cache.tiers import TieredCache
 from whatsit.classifier import Classifier
+from whatsit.drift import Reference
 from whatsit.errors import CacheError
 from whatsit.models.catalogue import Progress
 from whatsit.models.store import ModelStore, ResolvedModel, resolve_model
 from whatsit.service import Service
 from whatsit.settings import Settings
 from whatsit.telemetry import ExpositionFolder, Telemetry
+from whatsit.watch import WatchReport
 from whatsit.workers import Workers, give_way
 
 if TYPE_CHECKING:
@@ -71,6 +73,11 @@ class Running:
             return self.telemetry.exposition()
         return self.expositions.exposition(self.telemetry)
 
+    def drift(self) -> WatchReport | None:
+        """What was seen of the traffic by this process, or by all that share the port."""
+        others = () if self.expositions is None else self.expositions.watched_by_others()
+        return self.telemetry.watch.report(others)
+
     def cache_state(self) -> CacheState:
         """How the cache is doing; asks Redis, so it takes up to the time-out."""
         if self.settings.cache == "off":
@@ -115,7 +122,7 @@ def open_service(
                 max_pixels=settings.max_pixels,
             ).result()
         stack.enter_context(classifier)
-        telemetry.serving(classifier.model)
+        telemetry.serving(classifier.model, Reference.of(classifier.card))
         redis_url = open_redis(settings, stack)
         shared, cache = None, None
         if settings.cache == "on":

@@ -17,7 +17,14 @@ from whatsit.cache.tiers import TieredCache
 from whatsit.classifier import Classifier, Stopwatch
 from whatsit.errors import ImageTooLarge, InvalidParameter
 from whatsit.explain import HeatMap, explain, require_class_index
-from whatsit.prediction import MAX_TOP_K, CacheMode, CacheOutcome, Prediction, Reply
+from whatsit.prediction import (
+    MAX_TOP_K,
+    CacheMode,
+    CacheOutcome,
+    ImageFacts,
+    Prediction,
+    Reply,
+)
 from whatsit.preprocess import ImageHWC
 from whatsit.workers import Workers
 
@@ -38,6 +45,10 @@ class ServiceEvents(Protocol):
 
     def answered(self, outcome: CacheOutcome, timings_ms: Mapping[str, float]) -> None:
         """A picture was answered; `timings_ms` has the stages that it took."""
+        ...
+
+    def computed(self, prediction: Prediction, signals: Mapping[str, float]) -> None:
+        """The model was asked; `signals` are those of `whatsit.drift.describe_signals`."""
         ...
 
 
@@ -319,7 +330,7 @@ class Service:
             work.image_bytes, sha256=work.sha256, stopwatch=work.stopwatch
         )
         if self._cache is None or work.mode == "bypass":
-            return self.classifier.predict(pixels, facts, stopwatch=work.stopwatch), "bypass"
+            return self._predict(pixels, facts, work), "bypass"
         outcome: CacheOutcome = "miss"
         with work.stopwatch.measure("cache"):
             pixels_key = self._key(_digest_of(pixels), "pixels")
@@ -328,7 +339,7 @@ class Service:
                 found, outcome = self._find_by_pixels(pixels_key)
         if found is None:
             start = time.perf_counter()
-            prediction = self.classifier.predict(pixels, facts, stopwatch=work.stopwatch)
+            prediction = self._predict(pixels, facts, work)
             elapsed = time.perf_counter() - start
             fading = _MEMORY_RATIO * self._computing_seconds + (1 - _MEMORY_RATIO) * elapsed
             self._computing_seconds = max(elapsed, fading)
@@ -337,6 +348,14 @@ class Service:
             prediction = replace(found, image=facts)
         self._cache.put(self._key(work.sha256), prediction)
         return prediction, outcome
+
+    def _predict(self, pixels: ImageHWC, facts: ImageFacts, work: "_Work") -> Prediction:
+        signals: dict[str, float] = {}
+        prediction = self.classifier.predict(
+            pixels, facts, stopwatch=work.stopwatch, signals=signals
+        )
+        self._events.computed(prediction, signals)
+        return prediction
 
     def _find_by_pixels(self, key: str) -> tuple[Prediction | None, CacheOutcome]:
         """What another file with the same pixels was answered, or is being answered just now.
@@ -411,6 +430,9 @@ class _Work:
 class _NobodyListens:
     def answered(self, outcome: CacheOutcome, timings_ms: Mapping[str, float]) -> None:
         del outcome, timings_ms
+
+    def computed(self, prediction: Prediction, signals: Mapping[str, float]) -> None:
+        del prediction, signals
 
 
 def require_top_k(top_k: int) -> None:

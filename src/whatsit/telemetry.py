@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from platform import python_version
 from typing import Literal, NamedTuple, TypeVar, get_args
@@ -22,9 +23,11 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 
 from whatsit import __version__
+from whatsit.drift import Drift, Reference
 from whatsit.errors import (
     CacheFailure,
     FeedbackUnavailable,
@@ -35,7 +38,8 @@ from whatsit.errors import (
     WhatsitError,
 )
 from whatsit.feedback.correction import Verdict
-from whatsit.prediction import CacheOutcome, ModelId
+from whatsit.prediction import CacheOutcome, ModelId, Prediction
+from whatsit.watch import Watch
 from whatsit.workers import Workers
 
 _log = logging.getLogger(__name__)
@@ -52,8 +56,10 @@ _REFUSALS: tuple[type[WhatsitError], ...] = (
     InferenceFailed,
     FeedbackUnavailable,
 )
+_STATES: dict[Drift, int] = {"too few": 0, "as usual": 0, "shifting": 1, "different": 2}
 _PUBLISH_SECONDS = 1.0
 _EXPOSITION = ".prom"
+_WATCHED = ".watched"
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({})))
 
 
@@ -168,6 +174,10 @@ class Telemetry:
         self._model = self._add(Gauge, "model_info", "Which model answers.", "name", "fingerprint")
         build = self._add(Gauge, "build_info", "Which whatsit runs.", "version", "python")
         build.labels(__version__, python_version()).set(1)
+        self.watch = Watch()
+        traffic = _Traffic(self.watch)
+        self._described += traffic.described
+        self.registry.register(traffic)
         ProcessCollector(registry=self.registry)
         # A counter that starts to exist with its first count hides that count from `rate`.
         for outcome in get_args(CacheOutcome):
@@ -199,6 +209,10 @@ class Telemetry:
         self._answers.labels(outcome).inc()
         for stage, milliseconds in timings_ms.items():
             self._stages.labels(stage).observe(milliseconds / 1000)
+
+    def computed(self, prediction: Prediction, signals: Mapping[str, float]) -> None:
+        """Count what the model was asked; see `whatsit.watch.Watch.computed`."""
+        self.watch.computed(prediction, signals)
 
     def cache_failed(self, failure: CacheFailure) -> None:
         """Count a call that the shared cache failed."""
@@ -238,14 +252,73 @@ class Telemetry:
         if request.code is not None:
             self._refusals.labels(request.code).inc()
 
-    def serving(self, model: ModelId) -> None:
-        """Tell which model answers."""
+    def serving(self, model: ModelId, reference: Reference | None) -> None:
+        """Tell which model answers, and watch its traffic from now on.
+
+        Args:
+            model: The one that answers.
+            reference: What its traffic is compared with; None where its card has none.
+        """
+        self.watch.serve(model, reference)
         self._model.clear()
         self._model.labels(model.name, model.fingerprint[:16]).set(1)
 
     def exposition(self) -> bytes:
         """All metrics in the Prometheus text format."""
         return generate_latest(self.registry)
+
+
+class _Traffic:
+    """Tells what a watch has seen, computed whenever somebody asks."""
+
+    described = (
+        DescribedMetric(
+            "whatsit_drift_psi",
+            "gauge",
+            ("signal", "window"),
+            "How far a signal of the pictures lies from the model's reference, less what chance "
+            "gives (PSI); from 0.1 on it is shifting, from 0.25 on different.",
+        ),
+        DescribedMetric(
+            "whatsit_drift_state",
+            "gauge",
+            ("signal", "window"),
+            "What that means: 0 as usual or too few pictures, 1 shifting, 2 different.",
+        ),
+        DescribedMetric(
+            "whatsit_drift_pictures", "gauge", ("window",), "Pictures that this is measured on."
+        ),
+        DescribedMetric(
+            "whatsit_drift_signal",
+            "histogram",
+            ("signal",),
+            "Signals of the pictures that the model was asked about, in the bins of its reference.",
+        ),
+    )
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def collect(self) -> Iterator[Metric]:
+        psi, state, pictures = (
+            GaugeMetricFamily(one.name, one.meaning, labels=one.labels)
+            for one in self.described[:3]
+        )
+        report = self._watch.report()
+        for window in report.windows if report is not None else ():
+            pictures.add_metric([window.window], window.pictures)
+            for signal in window.signals:
+                labels = [signal.signal, window.window]
+                psi.add_metric(labels, round(signal.psi, 4))
+                state.add_metric(labels, _STATES[signal.drift])
+        yield from (psi, state, pictures)
+        one = self.described[3]
+        histogram = HistogramMetricFamily(one.name, one.meaning, labels=one.labels)
+        for name, totals in self._watch.totals().items():
+            ends = [*map(str, totals.reference.edges), "+Inf"]
+            buckets = list(zip(ends, accumulate(totals.counts), strict=True))
+            histogram.add_metric([name], buckets, totals.total)
+        yield histogram
 
 
 class ExpositionFolder:
@@ -270,6 +343,7 @@ class ExpositionFolder:
         def work() -> None:
             while True:
                 self._leave(telemetry.exposition())
+                self._leave(telemetry.watch.leave().encode(), _WATCHED)
                 if ended.wait(_PUBLISH_SECONDS):
                     return
 
@@ -290,10 +364,17 @@ class ExpositionFolder:
         files = sorted(self._folder.glob(f"*{_EXPOSITION}"))
         return _merge({file.stem: file.read_text(encoding="utf-8") for file in files})
 
-    def _leave(self, exposition: bytes) -> None:
-        target = self._folder / f"{self._number}{_EXPOSITION}"
+    def watched_by_others(self) -> tuple[str, ...]:
+        """What all other processes left of their watch, up to a second ago."""
+        own = f"{self._number}{_WATCHED}"
+        files = sorted(self._folder.glob(f"*{_WATCHED}"))
+        texts = (file.read_text(encoding="utf-8") for file in files if file.name != own)
+        return tuple(text for text in texts if text)
+
+    def _leave(self, content: bytes, kind: str = _EXPOSITION) -> None:
+        target = self._folder / f"{self._number}{kind}"
         written = target.with_suffix(f".{threading.get_ident()}")
-        written.write_bytes(exposition)
+        written.write_bytes(content)
         written.replace(target)
 
 

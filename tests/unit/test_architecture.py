@@ -16,7 +16,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {
             *("coded_frames", "containers", "images", "preprocess"),
-            *("answer", "recognise", "label_search"),
+            *("answer", "recognise", "drift", "label_search"),
         }
     ),
     frozenset({"engines"}),
@@ -25,7 +25,12 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"explain"}),
     frozenset({"cache"}),
     frozenset({"service", "workers", "client"}),
-    frozenset({"exposure", "settings", "bootstrap", "telemetry", "tracing", "keys", "feedback"}),
+    frozenset(
+        {
+            *("exposure", "settings", "bootstrap", "telemetry", "tracing", "watch"),
+            *("keys", "feedback"),
+        }
+    ),
     frozenset({"web", "jobs", "pipeline"}),
     frozenset({"cli"}),
 )

@@ -26,10 +26,15 @@ class Listener:
 
     def __init__(self) -> None:
         self.answers: list[str] = []
+        self.computed_signals: list[dict[str, float]] = []
 
     def answered(self, outcome, timings_ms):
         assert timings_ms["total"] >= 0
         self.answers.append(outcome)
+
+    def computed(self, prediction, signals):
+        assert signals["score"] == prediction.top[0].score
+        self.computed_signals.append(signals)
 
 
 @pytest.fixture
