@@ -224,7 +224,8 @@ def chance_index(bins: int, observed: int, reference_pictures: int) -> float:
 def chance_limit(bins: int, observed: int, reference_pictures: int, ratio: float) -> float:
     """What the index of such pictures exceeds only with the probability `ratio`.
 
-    The quantile of chi-square is that of Wilson and Hilferty (1931), which is within 1 % here.
+    The quantile of chi-square is that of Wilson and Hilferty (1931), which is up to 4 %
+    too high here, never too low.
 
     Example:
         >>> round(chance_limit(10, 1, 10**9, 0.05), 1)  # chi-square with 9 degrees: 16.92
@@ -440,6 +441,7 @@ def next_step(windows: Sequence[WindowDrift]) -> str | None:
         return start + "Correct answers on the page, so that there are pictures to learn from."
     return start + (
         "If their sender is broken, repair it. If they are what you want answered, correct "
-        "answers on the page, export them with `whatsit feedback export FOLDER --format folders`, and train and promote "
-        "a model on them with `whatsit pipeline run`, which measures a new reference."
+        "answers on the page, export them with `whatsit feedback export FOLDER --format "
+        "folders`, and train and promote a model on them with `whatsit pipeline run`, which "
+        "measures a new reference."
     )

@@ -132,6 +132,14 @@ def test_without_a_cache_every_answer_is_computed(engine, workers):
     assert engine.calls == 2
 
 
+def test_signals_are_told_of_what_is_computed_and_of_nothing_else(service, listener):
+    for mode in ("use", "use", "refresh", "bypass"):
+        service.classify(RED, cache=mode)
+
+    assert listener.answers == ["miss", "hit", "miss", "bypass"]
+    assert len(listener.computed_signals) == 3
+
+
 def test_top_k_does_not_decide_what_is_stored(service):
     service.classify(RED, top_k=1)
 
