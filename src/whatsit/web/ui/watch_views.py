@@ -68,7 +68,8 @@ def signals(report: WatchReport) -> str:
         '<th scope="col">Shares</th><th scope="col">PSI</th><th scope="col">It is</th></tr>'
         f"</thead><tbody>{rows}</tbody></table>"
         "<p>PSI is how far the shares lie apart, less what chance gives: from 0.1 on they are "
-        "shifting, from 0.25 on different. Size and shape are shown, but alarm nobody: every "
+        "shifting, from 0.25 on different; as long as chance could explain it, it is as usual. "
+        "Size and shape are shown, but alarm nobody: every "
         "picture is scaled before the model sees it.</p>"
     )
 
