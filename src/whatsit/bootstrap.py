@@ -24,6 +24,7 @@ from whatsit.models.store import LIVE, ModelFolder, ModelStore, ResolvedModel
 from whatsit.service import Service
 from whatsit.settings import Settings
 from whatsit.telemetry import ExpositionFolder, Telemetry
+from whatsit.watch import WatchReport
 from whatsit.workers import Workers, give_way
 
 if TYPE_CHECKING:
@@ -81,6 +82,11 @@ class Running:
         if self.expositions is None:
             return self.telemetry.exposition()
         return self.expositions.exposition(self.telemetry)
+
+    def drift(self) -> WatchReport | None:
+        """What was seen of the traffic by this process, or by all that share the port."""
+        others = () if self.expositions is None else self.expositions.watched_by_others()
+        return self.telemetry.watch.report(others)
 
     def cache_state(self) -> CacheState:
         """How the cache is doing; asks Redis, so it takes up to the time-out."""

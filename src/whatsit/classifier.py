@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 
 from whatsit.answer import Logits, softmax, to_logits, top_k, word_answer
+from whatsit.drift import describe_signals
 from whatsit.engines import Engine, open_engine
 from whatsit.errors import InferenceFailed, InvalidModelCard
 from whatsit.images import (
@@ -213,7 +214,12 @@ class Classifier:
         return pixels, ImageFacts(decoded.width, decoded.height, decoded.format, sha256)
 
     def predict(
-        self, pixels: ImageHWC, facts: ImageFacts, *, stopwatch: Stopwatch | None = None
+        self,
+        pixels: ImageHWC,
+        facts: ImageFacts,
+        *,
+        stopwatch: Stopwatch | None = None,
+        signals: dict[str, float] | None = None,
     ) -> Prediction:
         """Say what the pixels show that `prepare` has made.
 
@@ -221,6 +227,7 @@ class Classifier:
             pixels: Shape (size, size, 3).
             facts: Of the picture they come from; part of the prediction.
             stopwatch: Receives the milliseconds of ``preprocess``, ``infer`` and ``answer``.
+            signals: Receives what `whatsit.drift.describe_signals` tells of the picture.
 
         Raises:
             InferenceFailed: The engine failed.
@@ -232,7 +239,7 @@ class Classifier:
         with stopwatch.measure("infer"):
             logits = self.engine.infer(pixels)
         with stopwatch.measure("answer"):
-            return self._word(logits, statistics, facts)
+            return self._word(logits, statistics, facts, signals)
 
     def warm_up(self) -> None:
         """Prepare all that is made on first use, so that no user pays for the first call."""
@@ -246,28 +253,35 @@ class Classifier:
         self.engine.close()
 
     def _word(
-        self, logits: Logits, statistics: PixelStatistics | None, facts: ImageFacts
+        self,
+        logits: Logits,
+        statistics: PixelStatistics | None,
+        facts: ImageFacts,
+        signals: dict[str, float] | None,
     ) -> Prediction:
         if not np.isfinite(logits).all():
             raise InferenceFailed(f"The model {self.card.name!r} gave no finite answer.")
         logits = to_logits(logits, self.card.output.activation)
         scores = softmax(logits, self.card.calibration.temperature)[0]
         top = top_k(scores, self.labels, min(MAX_TOP_K, len(self.labels)))
+        known = self._familiarity(logits[0], statistics)
         answer = word_answer(
             scores,
             top,
             self.labels,
             self.card.thresholds,
             self.card.answer_set,
-            recognised=self._recognises(logits[0], statistics),
+            recognised=known is None or self._profile is None or known >= self._profile.threshold,
         )
-        return Prediction(self.model, answer, top, facts)
+        prediction = Prediction(self.model, answer, top, facts)
+        if signals is not None:
+            signals.update(describe_signals(prediction, known, statistics))
+        return prediction
 
-    def _recognises(self, logits: Logits, statistics: PixelStatistics | None) -> bool:
+    def _familiarity(self, logits: Logits, statistics: PixelStatistics | None) -> float | None:
         if self._profile is None or statistics is None:
-            return True
-        signs = (best_log_probability(logits), statistics)
-        return join_signs(*signs, self._profile) >= self._profile.threshold
+            return None
+        return join_signs(best_log_probability(logits), statistics, self._profile)
 
 
 def _recognition_profile(card: ModelCard) -> RecognitionProfile | None:

@@ -8,6 +8,7 @@ import math
 import tomllib
 from collections.abc import Iterator
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -154,6 +155,44 @@ class Recognition(_Section):
     whitening: tuple[_Six, _Six, _Six, _Six, _Six, _Six]
 
 
+class ReferenceSignal(_Section):
+    """How one signal was distributed; see `whatsit.drift.SignalReference`.
+
+    Attributes:
+        edges: Where one bin ends and the next begins.
+        shares: Of the pictures in each bin; one more than there are edges.
+    """
+
+    edges: tuple[float, ...] = Field(min_length=1, max_length=100)
+    shares: tuple[Annotated[float, Field(ge=0, le=1)], ...]
+
+    @model_validator(mode="after")
+    def _is_a_distribution(self) -> Self:
+        if any(left >= right for left, right in pairwise(self.edges)):
+            raise ValueError("edges must rise")
+        if len(self.shares) != len(self.edges) + 1:
+            raise ValueError(f"{len(self.edges)} edges need {len(self.edges) + 1} shares")
+        if abs(sum(self.shares) - 1) > 0.01:
+            raise ValueError("shares must sum to 1")
+        return self
+
+
+class ReferenceSection(_Section):
+    """What the pictures were like that traffic is compared with; see `whatsit.drift`.
+
+    It decides no answer.
+
+    Attributes:
+        pictures: How many there were.
+        dataset: What they were, in words.
+        signals: Each by its name; names that this version does not know are kept.
+    """
+
+    pictures: int = Field(ge=1)
+    dataset: str = ""
+    signals: dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,63}$")], ReferenceSignal]
+
+
 _DECISIVE = ("weights", "input", "output", "calibration", "thresholds", "answer_set", "recognition")
 
 
@@ -178,6 +217,7 @@ class ModelCard(_Section):
     thresholds: Thresholds = Thresholds()
     answer_set: SetRule | None = Field(None, alias="set")
     recognition: Recognition | None = None
+    reference: ReferenceSection | None = None
     quality: dict[str, Any] = {}  # free: what was measured differs from model to model
     provenance: dict[str, Any] = {}  # free: where weights come from has no fixed shape
 
@@ -281,6 +321,7 @@ def _suggestion(location: tuple[int | str, ...]) -> str:
         "thresholds": Thresholds,
         "set": SetRule,
         "recognition": Recognition,
+        "reference": ReferenceSection,
     }
     *parents, key = map(str, location)
     section = sections.get(parents[0], ModelCard) if parents else ModelCard

@@ -22,6 +22,7 @@ from whatsit.prediction import (
     MAX_TOP_K,
     CacheMode,
     CacheOutcome,
+    ImageFacts,
     ModelId,
     Prediction,
     Reply,
@@ -51,6 +52,10 @@ class ServiceEvents(Protocol):
         self, prediction: Prediction, outcome: CacheOutcome, timings_ms: Mapping[str, float]
     ) -> None:
         """A picture was answered; `timings_ms` has the stages that it took."""
+        ...
+
+    def computed(self, prediction: Prediction, signals: Mapping[str, float]) -> None:
+        """The model was asked; `signals` are those of `whatsit.drift.describe_signals`."""
         ...
 
 
@@ -423,7 +428,7 @@ class Service:
             work.image_bytes, sha256=work.sha256, stopwatch=work.stopwatch
         )
         if self._cache is None or work.mode == "bypass":
-            return classifier.predict(pixels, facts, stopwatch=work.stopwatch), "bypass"
+            return self._predict(pixels, facts, work), "bypass"
         outcome: CacheOutcome = "miss"
         with work.stopwatch.measure("cache"):
             pixels_key = self._key(classifier.model, _digest_of(pixels), "pixels")
@@ -432,7 +437,7 @@ class Service:
                 found, outcome = self._find_by_pixels(pixels_key, classifier.model)
         if found is None:
             start = time.perf_counter()
-            prediction = classifier.predict(pixels, facts, stopwatch=work.stopwatch)
+            prediction = self._predict(pixels, facts, work)
             elapsed = time.perf_counter() - start
             fading = _MEMORY_RATIO * self._computing_seconds + (1 - _MEMORY_RATIO) * elapsed
             self._computing_seconds = max(elapsed, fading)
@@ -441,6 +446,14 @@ class Service:
             prediction = replace(found, image=facts)
         self._cache.put(self._key(classifier.model, work.sha256), prediction)
         return prediction, outcome
+
+    def _predict(self, pixels: ImageHWC, facts: ImageFacts, work: "_Work") -> Prediction:
+        signals: dict[str, float] = {}
+        prediction = work.serving.classifier.predict(
+            pixels, facts, stopwatch=work.stopwatch, signals=signals
+        )
+        self._events.computed(prediction, signals)
+        return prediction
 
     def _find_by_pixels(self, key: str, model: ModelId) -> tuple[Prediction | None, CacheOutcome]:
         """What another file with the same pixels was answered, or is being answered just now.
@@ -510,6 +523,9 @@ class _NobodyListens:
         self, prediction: Prediction, outcome: CacheOutcome, timings_ms: Mapping[str, float]
     ) -> None:
         del prediction, outcome, timings_ms
+
+    def computed(self, prediction: Prediction, signals: Mapping[str, float]) -> None:
+        del prediction, signals
 
 
 def _only_for(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from platform import python_version
 from typing import Literal, NamedTuple, TypeVar, get_args
@@ -22,9 +23,11 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 
 from whatsit import __version__
+from whatsit.drift import Drift, Reference
 from whatsit.errors import (
     CacheFailure,
     FeedbackUnavailable,
@@ -38,6 +41,7 @@ from whatsit.feedback.correction import Verdict
 from whatsit.follow import SwapOutcome
 from whatsit.prediction import CacheOutcome, Certainty, Prediction
 from whatsit.serving import LineUp
+from whatsit.watch import Watch
 from whatsit.workers import Workers
 
 _log = logging.getLogger(__name__)
@@ -55,8 +59,10 @@ _REFUSALS: tuple[type[WhatsitError], ...] = (
     FeedbackUnavailable,
 )
 _MODEL_STAGES = ("preprocess", "infer", "answer")
+_STATES: dict[Drift, int] = {"too few": 0, "as usual": 0, "shifting": 1, "different": 2}
 _PUBLISH_SECONDS = 1.0
 _EXPOSITION = ".prom"
+_WATCHED = ".watched"
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({})))
 
 
@@ -202,6 +208,10 @@ class Telemetry:
         )
         build = self._add(Gauge, "build_info", "Which whatsit runs.", "version", "python")
         build.labels(__version__, python_version()).set(1)
+        self.watch = Watch()
+        traffic = _Traffic(self.watch)
+        self._described += traffic.described
+        self.registry.register(traffic)
         ProcessCollector(registry=self.registry)
         # A counter that starts to exist with its first count hides that count from `rate`.
         for outcome in get_args(CacheOutcome):
@@ -256,6 +266,10 @@ class Telemetry:
             seconds = sum(timings_ms.get(stage, 0) for stage in _MODEL_STAGES) / 1000
             self._model_seconds.labels(model).observe(seconds)
 
+    def computed(self, prediction: Prediction, signals: Mapping[str, float]) -> None:
+        """Count what the model was asked; see `whatsit.watch.Watch.computed`."""
+        self.watch.computed(prediction, signals)
+
     def cache_failed(self, failure: CacheFailure) -> None:
         """Count a call that the shared cache failed."""
         self._cache_failures.labels(failure).inc()
@@ -297,7 +311,9 @@ class Telemetry:
             self._refusals.labels(request.code).inc()
 
     def serving(self, line_up: LineUp) -> None:
-        """Tell which models answer."""
+        """Tell which models answer, and watch the traffic of the live one."""
+        live = line_up.live
+        self.watch.serve(live.model, Reference.of(live.classifier.card))
         self._model.clear()
         for role, serving in zip(("live", "canary"), line_up.servings, strict=False):
             model = serving.model
@@ -313,6 +329,59 @@ class Telemetry:
     def exposition(self) -> bytes:
         """All metrics in the Prometheus text format."""
         return generate_latest(self.registry)
+
+
+class _Traffic:
+    """Tells what a watch has seen, computed whenever somebody asks."""
+
+    described = (
+        DescribedMetric(
+            "whatsit_drift_psi",
+            "gauge",
+            ("signal", "window"),
+            "How far a signal of the pictures lies from the model's reference, less what chance "
+            "gives (PSI); from 0.1 on it is shifting, from 0.25 on different.",
+        ),
+        DescribedMetric(
+            "whatsit_drift_state",
+            "gauge",
+            ("signal", "window"),
+            "What that means: 0 as usual or too few pictures, 1 shifting, 2 different.",
+        ),
+        DescribedMetric(
+            "whatsit_drift_pictures", "gauge", ("window",), "Pictures that this is measured on."
+        ),
+        DescribedMetric(
+            "whatsit_drift_signal",
+            "histogram",
+            ("signal",),
+            "Signals of the pictures that the model was asked about, in the bins of its reference.",
+        ),
+    )
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def collect(self) -> Iterator[Metric]:
+        psi, state, pictures = (
+            GaugeMetricFamily(one.name, one.meaning, labels=one.labels)
+            for one in self.described[:3]
+        )
+        report = self._watch.report()
+        for window in report.windows if report is not None else ():
+            pictures.add_metric([window.window], window.pictures)
+            for signal in window.signals:
+                labels = [signal.signal, window.window]
+                psi.add_metric(labels, round(signal.psi, 4))
+                state.add_metric(labels, _STATES[signal.drift])
+        yield from (psi, state, pictures)
+        one = self.described[3]
+        histogram = HistogramMetricFamily(one.name, one.meaning, labels=one.labels)
+        for name, totals in self._watch.totals().items():
+            ends = [*map(str, totals.reference.edges), "+Inf"]
+            buckets = list(zip(ends, accumulate(totals.counts), strict=True))
+            histogram.add_metric([name], buckets, totals.total)
+        yield histogram
 
 
 class ExpositionFolder:
@@ -337,6 +406,7 @@ class ExpositionFolder:
         def work() -> None:
             while True:
                 self._leave(telemetry.exposition())
+                self._leave(telemetry.watch.leave().encode(), _WATCHED)
                 if ended.wait(_PUBLISH_SECONDS):
                     return
 
@@ -357,10 +427,17 @@ class ExpositionFolder:
         files = sorted(self._folder.glob(f"*{_EXPOSITION}"))
         return _merge({file.stem: file.read_text(encoding="utf-8") for file in files})
 
-    def _leave(self, exposition: bytes) -> None:
-        target = self._folder / f"{self._number}{_EXPOSITION}"
+    def watched_by_others(self) -> tuple[str, ...]:
+        """What all other processes left of their watch, up to a second ago."""
+        own = f"{self._number}{_WATCHED}"
+        files = sorted(self._folder.glob(f"*{_WATCHED}"))
+        texts = (file.read_text(encoding="utf-8") for file in files if file.name != own)
+        return tuple(text for text in texts if text)
+
+    def _leave(self, content: bytes, kind: str = _EXPOSITION) -> None:
+        target = self._folder / f"{self._number}{kind}"
         written = target.with_suffix(f".{threading.get_ident()}")
-        written.write_bytes(exposition)
+        written.write_bytes(content)
         written.replace(target)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,33 @@ def told(store: FeedbackStore, sha256: str = BEE_SHA) -> str | None:
 
 
 # One process
+
+
+def test_weeks_tell_what_was_said_last_of_each_picture(store):
+    for verdict in ("other", "right"):
+        store.add(NewCorrection(BEE_SHA, verdict, "bee", answered=ANSWERED))
+    store.add(NewCorrection(CAT_SHA, "none", answered=ANSWERED))
+    store.add(NewCorrection("c" * 64, "right", "cat"))
+    (today, *_) = {record.correction.at[:10] for record in store.database.records()}
+    day = date.fromisoformat(today)
+    corrections = Corrections(store)
+
+    weeks = corrections.weeks(today=day)
+    assert [(week.model, week.right, week.wrong) for week in weeks] == [
+        (None, 1, 0),
+        ("resnet50", 1, 1),
+    ]
+    assert {week.monday for week in weeks} == {day - timedelta(days=day.weekday())}
+    assert weeks[1].accuracy == 0.5
+    assert corrections.weeks(count=2, today=day + timedelta(weeks=1)) == weeks
+    assert corrections.weeks(count=1, today=day + timedelta(weeks=1)) == ()
+
+
+def test_looking_for_weeks_makes_no_database(tmp_path):
+    store = open_at(url_in_store(tmp_path).render_as_string(), tmp_path)
+
+    assert Corrections(store).weeks() == ()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_correction_comes_back_as_it_was_given(store):

@@ -281,6 +281,7 @@ def test_the_openapi_document_describes_every_route(client):
         "/api/v1/feedback/{id}",
         "/api/v1/labels",
         "/api/v1/labels/{wnid}",
+        "/api/v1/drift",
         "/healthz",
         "/readyz",
         "/metrics",

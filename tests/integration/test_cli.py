@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,30 @@ def test_calibrating_a_stored_model_writes_its_card_and_a_report(run, tmp_path):
     refused = run("models", "calibrate", "efficientnet-lite2", *options)
     assert refused.returncode == 2
     assert "--out" in refused.stderr
+
+
+def test_measuring_a_reference_writes_the_card_of_a_stored_model_or_of_a_copy(run, tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    for number in range(100):
+        shade = f"rgb({number * 2},{255 - number},90)"
+        (images / f"{number}.png").write_bytes(plain_picture(shade, (40 + number, 60)))
+    options = ("--images", str(images), "--dataset", "plain colours")
+
+    refused = run("models", "reference", "efficientnet-lite2", *options)
+    assert refused.returncode == 2
+    assert "--as NEW" in refused.stderr
+    done = run("models", "reference", "efficientnet-lite2", *options, "--as", "mine")
+    assert done.returncode == 0, done.stderr
+    assert "shorter_side" in done.stdout
+    card = tomllib.loads(run("models", "show", "mine").stdout)
+    assert (card["reference"]["pictures"], card["reference"]["dataset"]) == (100, "plain colours")
+
+    (images / "0.png").write_bytes(plain_picture("red", (900, 900)))
+    assert run("models", "reference", "mine", *options, "--out", "report").returncode == 0
+    after = (tmp_path / "home" / "models" / "mine" / "card.toml").read_text()
+    assert (tmp_path / "report" / "card.toml").read_text() == after
+    assert tomllib.loads(after)["reference"] != card["reference"]
 
 
 def test_classify_json_is_one_document_a_line(run, pictures):

@@ -18,6 +18,7 @@ from tests.conftest import ROOT
 from tests.integration.test_api import CLASSIFY, EXPLAIN
 from tests.running import RunningServer, start_server
 from whatsit.data import example_pictures
+from whatsit.drift import SHAPE_SIGNALS
 from whatsit.telemetry import Telemetry
 
 FOLDER = ROOT / "deploy" / "monitoring"
@@ -144,7 +145,8 @@ def test_every_value_that_is_asked_for_can_occur(exported):
     for where, text in expressions().items():
         for use in uses_of(text):
             for name, value in use.values:
-                if name not in {"cache", "code", "failure", "route"} or value.endswith("*"):
+                watched = {"cache", "code", "failure", "route", "verdict", "window"}
+                if name not in watched or value.endswith("*"):
                     continue
                 checked += 1
                 seen = {labels[name] for labels in exported.labels[use.metric]}
@@ -228,6 +230,23 @@ def test_every_alert_says_what_happened_and_what_to_do():
         assert set(rule["annotations"]) == {"summary", "description", "runbook"}
         assert rule["labels"]["severity"] in {"warning", "critical"}
         assert f"`{rule['alert']}`" in page
+
+
+@pytest.mark.parametrize("name", ["WhatsitPicturesDifferent", "WhatsitCorrectedMoreOften"])
+def test_an_alert_about_pictures_or_answers_names_the_commands_of_the_next_step(name):
+    (rule,) = (rule for rule in ALERTS if rule["alert"] == name)
+
+    for command in ("whatsit feedback export", "whatsit pipeline run"):
+        assert f"`{command}" in rule["annotations"]["runbook"]
+
+
+def test_the_alert_about_pictures_leaves_their_size_alone(exported):
+    (rule,) = (rule for rule in ALERTS if rule["alert"] == "WhatsitPicturesDifferent")
+    signals = {labels["signal"] for labels in exported.labels["whatsit_drift_state"]}
+    (excluded,) = re.findall(r'signal!~"([^"]+)"', rule["expr"])
+
+    assert set(excluded.split("|")) == SHAPE_SIGNALS
+    assert signals > SHAPE_SIGNALS
 
 
 def test_every_panel_says_what_to_do_and_uses_the_variables():

@@ -16,7 +16,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {
             *("coded_frames", "containers", "images", "preprocess"),
-            *("answer", "recognise", "label_search"),
+            *("answer", "recognise", "drift", "label_search"),
         }
     ),
     frozenset({"engines"}),
@@ -27,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"service", "serving", "workers", "client"}),
     frozenset(
         {
-            *("exposure", "settings", "bootstrap", "follow"),
+            *("exposure", "settings", "bootstrap", "follow", "watch"),
             *("telemetry", "tracing", "keys", "feedback"),
         }
     ),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from whatsit.drift import Reference
 from whatsit.errors import InvalidModelCard
 from whatsit.model_card import (
     CARD_FILE,
@@ -54,6 +55,11 @@ FULL_FACTS: dict[str, Any] = {
         "certainty_weight": 1.4,
         "centre": (1.0, 2.0, 3.0, 4.0, 5.0, 6.0),
         "whitening": ((1.0, 0.0, 0.0, 0.0, 0.0, 0.5),) * 6,
+    },
+    "reference": {
+        "pictures": 300,
+        "dataset": "birds of March",
+        "signals": {"score": {"edges": (0.5, 0.9), "shares": (0.25, 0.25, 0.5)}},
     },
     "quality": {"top1": 0.93, "on": {"set": "val650", "pictures": 650}},
     "provenance": {"epochs": 3, "seeds": [1, 2]},
@@ -222,6 +228,40 @@ def test_an_impossible_fact_is_refused_by_the_name_of_its_key(path, value):
     assert path in caught.value.detail
 
 
+REFERENCE: dict[str, Any] = {
+    "pictures": 9,
+    "signals": {"score": {"edges": (0.5,), "shares": (0.5, 0.5)}},
+}
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ({"edges": (0.5, 0.5), "shares": (0.2, 0.3, 0.5)}, "edges must rise"),
+        ({"edges": (0.5,), "shares": (1.0,)}, "1 edges need 2 shares"),
+        ({"edges": (0.5,), "shares": (0.5, 0.4)}, "shares must sum to 1"),
+        ({"edges": (0.5,), "shares": (1.5, -0.5)}, "less than or equal to 1"),
+        ({"edges": (), "shares": (1.0,)}, "at least 1 item"),
+    ],
+)
+def test_a_reference_that_is_no_distribution_is_refused(facts, sentence):
+    reference = {**REFERENCE, "signals": {"score": facts}}
+
+    with pytest.raises(InvalidModelCard, match=sentence):
+        build_card({**FACTS, "reference": reference})
+
+
+def test_signals_that_a_later_version_wrote_are_kept():
+    signals = {**REFERENCE["signals"], "from_later": {"edges": (1.0,), "shares": (0.5, 0.5)}}
+    card = build_card({**FACTS, "reference": {**REFERENCE, "signals": signals}})
+
+    assert card.reference is not None
+    assert set(card.reference.signals) == {"score", "from_later"}
+    read = Reference.of(card)
+    assert read is not None
+    assert set(read.signals) == {"score"}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "sentence"),
     [
@@ -345,6 +385,7 @@ def test_answer_facts_hold_what_decides(path, value):
         ("architecture", "vgg"),
         ("tag", "x"),
         ("description", "x"),
+        ("reference", {"pictures": 9, "signals": {}}),
         ("source", "x"),
         ("licence", "x"),
         ("weights.file", "other.onnx"),
@@ -358,6 +399,6 @@ def test_answer_facts_leave_out_what_does_not_decide(path, value):
 
 def test_every_section_of_a_card_either_decides_or_is_known_not_to():
     known_not_to = {"card_schema", "name", "architecture", "tag", "description", "source"}
-    known_not_to |= {"licence", "quality", "provenance"}
+    known_not_to |= {"licence", "quality", "provenance", "reference"}
 
     assert set(ModelCard.model_fields) - set(build_card(FACTS).answer_facts()) == known_not_to

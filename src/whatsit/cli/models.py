@@ -173,6 +173,64 @@ def calibrate(
 
 @models.command()
 @click.argument("name")
+@click.option(
+    "--images",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="Folder of pictures like those the model will be asked about; no labels are needed.",
+)
+@click.option("--dataset", default="", help="What they are, in words, for the card.")
+@click.option(
+    "--as",
+    "copy",
+    metavar="NEW",
+    help="Leave the model as it is, and store a copy with this name and the reference.",
+)
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for card.toml."
+)
+@store_option
+def reference(
+    *,
+    name: str,
+    images: Path,
+    dataset: str,
+    copy: str | None,
+    out: Path | None,
+    **options: Any,
+) -> None:
+    """Measure what the usual pictures are like; write it into a model's card, to see drift."""
+    from whatsit.classifier import Classifier
+    from whatsit.model_card import write_card
+    from whatsit.pipeline.reference import apply_reference, measure_reference, read_pictures
+    from whatsit.settings import load_settings
+
+    store = open_store(options)
+    target = copy or (name if name in store.names() else None)
+    model = store.open(name)
+    if target is None and out is None:
+        raise SettingsError(
+            f"The card of {name} comes with whatsit; say --as NEW for a copy with another one."
+        )
+    with Classifier.from_folder(model, engine=load_settings(options).engine) as classifier:
+        measured = measure_reference(classifier, read_pictures(images), dataset)
+    if copy is not None:
+        model = store.add(model.weights.parent, copy)
+    card = apply_reference(model.card, measured)
+    if target is not None:
+        store.replace_card(target, card)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_card(out, card)
+    rows = [
+        (signal, f"{len(found.shares)}", f"{found.edges[0]:g}", f"{found.edges[-1]:g}")
+        for signal, found in measured.signals.items()
+    ]
+    print_rows((f"{measured.pictures} pictures", "bins", "first edge", "last edge"), rows)
+
+
+@models.command()
+@click.argument("name")
 @store_option
 def remove(*, name: str, **options: Any) -> None:
     """Delete a stored model."""

@@ -2,9 +2,11 @@
 
 import logging
 import threading
+from datetime import UTC, date, datetime, timedelta
 from typing import Self
 
 from whatsit.errors import FeedbackUnavailable
+from whatsit.feedback.accuracy import WeekAccuracy, monday_of, sum_up_weeks
 from whatsit.feedback.correction import Correction, Record
 from whatsit.feedback.store import FeedbackStore, NewCorrection, Picture
 
@@ -67,6 +69,22 @@ class Corrections:
                 self._newest.pop(gone.sha256, None)
             else:
                 self._newest[gone.sha256] = before.correction
+
+    def weeks(self, count: int = 12, today: date | None = None) -> tuple[WeekAccuracy, ...]:
+        """How often answers were found right, week by week; asks the database.
+
+        Args:
+            count: How many weeks to tell of, the present one included.
+            today: The day to count back from, UTC.
+
+        Raises:
+            FeedbackUnavailable: The database fails.
+        """
+        database = self._store.database
+        if not database.exists():
+            return ()
+        first = monday_of(today or datetime.now(UTC).date()) - timedelta(weeks=count - 1)
+        return sum_up_weeks(database.tally(first.isoformat()))
 
     def refresh(self) -> None:
         """Learn what other processes changed.

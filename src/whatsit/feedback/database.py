@@ -19,6 +19,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from whatsit.errors import FeedbackUnavailable, SettingsError
+from whatsit.feedback.accuracy import DayTally
 from whatsit.feedback.correction import MAX_LABEL_CHARACTERS, CorrectedAnswer, Correction, Record
 
 DATABASE_FILE = "feedback.db"
@@ -194,6 +195,20 @@ class FeedbackDatabase:
         with self._reading() as connection:
             for row in connection.execution_options(yield_per=1000).execute(query):
                 yield _record(row)
+
+    def tally(self, since: str) -> tuple[DayTally, ...]:
+        """What was said of answers since a day in ISO 8601; of each picture the newest only."""
+        day = sa.func.substr(_feedback.c.at, 1, 10).label("day")
+        columns = (day, _feedback.c.model, _feedback.c.verdict)
+        query = (
+            sa.select(*columns, sa.func.count().label("pictures"))
+            .where(_is_newest(), _feedback.c.at >= since)
+            # By its name: written out again, it has other parameters than above.
+            .group_by("day", _feedback.c.model, _feedback.c.verdict)
+        )
+        with self._reading() as connection:
+            rows = connection.execute(query).all()
+        return tuple(DayTally(row.day, row.model, row.verdict, row.pictures) for row in rows)
 
     def changes_since(self, number: int | None, max_pictures: int) -> Changes | None:
         """What happened since a number of the counter; None if nothing did.

@@ -16,6 +16,7 @@ from whatsit.bootstrap import Running
 from whatsit.errors import WhatsitError
 from whatsit.web.api.classify import CLASSIFY_PATH, Classify
 from whatsit.web.api.description import DESCRIPTION
+from whatsit.web.api.drift import build_drift_router
 from whatsit.web.api.feedback import build_feedback_router
 from whatsit.web.api.fetch import open_fetcher
 from whatsit.web.api.huggingface import build_huggingface
@@ -88,6 +89,7 @@ def _build_others(running: Running, intake: Intake) -> FastAPI:
     api.include_router(build_oip(running.service, intake, names))
     api.include_router(build_feedback_router(running, intake))
     api.include_router(build_labels_router(running.service))
+    api.include_router(build_drift_router(running))
     _name_problems(api)
     api.add_exception_handler(WhatsitError, _answer_error)
     api.add_exception_handler(ClientDisconnect, _answer_nobody)

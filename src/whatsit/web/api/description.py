@@ -361,6 +361,39 @@ MODELS_EXAMPLE: dict[str, Any] = {
         }
     ],
 }
+DRIFT_EXAMPLE: dict[str, Any] = {
+    "model": _MODEL,
+    "since": "2026-01-31T10:34:29.067Z",
+    "reference": {"pictures": 300, "dataset": "photographs"},
+    "windows": [
+        {
+            "window": "day",
+            "pictures": 120,
+            "since": "2026-01-31T11:02:10.500Z",
+            "drift": "different",
+            "signals": [
+                {
+                    "signal": "certainty",
+                    "psi": 1.31,
+                    "drift": "different",
+                    "edges": [0.5, 1.5, 2.5],
+                    "reference": [0.83, 0.05, 0.06, 0.06],
+                    "pictures": [40, 15, 30, 35],
+                }
+            ],
+        }
+    ],
+    "feedback": [
+        {
+            "monday": "2026-01-26",
+            "model": "efficientnet-lite2",
+            "right": 12,
+            "wrong": 4,
+            "accuracy": 0.75,
+        }
+    ],
+    "next_step": "Look at some of the pictures that come now.",
+}
 READY_EXAMPLE: dict[str, Any] = {
     "status": "ready",
     "model": "efficientnet-lite2",

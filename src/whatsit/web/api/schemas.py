@@ -1,11 +1,13 @@
 """The shapes of the API's documents, for the OpenAPI description and for reading answers back."""
 
+from datetime import date
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from whatsit.bootstrap import CacheState
+from whatsit.drift import Drift
 from whatsit.explain import HeatMapMethod
 from whatsit.feedback.correction import Verdict
 from whatsit.prediction import CacheOutcome, Certainty, Level
@@ -192,6 +194,63 @@ class ModelsDocument(_Document):
         description="What is live; null where the server does not follow it."
     )
     models: list[KnownModelDocument]
+
+
+class ReferenceDocument(_Document):
+    """The pictures that traffic is compared with."""
+
+    pictures: int = Field(ge=1)
+    dataset: str = Field(description="What they are, in words.")
+
+
+class SignalDriftDocument(_Document):
+    """How far one signal lies from the reference."""
+
+    signal: str = Field(examples=["score"])
+    psi: float = Field(
+        ge=0, description="Population stability index, less what chance gives on average."
+    )
+    drift: Drift = Field(description="`shifting` from 0.1 on, `different` from 0.25 on.")
+    edges: list[float] = Field(description="Where one bin ends and the next begins.")
+    reference: list[float] = Field(description="Share of the reference in each bin.")
+    pictures: list[int] = Field(description="Pictures in each bin now.")
+
+
+class WindowDriftDocument(_Document):
+    """How far the pictures of one window lie from the reference."""
+
+    window: Literal["day", "latest"] = Field(
+        description="`day`: the last 24 hours; `latest`: the last 1,000, of each process."
+    )
+    pictures: int = Field(ge=0, description="Different pictures that were computed anew.")
+    since: str | None = Field(description="When the first of them was answered.")
+    drift: Drift = Field(description="The worst of all signals but size and shape.")
+    signals: list[SignalDriftDocument]
+
+
+class WeekDocument(_Document):
+    """What people said of one model's answers in one week."""
+
+    monday: date = Field(description="The first day of the week, UTC.")
+    model: str | None = Field(description="Which model had answered, where that is known.")
+    right: int = Field(ge=0)
+    wrong: int = Field(ge=0)
+    accuracy: float = Field(ge=0, le=1, description="Share that was right.")
+
+
+class DriftDocument(_Document):
+    """Whether pictures are still like those the model was measured on, and answers right."""
+
+    model: ModelDocument
+    since: str = Field(description="Since when its pictures are counted.")
+    reference: ReferenceDocument | None = Field(
+        description="Null where the model's card has none; there are no windows then."
+    )
+    windows: list[WindowDriftDocument]
+    feedback: list[WeekDocument] | None = Field(
+        description="The last 12 weeks, the latest first; null where it can't be read."
+    )
+    next_step: str | None = Field(description="What to do, where something is to be done.")
 
 
 class ProblemDocument(_Document):

@@ -6,7 +6,7 @@ import streamlit as st
 
 from whatsit.web.ui import views
 from whatsit.web.ui.bridge import running_service
-from whatsit.web.ui.pages import ask, model, sign_in
+from whatsit.web.ui.pages import ask, model, sign_in, watch
 
 running = running_service()
 signing_in = running.settings.page_sign_in == "required"
@@ -19,6 +19,7 @@ if signing_in and not st.user.get("is_logged_in"):
         [
             st.Page(sign_in.render, title="Sign in", url_path="ask", default=True),
             st.Page(sign_in.render, title="Sign in", url_path="model"),
+            st.Page(sign_in.render, title="Sign in", url_path="watch"),
         ],
         position="hidden",
     )
@@ -29,6 +30,7 @@ else:
         [
             st.Page(lambda: ask.render(running), title="Ask", url_path="ask", default=True),
             st.Page(lambda: model.render(running), title="The model", url_path="model"),
+            st.Page(lambda: watch.render(running), title="Watch", url_path="watch"),
         ],
         position="top",
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 from starlette.middleware import Middleware
 from streamlit import config
+from streamlit.runtime.pages_manager import PagesManager
 
 from whatsit.bootstrap import Running
 from whatsit.web.guard.passes import PagePasses
@@ -30,6 +31,9 @@ def build_page(running: Running, passes: PagePasses) -> st.App:
     settings = running.settings
     secrets = load_sign_in_secrets(settings) if settings.page_sign_in == "required" else None
     bridge.install(running, passes)
+    # The folder of our pages bears the name of an older way to declare them. Until the script has
+    # run once, a visitor who opens any page but the first would be shown that one's, and stay.
+    PagesManager.uses_pages_directory = False
     page = st.App(_SCRIPT, secrets=secrets, middleware=[Middleware(NoUploads)])
     config.set_option("server.port", settings.port)
     # Nobody's own secrets.toml in the home or the working folder must decide who signs in.

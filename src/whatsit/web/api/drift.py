@@ -1,0 +1,102 @@
+"""The route that tells how far the pictures of now lie from those of the model's reference."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from fastapi import APIRouter
+
+from whatsit.bootstrap import Running
+from whatsit.drift import WindowDrift, next_step
+from whatsit.errors import FeedbackUnavailable
+from whatsit.feedback.accuracy import WeekAccuracy
+from whatsit.watch import WatchReport
+from whatsit.web.api.description import DRIFT_EXAMPLE, ok
+from whatsit.web.api.schemas import (
+    DriftDocument,
+    ModelDocument,
+    ReferenceDocument,
+    SignalDriftDocument,
+    WeekDocument,
+    WindowDriftDocument,
+)
+
+
+def build_drift_router(running: Running) -> APIRouter:
+    """The route about the traffic of one running service."""
+    router = APIRouter()
+
+    @router.get(
+        "/api/v1/drift",
+        summary="Say how far pictures lie from those the model was measured on",
+        responses=ok(DRIFT_EXAMPLE),
+    )
+    async def drift() -> DriftDocument:
+        return await asyncio.to_thread(_describe, running)
+
+    return router
+
+
+def _describe(running: Running) -> DriftDocument:
+    report = running.drift()
+    # The service is open, so there is a model.
+    assert report is not None
+    return DriftDocument(
+        model=ModelDocument(name=report.model.name, fingerprint=report.model.fingerprint),
+        since=_moment(report.since),
+        reference=_reference(report),
+        windows=[_window(window) for window in report.windows],
+        feedback=_feedback(running),
+        next_step=next_step(report.windows),
+    )
+
+
+def _reference(report: WatchReport) -> ReferenceDocument | None:
+    reference = report.reference
+    if reference is None:
+        return None
+    return ReferenceDocument(pictures=reference.pictures, dataset=reference.dataset)
+
+
+def _window(window: WindowDrift) -> WindowDriftDocument:
+    return WindowDriftDocument(
+        window="day" if window.window == "day" else "latest",
+        pictures=window.pictures,
+        since=None if window.since is None else _moment(window.since),
+        drift=window.drift,
+        signals=[
+            SignalDriftDocument(
+                signal=signal.signal,
+                psi=round(signal.psi, 4),
+                drift=signal.drift,
+                edges=list(signal.reference.edges),
+                reference=list(signal.reference.shares),
+                pictures=list(signal.counts),
+            )
+            for signal in window.signals
+        ],
+    )
+
+
+def _feedback(running: Running) -> list[WeekDocument] | None:
+    if running.feedback is None:
+        return None
+    try:
+        return [_week(week) for week in running.feedback.weeks()]
+    except FeedbackUnavailable:
+        # What was seen of the pictures is worth telling all the same.
+        return None
+
+
+def _week(week: WeekAccuracy) -> WeekDocument:
+    return WeekDocument(
+        monday=week.monday,
+        model=week.model,
+        right=week.right,
+        wrong=week.wrong,
+        accuracy=round(week.accuracy, 4),
+    )
+
+
+def _moment(seconds: float) -> str:
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
