@@ -241,10 +241,12 @@ def _finish(
 ) -> _Finished:
     with Classifier.from_folder(ModelFolder(card, folder.labels, folder.weights)) as classifier:
         if data is None:
-            return _Finished(card, "no: the pictures were not given", "no: likewise")
+            missing = "no: the pictures were not given"
+            return _Finished(card, missing, missing)
         card, calibrated = _calibrate(card, classifier, data, dataset)
-    with Classifier.from_folder(ModelFolder(card, folder.labels, folder.weights)) as classifier:
-        card, reference = _add_reference(card, classifier, data, dataset)
+        # The engine knows nothing of calibration, so it is not opened again.
+        finished = Classifier(card, folder.labels, classifier.engine)
+        card, reference = _add_reference(card, finished, data, dataset)
     return _Finished(card, calibrated, reference)
 
 
