@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from tests.pictures import known_pictures, small_bitmap
 from whatsit.model_card import read_card, write_card
@@ -13,6 +14,9 @@ from whatsit.models.store import weights_digest
 
 LABELS = {"bee": "bee", "cat": "Egyptian cat", "citrus": "orange", "coffee": "espresso"}
 """What the example pictures show, as the bundled model calls it."""
+
+_INDICES = (309, 285, 950, 967)
+"""Of the same classes, in that order."""
 
 
 def write_folders(data: Path, classes: Mapping[str, Sequence[bytes]], suffix: str = "jpg") -> Path:
@@ -38,28 +42,43 @@ def bitmaps(count: int, start: int = 0) -> list[bytes]:
     return [small_bitmap(number) for number in range(start, start + count)]
 
 
-def write_worse_model(folder: Path, classes_changed: int) -> Path:
-    """A copy of the bundled model whose last layer takes some classes for others.
+def write_worse_model(folder: Path) -> Path:
+    """A copy of the bundled model that takes each of the classes of `LABELS` for the next one."""
+    order = np.arange(1000)
+    order[list(_INDICES)] = np.roll(_INDICES, 1)
+    return _write_variant(folder, "worse", order)
 
-    Args:
-        folder: Where to write it.
-        classes_changed: How many classes change places, those of `LABELS` first.
-    """
+
+def write_small_model(folder: Path) -> Path:
+    """The bundled model with the classes of `LABELS` alone, in a labels file of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "labels.txt").write_text("\n".join(LABELS.values()) + "\n", encoding="utf-8")
+    return _write_variant(folder, "small", np.array(_INDICES), "labels.txt")
+
+
+def _write_variant(
+    folder: Path, name: str, rows: npt.NDArray[np.intp], labels: str | None = None
+) -> Path:
+    """The bundled model with other rows in its last layer; `rows` are classes of the bundled."""
     import onnx
     from onnx import numpy_helper
 
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     model = onnx.load(str(bundled_folder() / "model.onnx"))
-    first = [309, 285, 950, 967]
-    order = np.arange(1000)
-    moved = (first + [index for index in range(1000) if index not in first])[:classes_changed]
-    order[moved] = np.roll(moved, 1)
     for tensor in model.graph.initializer:
         if list(tensor.dims)[:1] == [1000]:
-            values = numpy_helper.to_array(tensor)[order]
-            tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values), tensor.name))
+            values = np.ascontiguousarray(numpy_helper.to_array(tensor)[rows])
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = len(rows)
     onnx.save(model, str(folder / "model.onnx"))
     card = read_card(bundled_folder())
-    facts = card.weights.model_copy(update={"sha256": weights_digest(folder / "model.onnx")})
-    write_card(folder, card.model_copy(update={"name": "worse", "weights": facts}))
+    changes: dict[str, object] = {
+        "name": name,
+        "weights": card.weights.model_copy(
+            update={"sha256": weights_digest(folder / "model.onnx")}
+        ),
+    }
+    if labels is not None:
+        changes["output"] = card.output.model_copy(update={"labels": labels})
+    write_card(folder, card.model_copy(update=changes))
     return folder

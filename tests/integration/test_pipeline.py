@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.datasets import LABELS, bitmaps, photographs, write_folders, write_worse_model
+from tests.datasets import (
+    LABELS,
+    bitmaps,
+    photographs,
+    write_folders,
+    write_small_model,
+    write_worse_model,
+)
 from whatsit.classifier import Classifier
 from whatsit.errors import DatasetRejected, GateFailed, ModelError, PipelineError
 from whatsit.labels import LabelEntry, LabelSet
@@ -49,7 +56,7 @@ def evaluation(data: Path, manifest: Path, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="module")
 def worse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that is wrong about all four classes of the data."""
-    return write_worse_model(tmp_path_factory.mktemp("worse") / "model", 4)
+    return write_worse_model(tmp_path_factory.mktemp("worse") / "model")
 
 
 @pytest.fixture
@@ -283,6 +290,20 @@ def test_a_model_as_good_as_the_live_one_goes_live(data, manifest, home, out):
     rows = {row["figure"]: row for row in gate["rows"]}
     assert rows["top1 beside live"]["live"] == rows["top1 beside live"]["candidate"]
     assert {row["verdict"] for row in gate["rows"]} == {"passed", ""}
+
+
+def test_a_model_with_its_own_labels_is_compared_and_what_goes_is_told(
+    data, manifest, home, out, tmp_path
+):
+    ModelStore(home).add(write_small_model(tmp_path / "small"), "petals.v1")
+
+    promote(data, manifest, out, model="petals.v1", latency_budget_ms=SLOW_MS, store=home)
+
+    gate = read_report(out, "promote")["gate"]
+    rows = {row["figure"]: row for row in gate["rows"]}
+    assert rows["top1 beside live"]["passed"]
+    assert (rows["classes"]["live"], rows["classes"]["candidate"]) == (1000, 4)
+    assert "efficientnet-lite2 knows, 996 are unknown to petals.v1" in gate["notes"][0]
 
 
 def test_a_worse_model_is_refused_and_the_table_says_why(data, manifest, worse, home, out):

@@ -181,15 +181,19 @@ def evaluate(
 @_data_option
 @_manifest_option
 @_out_option
-@click.option("--model", type=_FOLDER, required=True, help="A model folder.")
+@_model_option
 @_with(_optimising_options)
 @_seed_option
-def optimise(*, data: Path, manifest: Path, out: Path, model: Path, **options: Any) -> None:
+@store_option
+def optimise(
+    *, data: Path, manifest: Path, out: Path, model: str, store: str | None, **options: Any
+) -> None:
     """Make a model smaller and faster, if it stays as good."""
     from whatsit.pipeline.run import training_step
 
     step = training_step("optimise")
-    click.echo(f"The model is in {step(data, manifest, out, model=model, **options)}.")
+    folder = step(data, manifest, out, model=model, store=_home(store), **options)
+    click.echo(f"The model is in {folder}.")
 
 
 @pipeline.command()

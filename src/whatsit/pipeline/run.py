@@ -156,6 +156,7 @@ def run(
             calibration_images=calibration_images,
             max_drop=max_drop,
             seed=seed,
+            store=store,
         )
     with step("register") as out:
         version = register(
