@@ -212,6 +212,25 @@ def test_the_card_says_where_the_model_comes_from_and_what_was_measured(
     assert read_report(out, "register")["calibrated"].startswith("no: 4 validation pictures")
 
 
+def test_the_card_has_the_figures_of_all_steps_that_made_the_model_and_no_others(
+    manifest, evaluation, home, out, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    write_report(tmp_path, "prepare", {}, {"pictures": 9}, 1.0)  # lies where the command is run
+    trained = ModelStore(tmp_path / "a").add(bundled_folder()).weights.parent
+    write_report(trained, "finetune", {"base": "/models/rose-base"}, {"epochs": 3}, 1.0)
+    optimised = ModelStore(tmp_path / "b").add(bundled_folder()).weights.parent
+    write_report(optimised, "optimise", {"model": trained}, {"top1_after": 0.9}, 1.0)
+
+    version = register(optimised, evaluation, manifest, out, name="petals", store=home)
+
+    provenance = ModelStore(home).card(version).provenance
+    assert provenance["finetune"]["epochs"] == 3
+    assert provenance["optimise"]["top1_after"] == 0.9
+    assert provenance["base"] == "rose-base"
+    assert "prepare" not in provenance
+
+
 def test_enough_validation_pictures_calibrate_the_model(shared, home, tmp_path, out):
     data = shared / "images" / "imagenette600" / "train"
     prepare(data, tmp_path / "prepared", validation_ratio=0.3, test_ratio=0.05)

@@ -394,7 +394,6 @@ def test_a_picture_that_changed_after_it_was_prepared_is_refused(data, out):
         ("data_sha256", "0" * 64),
         ("classes", []),
         ("classes", None),
-        ("pictures", [{"file": "../../a.jpg", "sha256": "a", "class_index": 0, "split": "test"}]),
         ("pictures", [{"file": "a.jpg", "sha256": "a", "class_index": 2, "split": "test"}]),
         ("pictures", [{"file": "a.jpg", "sha256": "a", "class_index": 0, "split": "dev"}]),
     ],
@@ -403,6 +402,17 @@ def test_a_manifest_changed_by_hand_is_refused(data, out, key, value):
     prepare(data, out)
     facts = json.loads((out / MANIFEST_FILE).read_text())
     (out / MANIFEST_FILE).write_text(json.dumps({**facts, key: value}))
+
+    with pytest.raises(DatasetRejected, match="damaged"):
+        read_manifest(out)
+
+
+@pytest.mark.parametrize("file", ["../../secret.jpg", "/etc/hostname", ""])
+def test_a_manifest_names_no_file_outside_the_data(data, out, file):
+    prepare(data, out)
+    facts = json.loads((out / MANIFEST_FILE).read_text())
+    facts["pictures"][0]["file"] = file
+    (out / MANIFEST_FILE).write_text(json.dumps(facts))
 
     with pytest.raises(DatasetRejected, match="damaged"):
         read_manifest(out)

@@ -142,13 +142,14 @@ def _require_same(
 def _reports_of(folder: ModelFolder) -> dict[str, dict[str, Any]]:
     """The report that lies in a model folder, and those of the folders it was made from."""
     reports: dict[str, dict[str, Any]] = {}
-    place = folder.weights.parent
-    while (place / REPORT_FILE).is_file():
+    place: Path | None = folder.weights.parent
+    while place is not None and (place / REPORT_FILE).is_file():
         report = read_report(place)
         if report["step"] in reports:
             break
         reports[report["step"]] = report
-        place = Path(str(report.get("arguments", {}).get("model", "")))
+        made_from = report.get("arguments", {}).get("model")
+        place = Path(made_from) if isinstance(made_from, str) else None
     return reports
 
 
@@ -200,7 +201,7 @@ def _main_figures(report: Mapping[str, Any]) -> dict[str, Any]:
     """What of a report fits on a card: numbers, flags and short texts, also one level down."""
     figures: dict[str, Any] = {}
     for name, value in report.items():
-        if name in {"step", "arguments"}:
+        if name in {"step", "arguments", "whatsit", "data_sha256"}:
             continue
         if isinstance(value, dict):
             inner = {key: fact for key, fact in value.items() if _is_figure(fact)}
