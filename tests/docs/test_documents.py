@@ -28,6 +28,7 @@ RUN_ELSEWHERE = {
     "make down": "make test-docker stops them",
     "apt-get": "needs root",
     "python scripts/build_labels.py": "needs WordNet",
+    "whatsit pipeline": "test_pipeline_page.py runs them in order",
 }
 
 

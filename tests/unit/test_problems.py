@@ -13,6 +13,8 @@ import whatsit
 from whatsit.cli.exit import exit_code_of
 from whatsit.errors import (
     AnswerUnknown,
+    DatasetRejected,
+    GateFailed,
     HostNotAllowed,
     ImageTooLarge,
     ImageTooManyPixels,
@@ -113,6 +115,8 @@ def test_every_error_has_an_exit_code_that_is_not_success(errors):
         (WeightsRejected("x"), 3),
         (ModelUnavailable("x"), 3),
         (WhatsitError("x"), 4),
+        (DatasetRejected("x"), 5),
+        (GateFailed("x"), 6),
     ],
 )
 def test_the_exit_code_tells_who_can_act(error, exit_code):

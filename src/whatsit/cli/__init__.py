@@ -11,6 +11,7 @@ from whatsit.cli.exit import exit_code_of
 from whatsit.cli.feedback import feedback
 from whatsit.cli.keys import keys
 from whatsit.cli.models import models
+from whatsit.cli.pipeline import pipeline
 from whatsit.cli.serving import classify, serve
 from whatsit.errors import WhatsitError
 
@@ -45,5 +46,5 @@ def show_settings() -> None:
         click.echo(f"{variable}={value}")
 
 
-for command in (serve, classify, cache, models, keys, feedback):
+for command in (serve, classify, cache, models, pipeline, keys, feedback):
     cli.add_command(command)

@@ -2,7 +2,15 @@
 
 from collections.abc import Mapping
 
-from whatsit.errors import InputError, ModelError, SettingsError, UnknownModel, WhatsitError
+from whatsit.errors import (
+    GateFailed,
+    InputError,
+    ModelError,
+    PipelineError,
+    SettingsError,
+    UnknownModel,
+    WhatsitError,
+)
 
 EXIT_CODES: Mapping[type[WhatsitError], int] = {
     InputError: 1,
@@ -10,6 +18,8 @@ EXIT_CODES: Mapping[type[WhatsitError], int] = {
     UnknownModel: 2,
     ModelError: 3,
     WhatsitError: 4,
+    PipelineError: 5,
+    GateFailed: 6,
 }
 """Exit status by class of error; the nearest base class counts."""
 
