@@ -191,9 +191,7 @@ def _require_pictures(dataset: Manifest) -> None:
     if len(dataset.classes) < 2:
         raise DatasetRejected("There is only one class; a model needs two to tell apart.")
     trained = {picture.class_index for picture in dataset.pictures_of("train")}
-    missing = [
-        entry.label for index, entry in enumerate(dataset.classes) if index not in trained
-    ]
+    missing = [entry.label for index, entry in enumerate(dataset.classes) if index not in trained]
     if missing:
         raise DatasetRejected(f"No picture to train on shows: {', '.join(missing)}.")
 

@@ -18,7 +18,14 @@ _AFTER_THE_CLASSIFIER = frozenset(
     }
 )
 _CLASSIFIERS = frozenset({"Conv", "Gemm", "MatMul"})
-_QUANTISING = frozenset({"DequantizeLinear", "QuantizeLinear"})
+_REARRANGING = frozenset(
+    {
+        *("DequantizeLinear", "Flatten", "Identity", "QuantizeLinear"),
+        *("Reshape", "Squeeze"),
+    }
+)
+"""Between pooling and classifier; what is rounded to 8 bits there need not be."""
+
 _COMPUTES_IN_8_BITS = frozenset(
     {
         *("ConvInteger", "DynamicQuantizeLinear", "MatMulInteger"),
@@ -64,7 +71,7 @@ def cut_classifier(model: Any, output: str | None = None) -> Trunk:
             "Take another base."
         )
     features = node.input[0]
-    while (before := producers.get(features)) is not None and before.op_type in _QUANTISING:
+    while (before := producers.get(features)) is not None and before.op_type in _REARRANGING:
         features = before.input[0]
     return Trunk(_part_before(model, features), features)
 
@@ -98,9 +105,7 @@ def add_classifier(
     graph.initializer.append(numpy_helper.from_array(weights, "head/weights"))
     graph.initializer.append(numpy_helper.from_array(bias, "head/bias"))
     del graph.output[:]
-    graph.output.append(
-        helper.make_tensor_value_info(LOGITS, TensorProto.FLOAT, ["N", len(bias)])
-    )
+    graph.output.append(helper.make_tensor_value_info(LOGITS, TensorProto.FLOAT, ["N", len(bias)]))
     try:
         checker.check_model(model)
     except checker.ValidationError as error:

@@ -29,9 +29,9 @@ MAX_DIFFERENCE = 1e-4
 """How far a logit of the merged model may lie from Keras'. Both add up a thousand products in
 float32, in another order."""
 
-_LEARNING_RATE = 1e-3
+_LEARNING_RATE = 5e-3
 _DROPOUT = 0.3
-_WEIGHT_DECAY = 1e-4
+_WEIGHT_DECAY = 1e-3
 _PATIENCE = 6
 _COMPARED = 32
 
@@ -79,9 +79,7 @@ def train_head(
         )
         onnx.save(add_classifier(trunk, *_as_one_layer(head)), out / "model.onnx")
         compared = (crops[1] or crops[0])[:_COMPARED]
-        difference = _require_same_logits(
-            head, eye_file, out / "model.onnx", compared, folder.card
-        )
+        difference = _require_same_logits(head, eye_file, out / "model.onnx", compared, folder.card)
     figures["pictures_compared"] = len(compared)
     figures["logits_max_abs_difference"] = float(f"{difference:.2g}")
     return Trained(_card_of(folder, eye.identity), {"base": folder.card.name, **figures})
@@ -157,7 +155,9 @@ def _fit(
     stopping = keras.callbacks.EarlyStopping(
         watched, patience=_PATIENCE, restore_best_weights=has_validation
     )
-    writing = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: log.write(epoch, logs))
+    writing = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: log.write(epoch, logs)
+    )
     history = head.fit(
         *train,
         validation_data=validation if has_validation else None,

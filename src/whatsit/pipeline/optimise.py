@@ -21,7 +21,7 @@ from whatsit.models.importers.extra import training_extra
 from whatsit.models.store import ModelFolder, open_folder, weights_digest
 from whatsit.pipeline.calibrate import Measurements
 from whatsit.pipeline.candidate import open_candidate
-from whatsit.pipeline.evaluate import measure_split
+from whatsit.pipeline.evaluate import match_classes, measure_split
 from whatsit.pipeline.graph import computes_in_8_bits, unpack_weights
 from whatsit.pipeline.manifest import Manifest, Picture, Split, read_manifest, read_picture
 from whatsit.pipeline.report import write_report
@@ -205,9 +205,7 @@ def _quantise(network: Any, crops: Sequence[ImageHWC], card: ModelCard) -> Any:
     return quantised
 
 
-def _as_folder(
-    before: ModelFolder, folder: Path, pictures: int, dataset: Manifest
-) -> ModelFolder:
+def _as_folder(before: ModelFolder, folder: Path, pictures: int, dataset: Manifest) -> ModelFolder:
     facts = before.card.model_dump(by_alias=True, exclude_none=True)
     facts["weights"] = {"sha256": weights_digest(folder / "model.onnx")}
     facts["tag"] = "_".join(part for part in (before.card.tag, "int8") if part)
@@ -231,6 +229,8 @@ def _compare(
     before: ModelFolder, after: ModelFolder, data: Path, dataset: Manifest, crop: ImageHWC
 ) -> Parity:
     split: Split = "validation" if dataset.pictures_of("validation") else "train"
+    if all(index is None for index in match_classes(dataset.classes, before.labels)):
+        raise DatasetRejected(f"The model {before.card.name!r} knows none of the data's classes.")
     with Classifier.from_folder(before) as one, Classifier.from_folder(after) as other:
         measured = [measure_split(classifier, data, dataset, split) for classifier in (one, other)]
         latencies = _time_side_by_side(one, other, crop)

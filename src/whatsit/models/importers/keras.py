@@ -79,7 +79,9 @@ class Architecture:
         """Licence of its weights; empty where they are nobody's, or one's own."""
         if weights != IMAGENET:
             return ""
-        return next((found for start, found in _LICENCES.items() if self.name.startswith(start)), "")
+        return next(
+            (found for start, found in _LICENCES.items() if self.name.startswith(start)), ""
+        )
 
 
 def find_architecture(name: str) -> Architecture:
