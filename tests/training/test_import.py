@@ -62,23 +62,23 @@ def test_logits_that_differ_are_refused():
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
-    import_keras("keras:MobileNet", ModelStore(home), weights="random")
+    import_keras("keras:ResNet50", ModelStore(home), weights="random")
     return home
 
 
 def test_an_imported_network_answers_like_any_model(imported):
-    card = ModelStore(imported).card("mobilenet-random")
+    card = ModelStore(imported).card("resnet50-random")
 
     assert card.provenance["logits_max_abs_difference"] <= 1e-4
     assert "random" in card.description
-    with Classifier.load("mobilenet-random", home=imported) as classifier:
+    with Classifier.load("resnet50-random", home=imported) as classifier:
         assert classifier.engine.num_classes == 1000
 
 
 def test_a_float_model_becomes_8_bits_only_if_that_is_as_good(few, imported, tmp_path):
     data, manifest = few
 
-    optimise(data, manifest, tmp_path, model="mobilenet-random", store=imported, max_drop=1.0)
+    optimise(data, manifest, tmp_path, model="resnet50-random", store=imported, max_drop=1.0)
 
     report = read_report(tmp_path, "optimise")
     parity = report["parity"]

@@ -89,9 +89,10 @@ class Checkpoints:
     def _write(self, name: str, facts: Mapping[str, Any], arrays: Arrays) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         fresh = self._folder / f"{name}.part"
-        numbered = {f"{number:05}": array for number, array in enumerate(arrays)}
+        stored: dict[str, Any] = {f"{number:05}": array for number, array in enumerate(arrays)}
+        stored[_FACTS] = np.array(json.dumps(facts))
         with fresh.open("wb") as file:
-            np.savez(file, **{_FACTS: np.array(json.dumps(facts))}, **numbered)
+            np.savez(file, **stored)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._folder / name)

@@ -210,15 +210,13 @@ class _Run:
         layers = keras.layers
         pixels = keras.Input((spec.size, spec.size, 3))
         changed = pixels
-        for number, layer in enumerate(
-            (
-                lambda s: layers.RandomFlip("horizontal", seed=s),
-                lambda s: layers.RandomTranslation(0.08, 0.08, "reflect", seed=s),
-                lambda s: layers.RandomRotation(0.03, "reflect", seed=s),
-                lambda s: layers.RandomZoom((-0.15, 0.05), fill_mode="reflect", seed=s),
-            )
+        for layer in (
+            layers.RandomFlip("horizontal", seed=10 * seed),
+            layers.RandomTranslation(0.08, 0.08, "reflect", seed=10 * seed + 1),
+            layers.RandomRotation(0.03, "reflect", seed=10 * seed + 2),
+            layers.RandomZoom((-0.15, 0.05), fill_mode="reflect", seed=10 * seed + 3),
         ):
-            changed = layer(seed * 10 + number)(changed)
+            changed = layer(changed)
         std = np.asarray(spec.std, np.float64)
         offset = -np.asarray(spec.mean, np.float64) / std
         normalised = layers.Rescaling((1 / std).tolist(), offset=offset.tolist())(changed)
@@ -243,12 +241,16 @@ class _Run:
             optimizer=keras.optimizers.Adam(rate),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
+            # Compiling for a CPU takes longer than it saves.
+            jit_compile="auto" if self._on_gpu else False,
         )
         self._trainer.optimizer.build(self._trainer.trainable_variables)
 
     def _do_step(self, progress: Progress, epoch: int, weights: dict[int, float]) -> Progress:
         # The order follows from seed and epoch alone, so that a run finds its place again.
         order = np.random.default_rng([self._choices.seed, epoch]).permutation(len(self._train))
+        # The last batch is filled up with the first pictures: another size would be another graph.
+        order = np.resize(order, self._steps_per_epoch * self._choices.batch_size)
         first = progress.step % self._steps_per_epoch * self._choices.batch_size
         chosen = [self._train[row] for row in order[first : first + self._choices.batch_size]]
         truth = np.array([picture.class_index for picture in chosen])

@@ -149,6 +149,7 @@ def _fit(
         optimizer=keras.optimizers.Adam(choices.learning_rate or _LEARNING_RATE),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
+        jit_compile=False,  # takes longer than training
     )
     has_validation = len(validation[1]) > 0
     watched = "val_loss" if has_validation else "loss"
