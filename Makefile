@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-docker up down fuzz check fix bench bench-draft soak reports lock clean
+.PHONY: help install run test test-training test-docker up down fuzz check fix bench bench-draft soak reports lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -30,6 +30,9 @@ test-docker: $(VENV)/.ready-test ## Build the image and test the containers (nee
 	@sh deploy/docker/secrets.sh $${WHATSIT_SECRETS:-.secrets}
 	@docker compose build
 	@$(BIN)/python -m pytest -m docker -s -p no:randomly $(ARGS)
+
+test-training: $(VENV)/.ready-training ## Train, quantise and import models (installs TensorFlow)
+	@$(BIN)/python -m pytest -m training tests/training $(ARGS)
 
 fuzz: $(VENV)/.ready-test ## Try to break the decoders and the form parser (ARGS=10 for ten minutes)
 	@$(BIN)/python -m tests.hostile.fuzz $(or $(ARGS),5)
@@ -78,6 +81,11 @@ $(VENV)/.ready-run: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 $(VENV)/.ready-test: $(VENV)/.ready-run
 	@echo "Installing what the tests need ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(VENV)/.ready-training: $(VENV)/.ready-test
+	@echo "Installing what training needs; this takes some minutes ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[training]'
 	@touch $@
 
 $(VENV)/.ready-check: $(VENV)/.ready-test

@@ -26,6 +26,8 @@ RUN_ELSEWHERE = {
     "make fix": "changes files",
     "make up": "make test-docker starts them",
     "make down": "make test-docker stops them",
+    "pip install 'whatsit[training]'": "make test-training installs it",
+    "whatsit models import": "make test-training imports networks",
     "apt-get": "needs root",
     "python scripts/build_labels.py": "needs WordNet",
     "whatsit pipeline": "test_pipeline_page.py runs them in order",

@@ -20,7 +20,7 @@ _FOLLOWED = "Servers that were started with --model live follow within seconds."
 
 @click.group()
 def models() -> None:
-    """List, show, pull, add and remove models; tell and change which one is live."""
+    """List, show, pull, add, import and remove models; tell and change which one is live."""
 
 
 @models.command("list")
@@ -99,6 +99,32 @@ def add(*, source: Path, name: str | None, store: str | None, **facts: Any) -> N
         card = card_for_onnx(source, name, labels=labels, **facts)
         with folder_for_onnx(source, card, labels) as folder:
             added = _add_checked(models_store, folder)
+    click.echo(
+        f"{added.card.name} is here ({len(added.labels)} classes). "
+        f"Serve it with: whatsit serve --model {added.card.name}"
+    )
+
+
+@models.command("import")
+@click.argument("source")
+@click.option(
+    "--weights",
+    default="imagenet",
+    show_default=True,
+    help="imagenet, random, or a weights file with the network's top.",
+)
+@click.option("--name", help="Name to store it under [that of the network].")
+@click.option("--licence", help="Licence of the weights; known for those of Keras.")
+@store_option
+def import_model(
+    *, source: str, weights: str, name: str | None, licence: str | None, **options: Any
+) -> None:
+    """Turn a network of another library into a model: keras:ResNet50, keras:ConvNeXtTiny, ..."""
+    from whatsit.models.importers.keras import PREFIX, import_keras
+
+    if not source.startswith(PREFIX):
+        raise SettingsError(f"{source!r} is not of a known library. Say it like {PREFIX}ResNet50.")
+    added = import_keras(source, open_store(options), weights=weights, name=name, licence=licence)
     click.echo(
         f"{added.card.name} is here ({len(added.labels)} classes). "
         f"Serve it with: whatsit serve --model {added.card.name}"

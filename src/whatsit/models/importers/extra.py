@@ -1,0 +1,43 @@
+"""The extra ``training``: what is imported only where models are made, and only when needed."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from whatsit.errors import SettingsError
+
+
+@contextmanager
+def training_extra() -> Iterator[None]:
+    """Says in a sentence what to install when an import inside the block finds nothing.
+
+    Raises:
+        SettingsError: Something of the extra is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = (error.name or "something").partition(".")[0]
+        raise SettingsError(
+            f"This needs {missing}, which is not installed. Run: pip install 'whatsit[training]'"
+        ) from error
+
+
+def load_keras() -> Any:
+    """The module ``keras``, working on TensorFlow and saying only what matters.
+
+    Takes some seconds the first time.
+
+    Raises:
+        SettingsError: Keras or TensorFlow is not installed, or the program has already loaded
+            Keras on something else.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    with training_extra():
+        import keras
+        import tensorflow  # noqa: F401 - Keras would name its absence less kindly
+    if keras.backend.backend() != "tensorflow":
+        raise SettingsError("Keras runs on another backend in this program; TensorFlow is needed.")
+    return keras
