@@ -1,0 +1,45 @@
+"""The components ask for exactly what the verbs of the command line take."""
+
+import re
+
+import pytest
+
+from tests.azure_ml.definitions import PIPELINE
+from whatsit.pipeline.azure_ml import load_pipeline
+
+JOBS = load_pipeline(PIPELINE).jobs
+
+
+@pytest.fixture(scope="module")
+def verbs():
+    """The verbs of ``whatsit pipeline`` by their names."""
+    module = pytest.importorskip(
+        "whatsit.cli.pipeline", reason="The command line has no group for the pipeline yet."
+    )
+    return module.pipeline.commands
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_components_command_line_has_exactly_the_options_of_its_verb(verbs, name):
+    command = JOBS[name].component.command
+    call = command[command.index(f"whatsit pipeline {name} ") :]
+    options = {option for parameter in verbs[name].params for option in parameter.opts}
+
+    assert sorted(re.findall(r"--[a-z-]+", call)) == sorted(options)
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_components_inputs_are_named_as_the_options(name):
+    component = JOBS[name].component
+
+    for option, place in re.findall(r'--([a-z-]+) "?\$\{\{inputs\.(\w+)\}\}', component.command):
+        assert option.replace("-", "_") == place
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_components_defaults_are_those_of_its_verb(verbs, name):
+    parameters = {parameter.name: parameter for parameter in verbs[name].params}
+
+    for port in JOBS[name].component.inputs.values():
+        if port.default is not None:
+            assert port.default == parameters[port.name].default, port.name
