@@ -46,6 +46,7 @@ JOIN = {
 }
 SMALL: dict[str, Any] = {
     "type": "pipeline",
+    "settings": {"default_compute": "azureml:any"},
     "inputs": {"data": {"type": "uri_folder", "path": "azureml:pictures@latest"}, "times": 3},
     "outputs": {"joined": {"type": "uri_folder"}},
     # Written in the order in which they can't run.

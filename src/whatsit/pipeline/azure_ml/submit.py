@@ -6,6 +6,7 @@ server of Azure ML.
 
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -17,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from whatsit.errors import ModelError, PipelineError
-from whatsit.models.live import LiveAlias
-from whatsit.models.store import ModelStore, open_folder
+from whatsit.model_card import ModelCard
+from whatsit.models.store import open_folder
 from whatsit.pipeline.azure_ml.definition import (
     Folder,
     Pipeline,
@@ -31,7 +32,7 @@ from whatsit.pipeline.azure_ml.validate import require_valid
 
 _DONE = ("Completed", "Failed", "Canceled", "NotResponding", "Paused")
 _IMAGE_PARTS = ("constraints.txt", "pyproject.toml", "README.md", "LICENSE", "NOTICE", "src")
-_STORE = "store"
+_MODEL_OUTPUT = "registration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Submission:
     Attributes:
         job: Its name in the workspace.
         studio_url: Where to watch it.
-        model: The model that went live in the job's store, ``NAME.vN``; None where nobody waited.
+        model: The model that passed the gate, ``NAME.vN``; None where nobody waited.
         asset: ``NAME:VERSION`` of the registered model asset; None likewise.
         folder: The model's folder on this machine; None likewise.
     """
@@ -102,7 +103,7 @@ def submit_pipeline(
     poll_seconds: float = 20,
     on_status: Callable[[str], None] = lambda line: None,
 ) -> Submission:
-    """Run a pipeline in a workspace and register the model that it made live.
+    """Run a pipeline in a workspace and register the model that passed its gate.
 
     Args:
         client: An ``MLClient``, or what has its ``environments``, ``data``, ``jobs``, ``schedules``
@@ -110,7 +111,7 @@ def submit_pipeline(
         file: The YAML; ``environment/environment.yml``, ``data.yml`` and ``schedule.yml`` stand
             beside it.
         values: Inputs, as `with_inputs` takes them.
-        out: A new or empty folder for the store that the job wrote.
+        out: A new or empty folder for what ``register`` wrote: the model and its report.
         image: The image of the steps, with its digest; else one is built from `root`.
         pictures: A folder to upload as the next version of the data asset.
         root: The repository, where the image is to be built.
@@ -122,8 +123,8 @@ def submit_pipeline(
         on_status: Is told, line by line, what happens.
 
     Raises:
-        PipelineError: The pipeline has mistakes, the job failed or took too long, or its store has
-            no live model.
+        PipelineError: The pipeline has mistakes, the job failed or took too long, or its model did
+            not arrive whole.
     """
     sdk = _sdk()
     if image is not None and "@sha256:" not in image:
@@ -134,20 +135,19 @@ def submit_pipeline(
     require_valid(pipeline)
     beside = file.parent
     overrides = _overrides(pipeline, values)
-    if pictures is not None:
-        # A path that is no longer there by the time of a later run must not stay in the asset.
-        data = sdk.load_data(
-            beside / "data.yml", params_override=[{"path": str(pictures.absolute())}]
-        )
-        data = client.data.create_or_update(data)
-        on_status(f"The pictures are {data.name}:{data.version}.")
-        overrides.append({"inputs.data.path": f"azureml:{data.name}:{data.version}"})
     environment = _environment(sdk, client, beside, image, root)
     on_status(f"The environment is {environment.name}:{environment.version}.")
     overrides += [
         {f"jobs.{name}.environment": f"azureml:{environment.name}:{environment.version}"}
         for name in pipeline.jobs
     ]
+    if pictures is not None:
+        data = sdk.load_data(
+            beside / "data.yml", params_override=[{"path": str(pictures.absolute())}]
+        )
+        data = client.data.create_or_update(data)
+        on_status(f"The pictures are {data.name}:{data.version}.")
+        overrides.append({"inputs.data.path": f"azureml:{data.name}:{data.version}"})
     if compute is not None:
         overrides.append({"settings.default_compute": f"azureml:{compute}"})
     job = sdk.load_job(file, params_override=overrides)
@@ -158,13 +158,13 @@ def submit_pipeline(
     if not wait:
         return Submission(job.name, job.studio_url)
     _wait(client, job.name, timeout_seconds, poll_seconds, on_status)
-    client.jobs.download(job.name, download_path=out, output_name=_STORE)
-    name, folder = _live_model(out / "named-outputs" / _STORE)
-    card = open_folder(folder).card
+    client.jobs.download(job.name, download_path=out, output_name=_MODEL_OUTPUT)
+    folder = out / "named-outputs" / _MODEL_OUTPUT
+    card = _card_of(folder)
     asset = client.models.create_or_update(
-        _model_asset(name, folder, job.name, _flat(card.quality))
+        _model_asset(card.name, folder, job.name, _flat(card.quality))
     )
-    return Submission(job.name, job.studio_url, name, f"{asset.name}:{asset.version}", folder)
+    return Submission(job.name, job.studio_url, card.name, f"{asset.name}:{asset.version}", folder)
 
 
 def _sdk() -> Any:
@@ -290,17 +290,13 @@ def _wait(
         time.sleep(poll_seconds)
 
 
-def _live_model(home: Path) -> tuple[str, Path]:
-    live = LiveAlias(home).read().current
-    if live is None:
-        raise PipelineError("The job's store has no live model, so nothing was registered.")
+def _card_of(folder: Path) -> ModelCard:
     try:
         # Its card, labels and the digest of its weights are checked on the way.
-        ModelStore(home).open(live.name)
-        return live.name, home / "models" / live.name
+        return open_folder(folder).card
     except ModelError as error:
         raise PipelineError(
-            f"The job's model {live.name} did not arrive whole: {error.detail}"
+            f"The model did not arrive whole, so it was not registered: {error.detail}"
         ) from error
 
 
@@ -308,7 +304,7 @@ def _model_asset(name: str, folder: Path, job: str, quality: Mapping[str, str]) 
     from azure.ai.ml.entities import Model
 
     return Model(
-        name=name.rpartition(".v")[0].replace(".", "-"),
+        name=re.sub(r"\.v\d+$", "", name),
         path=folder,
         type="custom_model",
         description=f"A model folder of whatsit, {name}.",
