@@ -153,6 +153,10 @@ REFUSED = {
         ("count.yml", "inputs.times.default", 9),
         "count.yml: input times has the default 9, and must be an integer from 1 to 5.",
     ),
+    "no end without a limit": (
+        ("count.yml", "inputs.share", {"type": "number", "default": float("inf")}),
+        "count.yml: input share has the default inf, and must be a number.",
+    ),
     "going on after a failure": (
         ("pipeline.yml", "settings", {"continue_on_step_failure": True}),
         "pipeline.yml must say continue_on_step_failure: false",
