@@ -103,6 +103,11 @@ def test_what_an_earlier_run_wrote_stays_as_it_is(small, data, tmp_path):
         run(small, data, tmp_path / "out")
 
 
+def test_a_folder_whose_name_the_shell_would_take_apart_is_refused(small, data, tmp_path):
+    with pytest.raises(PipelineError, match="must be free of quotes"):
+        run(small, data, tmp_path / "$HOME")
+
+
 def test_the_command_line_prints_a_table(small, data, tmp_path):
     done = CliRunner().invoke(
         local, [str(small.write()), "--input", f"data={data}", "--out", str(tmp_path / "out")]

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _PLACE = re.compile(r"\$\{\{\s*(inputs|outputs)\.(\w+)\s*\}\}")
+_SAFE_BARE = re.compile(r"[A-Za-z0-9_./:=@%+,-]+")
+_SAFE_QUOTED = re.compile(r'[^"$`\\\n]*')
 _OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
 
 
@@ -22,6 +24,15 @@ class Place:
     name: str
     is_optional: bool
     is_quoted: bool
+
+    def is_safe_for(self, text: str) -> bool:
+        """Whether the shell takes the text as it is, in this place."""
+        return bool((_SAFE_QUOTED if self.is_quoted else _SAFE_BARE).fullmatch(text))
+
+    @property
+    def refused(self) -> str:
+        """What a text for this place must be free of, in words."""
+        return "quotes, $, ` and \\" if self.is_quoted else "spaces and signs of the shell"
 
     def __str__(self) -> str:
         return f"${{{{{self.kind}.{self.name}}}}}"

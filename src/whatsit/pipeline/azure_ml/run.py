@@ -6,12 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from whatsit.errors import PipelineError
-from whatsit.pipeline.azure_ml.command import fill_command
+from whatsit.pipeline.azure_ml.command import fill_command, places_of
 from whatsit.pipeline.azure_ml.definition import Folder, Job, Pipeline, Reference
 from whatsit.pipeline.azure_ml.validate import order_of, require_valid
 
@@ -71,10 +71,7 @@ def run_pipeline(
 
 
 def _run_job(pipeline: Pipeline, job: Job, before: dict[str, JobRun], home: Path) -> JobRun:
-    # Azure ML hands over folders that exist and are empty.
     outputs = {name: home / name for name in job.component.outputs}
-    for folder in outputs.values():
-        folder.mkdir(parents=True)
     inputs = {
         name: str(port.default)
         for name, port in job.component.inputs.items()
@@ -87,7 +84,11 @@ def _run_job(pipeline: Pipeline, job: Job, before: dict[str, JobRun], home: Path
             value = pipeline.inputs[bound.name] if isinstance(bound, Reference) else bound
             inputs[name] = value.path if isinstance(value, Folder) else str(value)
     texts = {name: str(folder) for name, folder in outputs.items()}
+    _require_safe(job, {"inputs": inputs, "outputs": texts})
     command = fill_command(job.component.command, inputs, texts)
+    # Azure ML hands over folders that exist and are empty.
+    for folder in outputs.values():
+        folder.mkdir(parents=True)
     # The whatsit and the Python of a command line are those that run now.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     start = time.perf_counter()
@@ -129,6 +130,15 @@ def _require_local(pipeline: Pipeline) -> None:
             )
         if not Path(value.path).is_dir():
             raise PipelineError(f"Input {name} is {value.path}, and there is no such folder.")
+
+
+def _require_safe(job: Job, texts: Mapping[str, Mapping[str, str]]) -> None:
+    for place in places_of(job.component.command):
+        text = texts[place.kind].get(place.name)
+        if text is not None and not place.is_safe_for(text):
+            raise PipelineError(
+                f"Job {job.name}: {place} would be {text}, and must be free of {place.refused}."
+            )
 
 
 def _failure(run: JobRun, log: Path, left: tuple[str, ...]) -> str:

@@ -3,7 +3,6 @@
 The SDK of Azure ML lets most of them pass: they would stop a job minutes after its machine started.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -20,9 +19,6 @@ from whatsit.pipeline.azure_ml.definition import (
     Value,
     nearest,
 )
-
-_SAFE_BARE = re.compile(r"[A-Za-z0-9_./:=@%+,~-]+")
-_SAFE_QUOTED = re.compile(r'[^"$`\\\n]*')
 
 
 def validate_pipeline(pipeline: Pipeline) -> tuple[str, ...]:
@@ -155,10 +151,9 @@ def _in_value(where: str, component: Component, port: Port, value: Value) -> Ite
     for place in places_of(component.command):
         if (place.kind, place.name) != ("inputs", port.name):
             continue
-        if not (_SAFE_QUOTED if place.is_quoted else _SAFE_BARE).fullmatch(text):
+        if not place.is_safe_for(text):
             # The text becomes part of a command line, here as on Azure ML.
-            allowed = "quotes, $, ` and \\" if place.is_quoted else "spaces and signs of the shell"
-            yield f"{where} is {shown}, and must be free of {allowed}."
+            yield f"{where} is {shown}, and must be free of {place.refused}."
 
 
 def _in_ends(pipeline: Pipeline) -> Iterator[str]:
