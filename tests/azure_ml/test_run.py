@@ -73,7 +73,8 @@ def test_nothing_starts_after_a_job_that_failed(small, data, tmp_path):
     assert "Job count ended with exit status 7. Not started: join." in failure.value.detail
     assert "it broke" in failure.value.detail
     assert not (tmp_path / "out" / "join").exists()
-    assert not (tmp_path / "out" / "report.json").exists()
+    summary = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert {name: job["exit_status"] for name, job in summary["jobs"].items()} == {"count": 7}
 
 
 def test_nothing_starts_where_there_is_a_mistake(small, data, tmp_path):

@@ -46,7 +46,7 @@ def run_pipeline(
     Args:
         pipeline: With its inputs on this machine.
         out: A new or empty folder. Below it each job has a folder with its outputs, by their
-            names, and its log; ``report.json`` gathers what the jobs reported.
+            names, and its log; ``report.json`` gathers what the jobs reported so far.
         on_start: Is told the name of a job that begins.
         on_end: Is told what became of a job, also of one that failed.
 
@@ -63,10 +63,10 @@ def run_pipeline(
     for name in order:
         on_start(name)
         runs[name] = _run_job(pipeline, pipeline.jobs[name], runs, out.absolute() / name)
+        _write_summary(tuple(runs.values()), out)
         on_end(runs[name])
         if runs[name].exit_status != 0:
             raise PipelineError(_failure(runs[name], out / name / LOG, order[len(runs) :]))
-    _write_summary(tuple(runs.values()), out)
     return tuple(runs.values())
 
 
@@ -157,6 +157,7 @@ def _write_summary(runs: tuple[JobRun, ...], out: Path) -> None:
     summary = {
         "jobs": {
             run.name: {
+                "exit_status": run.exit_status,
                 "seconds": round(run.seconds, 3),
                 "reports": {
                     name: json.loads(report.read_text(encoding="utf-8"))
