@@ -141,7 +141,7 @@ class StandInWorkspace:
 
 
 def submit(workspace: StandInWorkspace, tmp_path, **options: Any) -> Any:
-    options = {"image": IMAGE, "values": {}, **options}
+    options = {"image": IMAGE, "values": {}, "timeout_seconds": 5, **options}
     return submit_pipeline(workspace, PIPELINE, out=tmp_path / "out", poll_seconds=0.01, **options)
 
 
