@@ -36,6 +36,7 @@ LAYERS: tuple[frozenset[str], ...] = (
 )
 BESIDE_THE_LAYERS = frozenset({"", "data", "testing", "__main__"})
 ONE_PLACE = {
+    "azure": {"pipeline"},
     "click": {"cli"},
     "fastapi": {"web"},
     "fastapi_offline": {"web"},
@@ -55,6 +56,7 @@ ONE_PLACE = {
     "tensorflow": {"models", "pipeline"},
     "torch": set[str](),
     "uvicorn": {"web"},
+    "yaml": {"pipeline"},
 }
 
 MODULES = sorted(SOURCE.rglob("*.py"))

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from whatsit.cli.azure_ml import local, submit, validate
 from whatsit.cli.terminal import store_option
 from whatsit.errors import GateFailed
 
@@ -355,3 +356,7 @@ def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table.add_row(*map(Text, row))
     console.print(table)
     click.echo()
+
+
+for command in (local, validate, submit):
+    pipeline.add_command(command)

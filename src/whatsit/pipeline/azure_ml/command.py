@@ -1,0 +1,69 @@
+"""The command line of a component, and the places in it for inputs and outputs."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_PLACE = re.compile(r"\$\{\{\s*(inputs|outputs)\.(\w+)\s*\}\}")
+_SAFE_BARE = re.compile(r"[A-Za-z0-9_./:=@%+,-]+")
+_SAFE_QUOTED = re.compile(r'[^"$`\\\n]*')
+_OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place for an input or output.
+
+    Attributes:
+        kind: ``inputs`` or ``outputs``.
+        is_optional: It stands within ``$[[ ]]``, which vanishes with the input.
+        is_quoted: It stands between double quotes.
+    """
+
+    kind: str
+    name: str
+    is_optional: bool
+    is_quoted: bool
+
+    def is_safe_for(self, text: str) -> bool:
+        """Whether the shell takes the text as it is, in this place."""
+        return bool((_SAFE_QUOTED if self.is_quoted else _SAFE_BARE).fullmatch(text))
+
+    @property
+    def refused(self) -> str:
+        """What a text for this place must be free of, in words."""
+        return "quotes, $, ` and \\" if self.is_quoted else "spaces and signs of the shell"
+
+    def __str__(self) -> str:
+        return f"${{{{{self.kind}.{self.name}}}}}"
+
+
+def places_of(command: str) -> tuple[Place, ...]:
+    """The places in a command line, in their order."""
+    optional = [match.span(1) for match in _OPTIONAL.finditer(command)]
+    return tuple(
+        Place(
+            match[1],
+            match[2],
+            any(start <= match.start() < end for start, end in optional),
+            command[: match.start()].count('"') % 2 == 1,
+        )
+        for match in _PLACE.finditer(command)
+    )
+
+
+def fill_command(command: str, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> str:
+    """The command line with every place filled as Azure ML does: the text as it is, unquoted.
+
+    Args:
+        command: Of a component without mistakes.
+        inputs: By name; optional ones that were not given are missing.
+        outputs: By name.
+    """
+    texts = {"inputs": inputs, "outputs": outputs}
+
+    def keep_or_drop(match: re.Match[str]) -> str:
+        given = all(name in texts[kind] for kind, name in _PLACE.findall(match[1]))
+        return match[1] if given else ""
+
+    return _PLACE.sub(lambda match: texts[match[1]][match[2]], _OPTIONAL.sub(keep_or_drop, command))

@@ -1,0 +1,1 @@
+"""The pipeline on Azure ML, and the same YAML on this machine."""
