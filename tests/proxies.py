@@ -1,7 +1,7 @@
 """Real proxies, Caddy and NGINX, run with the very files of ``deploy`` in front of servers."""
 
-import re
 import os
+import re
 import ssl
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Print the status with which this container's app answers /metrics to the key on standard input."""
+"""Print the status that /metrics of this container answers with to the key on standard input."""
 
 import os
 import sys
