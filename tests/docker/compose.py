@@ -41,7 +41,6 @@ class Compose:
     def __init__(
         self, project: str, secrets: Path, environment: Mapping[str, str], *arguments: str
     ) -> None:
-        subprocess.run(["sh", "deploy/docker/secrets.sh", str(secrets)], cwd=ROOT, check=True)
         self.environment = {
             **os.environ,
             "COMPOSE_PROJECT_NAME": project,
@@ -49,7 +48,17 @@ class Compose:
             **environment,
         }
         self.secrets = secrets
+        self.make_secrets()
         self._arguments = arguments
+
+    def make_secrets(self) -> None:
+        """Make those that are missing."""
+        subprocess.run(
+            ["sh", "deploy/docker/secrets.sh", str(self.secrets)],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+        )
 
     def __call__(self, *arguments: str, check: bool = True) -> str:
         """What the command prints."""

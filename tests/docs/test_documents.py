@@ -26,6 +26,9 @@ RUN_ELSEWHERE = {
     "make fix": "changes files",
     "make up": "make test-docker starts them",
     "make down": "make test-docker stops them",
+    "docker compose": "tests/unit/test_compose_files.py reads them",
+    "rm .secrets/": "starts containers; tests/unit/test_compose_files.py reads them",
+    "git pull": "changes files",
     "apt-get": "needs root",
     "python scripts/build_labels.py": "needs WordNet",
 }

@@ -4,13 +4,18 @@ import json
 import re
 from typing import Any
 
+import click
 import pytest
 import yaml
 
 from tests.conftest import ROOT
+from whatsit.cli import cli
+
+FILES = ("compose.yaml", "compose.tls.yaml")
+PAGE = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # it comes without types
     """Reads `!reset` of Compose as the value behind it."""
 
 
@@ -112,3 +117,30 @@ def test_grafana_finds_prometheus_and_the_dashboard():
     text = (ROOT / "deploy" / "monitoring" / "grafana-dashboard.json").read_text(encoding="utf-8")
     variables = json.loads(text)["templating"]["list"]
     assert any(one["type"] == "datasource" and one["query"] == source["type"] for one in variables)
+
+
+def test_every_variable_is_documented_with_its_default():
+    used = {
+        found
+        for name in FILES
+        for found in re.findall(r"\$\{(\w+)", (ROOT / name).read_text(encoding="utf-8"))
+    }
+
+    assert len(used) > 20
+    assert sorted(name for name in used if f"`{name}`" not in PAGE) == []
+    documented = set(re.findall(r"`(\w+_(?:IMAGE|PUBLISH\w*|MEMORY|REPLICAS|DOMAIN))`", PAGE))
+    assert documented <= used
+
+
+def test_the_commands_of_the_page_name_what_there_is():
+    known = {profile for one in SERVICES.values() for profile in one.get("profiles", ())}
+    shown = re.findall(r'PROFILE="?([a-z -]+?)"?(?:`| ARGS|\n)', PAGE)
+    assert {name for words in shown for name in words.split()} == known - {"tls-nginx"}
+    commands = re.findall(r"docker compose (exec|logs|restart) (\w+)(?: ([^`\n]+))?", PAGE)
+    assert len(commands) >= 5
+    groups = {name: one for name, one in cli.commands.items() if isinstance(one, click.Group)}
+    for verb, service, rest in commands:
+        assert service in SERVICES
+        if verb == "exec" and rest.startswith("whatsit"):
+            _, group, command, *_ = rest.split()
+            assert command in groups[group].commands
