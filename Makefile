@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+PROFILE ?=
+COMPOSE = docker compose $(if $(findstring tls,$(PROFILE)),--file compose.yaml --file compose.tls.yaml) \
+	$(addprefix --profile ,$(PROFILE))
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-training test-docker up down fuzz check fix bench bench-draft soak reports lock clean
@@ -19,12 +22,13 @@ test: $(VENV)/.ready-test ## Run all tests, those in a real browser included (AR
 	@$(BIN)/python scripts/install_browser.py
 	@$(BIN)/python -m pytest $(ARGS)
 
-up: ## Start two containers, app and Redis, on http://localhost:8501 (needs Docker)
+up: ## Start app and Redis in containers, on http://localhost:8501 (PROFILE="tls monitoring")
 	@sh deploy/docker/secrets.sh $${WHATSIT_SECRETS:-.secrets}
-	@docker compose up --detach --wait $(ARGS)
+	@$(COMPOSE) up --detach --wait $(ARGS)
+	@$(if $(filter monitoring,$(PROFILE)),sh deploy/monitoring/key.sh $${WHATSIT_SECRETS:-.secrets},:)
 
-down: ## Stop the containers; their volumes stay
-	@docker compose down $(ARGS)
+down: ## Stop the containers, those of all profiles; their volumes stay
+	@docker compose --file compose.yaml --file compose.tls.yaml --profile '*' down $(ARGS)
 
 test-docker: $(VENV)/.ready-test ## Build the image and test the containers (needs Docker)
 	@sh deploy/docker/secrets.sh $${WHATSIT_SECRETS:-.secrets}

@@ -9,7 +9,8 @@ fi
 for folder in /opt/whatsit/models/*/; do
     name=$(basename "$folder")
     if [ -d "$folder" ] && [ ! -e "$WHATSIT_STORE/models/$name" ]; then
-        whatsit models add "$folder"
+        # Another replica may have been faster with the same volume.
+        whatsit models add "$folder" || [ -e "$WHATSIT_STORE/models/$name" ]
     fi
 done
 exec "$@"

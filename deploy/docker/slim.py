@@ -1,14 +1,35 @@
 """Remove what is installed with our dependencies and never used when serving.
 
 Run it as ``python slim.py VENV``; it says what each removal freed. The image's tests run what is
-left, so a removal that is one too many is found there.
+left, in a browser too, so a removal that is one too many is found there.
 """
 
 import shutil
 import sys
 from pathlib import Path
 
+# Streamlit draws tables and charts with these, and loads none before a page has one; ours have
+# none. What only these need goes with them.
+TABLES_AND_CHARTS = (
+    "altair",
+    "attr",
+    "attrs",
+    "dateutil",
+    "jsonschema",
+    "jsonschema_specifications",
+    "narwhals",
+    "pandas",
+    "pyarrow",
+    "pydeck",
+    "referencing",
+    "rpds",
+    "tzdata",
+)
+DISTRIBUTIONS = (*TABLES_AND_CHARTS, "python_dateutil", "rpds_py")
+
 UNUSED = (
+    *TABLES_AND_CHARTS,
+    *(f"{name}-*.dist-info" for name in DISTRIBUTIONS),
     # Runtimes for graphics cards and neural processors, and readers of formats that are not ONNX.
     "openvino/libs/*intel_gpu*",
     "openvino/libs/*intel_npu*",
@@ -16,23 +37,19 @@ UNUSED = (
     "openvino/libs/*pytorch*",
     "openvino/libs/*jax*",
     "openvino/libs/*paddle*",
+    "openvino/libs/*gguf*",
     "openvino/libs/cache.json",
+    "openvino/frontend/pytorch/*.so",
+    "openvino/frontend/tensorflow/*.so",
+    "openvino/frontend/jax/*.so",
+    "openvino/frontend/paddle/*.so",
     # Tests, headers and examples of others.
-    "pyarrow/tests",
-    "pyarrow/include",
-    # Reading from object stores and other servers, and files of columns: none of it is a table
-    # that the page shows.
-    "pyarrow/*flight*",
-    "pyarrow/*arrow_s3*",
-    "pyarrow/*substrait*",
-    "pyarrow/*parquet*",
-    "pyarrow/*dataset*",
-    "pyarrow/_*fs.*so",
-    "pyarrow/*_tests.*so",
-    "pyarrow/src",
-    "pandas/tests",
+    "openvino/include",
     "numpy/**/tests",
-    "pydeck/nbextension",
+    "numpy/_core/include",
+    "numpy/_core/lib",
+    "streamlit/hello",
+    "**/*.pyi",
     "**/__pycache__",
 )
 

@@ -1,17 +1,17 @@
 """The two containers, started as a newcomer starts them. Needs an engine: ``make test-docker``."""
 
-import json
-import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
 from tests.conftest import ROOT
+from tests.docker.compose import Compose, docker
+from tests.e2e.visitor import Complaints, choose, open_page, picture_file, require_answer
 from tests.waiting import wait_until
 from whatsit.data import example_pictures
 
@@ -19,49 +19,14 @@ pytestmark = pytest.mark.docker
 
 PROJECT = "whatsit-test"
 PORT = 18501
+MAX_IMAGE_BYTES = 600_000_000
 URL = f"http://127.0.0.1:{PORT}"
-
-
-class Compose:
-    """``docker compose`` for a project of its own."""
-
-    def __init__(self, secrets: Path) -> None:
-        self._environment = {
-            **os.environ,
-            "WHATSIT_SECRETS": str(secrets),
-            "WHATSIT_PUBLISH": f"127.0.0.1:{PORT}",
-            "WHATSIT_RATE_LIMIT": "off",
-        }
-
-    def __call__(self, *arguments: str, check: bool = True) -> str:
-        """What the command prints."""
-        ran = subprocess.run(
-            ["docker", "compose", "--project-name", PROJECT, *arguments],
-            cwd=ROOT,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        if check and ran.returncode != 0:
-            raise AssertionError(f"docker compose {' '.join(arguments)}: {ran.stderr}")
-        return ran.stdout + ran.stderr
-
-    def inspect(self, service: str) -> dict[str, Any]:
-        """What the engine knows about a service's container."""
-        container = self("ps", "--quiet", service).strip()
-        ran = subprocess.run(
-            ["docker", "inspect", container], capture_output=True, text=True, check=True
-        )
-        (found,) = json.loads(ran.stdout)
-        return dict(found)
 
 
 @pytest.fixture(scope="module")
 def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
-    secrets = tmp_path_factory.mktemp("secrets")
-    subprocess.run(["sh", "deploy/docker/secrets.sh", str(secrets)], cwd=ROOT, check=True)
-    compose = Compose(secrets)
+    environment = {"WHATSIT_PUBLISH": f"127.0.0.1:{PORT}", "WHATSIT_RATE_LIMIT": "off"}
+    compose = Compose(PROJECT, tmp_path_factory.mktemp("secrets"), environment)
     compose("down", "--volumes", check=False)
     start = time.monotonic()
     compose("up", "--detach", "--wait", "--no-build")
@@ -85,6 +50,66 @@ def test_the_page_and_the_api_answer_through_the_published_port(client):
     assert client.get("/readyz").json()["cache"] == "reachable"
     answer = client.post("/api/v1/classify", content=example_pictures()["bee"])
     assert answer.json()["answer"]["label"] == "bee"
+
+
+def test_the_page_answers_in_a_browser(browser, compose):
+    page = browser.new_page()
+    complaints = Complaints(page, URL)
+    open_page(page, URL)
+    choose(page, picture_file("bee.jpg", example_pictures()["bee"]))
+    require_answer(page, "A bee")
+    page.get_by_role("button", name="Why?").click()
+    expect(page.get_by_role("img", name=re.compile("is bright"))).to_be_visible(timeout=20_000)
+    page.get_by_role("link", name="The model").click()
+    expect(page.get_by_text("It must not decide anything about people.")).to_be_visible()
+    page.close()
+
+    assert complaints.found == []
+    log = compose("logs", "app")
+    assert "Traceback" not in log
+    assert "ModuleNotFoundError" not in log
+
+
+def test_the_image_is_small(compose):
+    image = compose.inspect("app")[0]["Config"]["Image"]
+    layers = docker("history", "--human=false", "--format", "{{.Size}}", image).split()
+    size_bytes = sum(map(int, layers))
+    print(f"\n{image}: {size_bytes / 1e6:.0f} MB unpacked")
+
+    assert size_bytes < MAX_IMAGE_BYTES
+
+
+def test_the_image_has_no_compiler_and_no_installer(compose):
+    for program in ("cc", "gcc", "make", "/opt/whatsit/bin/pip"):
+        assert not compose("exec", "-T", "app", "sh", "-c", f"command -v {program} || true").strip()
+
+
+def test_prometheus_gets_a_key_that_works_and_another_when_that_is_revoked(compose):
+    file = compose.secrets / "metrics-key"
+
+    def make_key() -> str:
+        subprocess.run(
+            ["sh", "deploy/monitoring/key.sh", str(compose.secrets)],
+            cwd=ROOT,
+            env=compose.environment,
+            check=True,
+            capture_output=True,
+        )
+        return str(file.read_text().strip())
+
+    def status_with(key: str) -> int:
+        headers = {"Authorization": f"Bearer {key}"}
+        return int(httpx.get(f"{URL}/metrics", headers=headers, trust_env=False).status_code)
+
+    assert status_with("none") == 401
+    inode = file.stat().st_ino
+    first = make_key()
+    assert status_with(first) == 200
+    assert make_key() == first
+    compose("exec", "-T", "app", "whatsit", "keys", "revoke", first.split("_")[1])
+    assert wait_until(lambda: status_with(first) == 401, seconds=5)
+    assert status_with(make_key()) == 200
+    assert file.stat().st_ino == inode, "the container would still see the old file"
 
 
 def test_the_second_identical_picture_is_a_hit(client):
@@ -114,9 +139,9 @@ def test_redis_refuses_who_has_no_password_and_what_the_app_does_not_need(compos
 
 
 def test_redis_is_not_reached_from_outside_its_network(compose):
-    bindings = compose.inspect("redis")["NetworkSettings"]["Ports"]
-    assert not any(bindings.values())
-    image = compose.inspect("redis")["Config"]["Image"]
+    (redis,) = compose.inspect("redis")
+    assert not any(redis["NetworkSettings"]["Ports"].values())
+    image = redis["Config"]["Image"]
     ran = subprocess.run(
         [
             *("docker", "run", "--rm", "--network", f"{PROJECT}_front", image),
@@ -132,7 +157,8 @@ def test_redis_is_not_reached_from_outside_its_network(compose):
 
 @pytest.mark.parametrize("service", ["app", "redis"])
 def test_containers_have_no_rights_and_cannot_write_to_themselves(compose, service):
-    facts = compose.inspect(service)["HostConfig"]
+    (container,) = compose.inspect(service)
+    facts = container["HostConfig"]
 
     assert facts["ReadonlyRootfs"] is True
     assert facts["CapDrop"] == ["ALL"]
@@ -146,9 +172,9 @@ def test_a_restart_of_redis_loses_no_answer(compose, client):
     picture = example_pictures()["coffee"]
     client.post("/api/v1/classify", content=picture)
     restart = subprocess.Popen(
-        ["docker", "compose", "--project-name", PROJECT, "restart", "redis"],
+        ["docker", "compose", "restart", "redis"],
         cwd=ROOT,
-        env=compose._environment,
+        env=compose.environment,
         stderr=subprocess.DEVNULL,
     )
     answers: list[httpx.Response] = []
@@ -158,19 +184,27 @@ def test_a_restart_of_redis_loses_no_answer(compose, client):
     assert wait_until(lambda: client.get("/readyz").json()["cache"] == "reachable", seconds=20)
 
 
+def test_a_new_password_of_redis_is_taken_and_no_answer_is_lost(compose, client):
+    picture = example_pictures()["citrus"]
+    client.post("/api/v1/classify", content=picture)
+    old = (compose.secrets / "redis-password").read_text()
+    (compose.secrets / "redis-password").unlink()
+    compose.make_secrets()
+    compose("up", "--detach", "--wait", "--no-build", "--force-recreate")
+
+    said = compose(
+        *("exec", "-T", "redis", "redis-cli", "--user", "whatsit", "--pass", old, "ping"),
+        check=False,
+    )
+    assert "WRONGPASS" in said
+    assert client.get("/readyz").json()["cache"] == "reachable"
+    assert client.post("/api/v1/classify", content=picture).json()["cache"] == "hit"
+
+
 def test_memory_is_printed_and_bounded(compose, client):
     for picture in example_pictures().values():
         client.post("/api/v1/classify?cache=bypass", content=picture)
-    usage = {}
-    for service in ("app", "redis"):
-        container = str(compose.inspect(service)["Id"])
-        ran = subprocess.run(
-            ["docker", "stats", "--no-stream", "--format", "{{.MemUsage}}", container],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        usage[service] = ran.stdout.strip()
+    usage = {service: compose.memory(service) for service in ("app", "redis")}
     print(f"\nmemory: {usage}")
     assert all(usage.values())
 
@@ -178,23 +212,12 @@ def test_memory_is_printed_and_bounded(compose, client):
 def test_down_leaves_nothing_but_the_volumes(compose):
     compose("down")
     left = {
-        kind: subprocess.run(
-            [
-                "docker",
-                *words,
-                "--quiet",
-                "--filter",
-                f"label=com.docker.compose.project={PROJECT}",
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.split()
+        kind: docker(*words, "--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}")
         for kind, words in {
             "containers": ("ps", "--all"),
             "networks": ("network", "ls"),
             "volumes": ("volume", "ls"),
         }.items()
     }
-    assert left["containers"] == left["networks"] == []
-    assert sorted(left["volumes"]) == [f"{PROJECT}_cache", f"{PROJECT}_state"]
+    assert left["containers"] == left["networks"] == ""
+    assert sorted(left["volumes"].split()) == [f"{PROJECT}_cache", f"{PROJECT}_state"]

@@ -1,0 +1,87 @@
+"""``docker compose`` for a project of a test's own."""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import ROOT
+
+
+def docker(*arguments: str) -> str:
+    """What the engine's command prints."""
+    ran = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=300)
+    if ran.returncode != 0:
+        raise AssertionError(f"docker {' '.join(arguments)}: {ran.stderr}")
+    return ran.stdout.strip()
+
+
+def image_to_run(published: str, stand_in: str, folder: Path) -> str:
+    """The published image where it can be had, else one built from a folder with a Dockerfile."""
+    pulled = subprocess.run(["docker", "pull", "--quiet", published], capture_output=True)
+    if pulled.returncode == 0:
+        return published
+    base = os.environ.get("PYTHON_IMAGE", "python:3.13-slim-trixie")
+    docker("build", "--quiet", "--build-arg", f"BASE={base}", "--tag", stand_in, str(folder))
+    return stand_in
+
+
+class Compose:
+    """``docker compose`` for a project of its own.
+
+    Args:
+        project: Its name; whatever a run before has left of it is removed by `down`.
+        secrets: Folder of secrets, made here.
+        environment: Further variables.
+        arguments: Options of all commands, such as files and profiles.
+    """
+
+    def __init__(
+        self, project: str, secrets: Path, environment: Mapping[str, str], *arguments: str
+    ) -> None:
+        self.environment = {
+            **os.environ,
+            "COMPOSE_PROJECT_NAME": project,
+            "WHATSIT_SECRETS": str(secrets),
+            **environment,
+        }
+        self.secrets = secrets
+        self.make_secrets()
+        self._arguments = arguments
+
+    def make_secrets(self) -> None:
+        """Make those that are missing."""
+        subprocess.run(
+            ["sh", "deploy/docker/secrets.sh", str(self.secrets)],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+        )
+
+    def __call__(self, *arguments: str, check: bool = True) -> str:
+        """What the command prints."""
+        ran = subprocess.run(
+            ["docker", "compose", *self._arguments, *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        if check and ran.returncode != 0:
+            raise AssertionError(f"docker compose {' '.join(arguments)}: {ran.stderr}")
+        return ran.stdout + ran.stderr
+
+    def inspect(self, service: str) -> list[dict[str, Any]]:
+        """What the engine knows about each of a service's containers."""
+        found = json.loads(docker("inspect", *self("ps", "--quiet", service).split()))
+        return [dict(container) for container in found]
+
+    def memory(self, service: str) -> list[str]:
+        """Memory in use and its limit, of each of a service's containers."""
+        return [
+            docker("stats", "--no-stream", "--format", "{{.MemUsage}}", container["Id"])
+            for container in self.inspect(service)
+        ]
