@@ -29,7 +29,8 @@ deploy() {
     local script message
     script="before=\$(docker ps --quiet --filter label=com.docker.compose.service=app | head -n 1 |
         xargs -r docker inspect --format '{{.Config.Image}}')
-$folder/deploy.sh $1
+image=$1
+if [ -n \"\$image\" ]; then $folder/deploy.sh \"\$image\"; else false; fi
 status=\$?
 echo
 echo \"whatsit-before=\$before\"

@@ -14,8 +14,11 @@ import httpx
 from tests.conftest import ROOT
 from whatsit.data import example_pictures
 
-DIGESTS = {name: f"example.azurecr.io/whatsit@sha256:{digit * 64}" for name, digit in
-           (("old", "0"), ("new", "1"), ("dead", "2"), ("blind", "3"), ("broken", "4"))}  # fmt: skip
+_IMAGES = ("old", "new", "dead", "blind", "broken")
+DIGESTS = {
+    name: f"example.azurecr.io/whatsit@sha256:{str(digit) * 64}"
+    for digit, name in enumerate(_IMAGES)
+}
 
 _DEPLOY = """#!/bin/sh
 # Like that of the machine: remember what ran, run the other.

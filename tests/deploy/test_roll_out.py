@@ -17,9 +17,7 @@ def machine(tmp_path, server) -> Iterator[Machine]:
 
 def test_an_image_that_works_stays(machine, tmp_path):
     summary = tmp_path / "summary"
-    ran = run(
-        "roll_out.sh", DIGESTS["new"], **machine.variables, GITHUB_STEP_SUMMARY=str(summary)
-    )
+    ran = run("roll_out.sh", DIGESTS["new"], **machine.variables, GITHUB_STEP_SUMMARY=str(summary))
 
     assert ran.returncode == 0, ran.stderr
     assert machine.image == DIGESTS["new"]
