@@ -8,7 +8,6 @@
 #
 #   TF_STATE_RESOURCE_GROUP, TF_STATE_STORAGE_ACCOUNT, TF_STATE_CONTAINER  where the state is kept;
 #             without an account Terraform keeps it where the configuration says
-#   TF_STATE_KEY  name of the state; that of the folder where nothing is said
 #   TFVARS        values of variables, in the form of a .tfvars file
 set -euo pipefail
 
@@ -38,8 +37,6 @@ if [[ -n ${TF_STATE_STORAGE_ACCOUNT:-} ]]; then
         "-backend-config=resource_group_name=${TF_STATE_RESOURCE_GROUP:?}"
         "-backend-config=storage_account_name=$TF_STATE_STORAGE_ACCOUNT"
         "-backend-config=container_name=${TF_STATE_CONTAINER:?}"
-        "-backend-config=key=${TF_STATE_KEY:-whatsit-$(basename "$folder").tfstate}"
-        -backend-config=use_azuread_auth=true
         -backend-config=use_oidc=true
     )
 fi

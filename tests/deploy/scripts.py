@@ -21,15 +21,18 @@ DIGESTS = {
 }
 
 _DEPLOY = """#!/bin/sh
-# Like that of the machine: remember what ran, run the other.
+# What deploy.sh of the machine promises: the same files, words and exit statuses.
 set -eu
 cd "$(dirname "$0")"
-case $1 in *{broken}) echo "cannot pull $1" >&2; exit 7 ;; esac
-[ ! -s image ] || cp image previous-image
-printf '%s' "$1" > image
-"""
-_DOCKER = """#!/bin/sh
-[ ! -s "$MACHINE/image" ] || case $1 in ps) echo 1 ;; inspect) cat "$MACHINE/image"; echo ;; esac
+[ ! -e locked ] || {{ echo "not deployed: another roll-out is under way"; exit 75; }}
+wanted=$1
+[ "$wanted" != previous ] || wanted=$(cat previous-image 2>/dev/null || true)
+[ -n "$wanted" ] || {{ echo "not deployed: name an image by its digest"; exit 64; }}
+case $wanted in *{broken}) echo "not deployed: $1 can't be pulled"; exit 1 ;; esac
+[ ! -s current-image ] || [ "$(cat current-image)" = "$wanted" ] || cp current-image previous-image
+printf '%s' "$wanted" > current-image
+seq 2000  # more than az passes on
+echo "deployed: $wanted"
 """
 # Like `az`, it succeeds whatever the script does, and shows the last 4 KiB of its output.
 _AZ = """#!{python}
@@ -40,9 +43,7 @@ with open(os.environ["MACHINE"] + "/asked", "a") as asked:
 if os.path.exists(os.environ["MACHINE"] + "/unreachable"):
     sys.exit("the machine does not answer")
 script = arguments[arguments.index("--scripts") + 1]
-path = os.environ["MACHINE"] + "/bin:" + os.environ["PATH"]
-ran = subprocess.run(["sh", "-c", script], capture_output=True, text=True,
-                     env={{**os.environ, "PATH": path}})
+ran = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
 message = f"Enable succeeded: \\n[stdout]\\n{{ran.stdout[-4096:]}}\\n[stderr]\\n{{ran.stderr}}"
 print(json.dumps({{"value": [{{"code": "ProvisioningState/succeeded", "message": message}}]}}))
 """
@@ -71,14 +72,13 @@ class Machine:
     """A machine in Azure that a script reaches by ``az`` alone: a folder, and its own address.
 
     What it runs decides what its address answers: ``dead`` is never ready, ``blind`` calls every
-    picture a cat; ``broken`` cannot be started at all. All else is whatsit itself.
+    picture a cat; ``broken`` cannot be pulled. All else is whatsit itself.
     """
 
     def __init__(self, folder: Path, whatsit_url: str) -> None:
         self.folder = folder
         broken = DIGESTS["broken"].split("@")[1]
         write_program(folder / "deploy.sh", _DEPLOY.format(broken=broken))
-        write_program(folder / "bin" / "docker", _DOCKER)
         write_program(folder / "az-bin" / "az", _AZ.format(python=sys.executable))
         self._front = _Front(folder, whatsit_url)
         self.url = f"http://127.0.0.1:{self._front.server_port}"
@@ -94,7 +94,7 @@ class Machine:
     @property
     def image(self) -> str:
         """What runs."""
-        return (self.folder / "image").read_text(encoding="utf-8")
+        return (self.folder / "current-image").read_text(encoding="utf-8")
 
     @property
     def asked(self) -> list[str]:
@@ -134,7 +134,7 @@ class _Request(BaseHTTPRequestHandler):
         self._pass_on(self.rfile.read(int(self.headers["Content-Length"])))
 
     def _pass_on(self, body: bytes) -> None:
-        image = (self.server.folder / "image").read_text(encoding="utf-8")
+        image = (self.server.folder / "current-image").read_text(encoding="utf-8")
         if image == DIGESTS["dead"]:
             self.send_error(503)
             return
