@@ -24,10 +24,11 @@ check() {
 mapfile -t scripts < <(
     find . -path './.venv*' -prune -o -path ./.git -prune -o -name '*.sh' -print | sort
 )
+mapfile -t images < <(find deploy -name Dockerfile | sort)
 compose_files=(compose*.yaml)
 
-check "hadolint" hadolint --config deploy/.hadolint.yaml deploy/docker/Dockerfile
-check "shellcheck, ${#scripts[@]} scripts" shellcheck .ci/run "${scripts[@]}"
+check "hadolint, ${#images[@]} images" hadolint --config deploy/.hadolint.yaml "${images[@]}"
+check "shellcheck, ${#scripts[@]} scripts" shellcheck --external-sources .ci/run "${scripts[@]}"
 check "compose file" check-jsonschema --builtin-schema vendor.compose-spec "${compose_files[@]}"
 check "workflows" check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 check "dependabot" check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml

@@ -2,7 +2,8 @@
 # Terraform as the workflows use it: stack.sh plan|apply|outputs FOLDER, or stack.sh test FOLDER.
 #
 # test     checks the form of all that is below the folder, validates it and runs its own tests
-# plan     shows what would change and changes nothing, not even the lock of the state
+# plan     shows what would change and changes nothing, not even the lock of the state; it compares
+#          with the state alone, because whoever may only read can't ask for secrets
 # apply    makes the change
 # outputs  writes the outputs that are no secrets as NAME=VALUE lines to GITHUB_OUTPUT, or shows them
 #
@@ -49,7 +50,7 @@ options=(-input=false -no-color "-var-file=$scratch/values.tfvars" "-out=$scratc
 
 case $verb in
 plan)
-    terraform -chdir="$folder" plan -lock=false "${options[@]}" >&2
+    terraform -chdir="$folder" plan -lock=false -refresh=false "${options[@]}" >&2
     {
         echo "### Plan of $(basename "$folder")"
         echo '```'

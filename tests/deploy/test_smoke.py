@@ -46,8 +46,8 @@ def test_a_server_that_is_never_ready_fails_in_time():
 
     assert ran.returncode == 1
     assert "was not ready within 1 s" in ran.stderr
-    assert len(starting.heads) > 1
-    assert time.monotonic() - began < 10
+    assert starting.heads
+    assert time.monotonic() - began < 20
 
 
 def test_it_waits_for_a_server_that_is_starting(server):
