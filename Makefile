@@ -2,13 +2,14 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+CHECKS := .venv-deploy
 ARGS   ?=
 PROFILE ?=
 COMPOSE = docker compose $(if $(findstring tls,$(PROFILE)),--file compose.yaml --file compose.tls.yaml) \
 	$(addprefix --profile ,$(PROFILE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-training test-docker up down fuzz check fix bench bench-draft soak reports lock clean
+.PHONY: help install run test test-training test-docker up down fuzz check check-deploy fix bench bench-draft soak reports lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -46,6 +47,9 @@ check: $(VENV)/.ready-check ## Check format, lint and types
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+check-deploy: $(CHECKS)/.ready ## Check image, compose file, workflows, scripts and Terraform
+	@deploy/scripts/check.sh $(CHECKS)/bin
+
 fix: $(VENV)/.ready-check ## Repair format and what lint can repair
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -67,9 +71,11 @@ reports: $(VENV)/.ready-test ## Measure answers, odd pictures and heat maps anew
 lock: $(VENV)/.ready-check ## Resolve all dependencies anew into constraints.txt
 	@$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --all-extras \
 		--no-annotate --no-header --output-file constraints.txt
+	@$(BIN)/uv pip compile deploy/checks.in --quiet --universal --python-version 3.11 \
+		--no-annotate --no-header --output-file deploy/checks.txt
 
 clean: ## Remove what was installed and what tests left
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) $(CHECKS) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
@@ -95,4 +101,10 @@ $(VENV)/.ready-training: $(VENV)/.ready-test
 $(VENV)/.ready-check: $(VENV)/.ready-test
 	@echo "Installing what the checks need ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[check]'
+	@touch $@
+
+$(CHECKS)/.ready: deploy/checks.txt
+	@echo "Installing what checks the deployment into $(CHECKS), once ..."
+	@$(PYTHON) -m venv --clear $(CHECKS)
+	@$(CHECKS)/bin/python -m pip install --quiet --disable-pip-version-check -r deploy/checks.txt
 	@touch $@
