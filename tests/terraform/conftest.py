@@ -17,6 +17,7 @@ import pytest
 from tests.conftest import ROOT
 
 SOURCE = ROOT / "deploy" / "azure" / "terraform"
+collect_ignore = ["stand_in.py"]
 CACHE = ROOT / ".cache" / "terraform"
 # The wheel carries the schema of azurerm 5.10.0; it is 45 MB, and `tf` pins other packages, so
 # neither goes where whatsit's own dependencies are.
@@ -57,15 +58,15 @@ class Terraform:
         said = json.loads(self("validate", "-json", within=within).stdout)
         return [f"{each['summary']}: {each.get('detail', '')}" for each in said["diagnostics"]]
 
-    def test(self, within: str) -> "Tested":
+    def test(self, within: str) -> "Outcome":
         """Run the tests of a folder."""
         done = self("test", "-json", "-verbose", within=within)
         lines = [json.loads(line) for line in done.stdout.splitlines()]
-        return Tested(done.returncode, lines, done.stdout + done.stderr)
+        return Outcome(done.returncode, lines, done.stdout + done.stderr)
 
 
 @dataclass(frozen=True)
-class Tested:
+class Outcome:
     """What ``terraform test`` found."""
 
     returncode: int
@@ -94,15 +95,16 @@ class Tested:
         """The outputs of a run that applied."""
         for line in self.lines:
             if line["type"] == "test_state" and line["@testrun"] == run:
-                values = line["test_state"]["values"]
-                return {name: each["value"] for name, each in values["outputs"].items()}
+                found = line["test_state"]["outputs"]
+                return {name: each["value"] for name, each in found.items()}
         raise AssertionError(f"The run {run} has no state.")
 
 
 def copy_of(folder: Path, providers: str) -> Terraform:
     """A copy of all that the configuration reads, in a folder that does not exist yet."""
     shutil.copytree(ROOT / "deploy", folder / "deploy")
-    shutil.copy(ROOT / "compose.yaml", folder)
+    for file in ROOT.glob("compose*.yaml"):
+        shutil.copy(file, folder)
     return Terraform(folder / SOURCE.relative_to(ROOT), providers)
 
 
@@ -121,7 +123,7 @@ def providers(shared: Path) -> Iterator[str]:
     (wheel,) = CACHE.glob("*.whl")
     schema = CACHE / "schema.json"
     subprocess.run(
-        [sys.executable, tool, wheel, schema, "provider", *sorted(_resources())],
+        [sys.executable, tool, wheel, schema, "provider", *sorted(resources())],
         check=True,
         capture_output=True,
     )
@@ -168,7 +170,8 @@ def _environment() -> Path:
     return python
 
 
-def _resources() -> set[str]:
+def resources() -> set[str]:
+    """What of azurerm the configuration uses."""
     found: set[str] = set()
     for file in SOURCE.rglob("*.tf"):
         text = file.read_text(encoding="utf-8")
@@ -187,3 +190,10 @@ def terraform(providers: str, tmp_path_factory: pytest.TempPathFactory) -> Terra
 def spoilt(providers: str, tmp_path: Path) -> Terraform:
     """Terraform in a copy to put a mistake into."""
     return copy_of(tmp_path / "copy", providers)
+
+
+@pytest.fixture(scope="session")
+def vm_tests(terraform: Terraform) -> Outcome:
+    """The tests of the stack vm, which apply both variants."""
+    terraform.init("stacks/vm")
+    return terraform.test("stacks/vm")

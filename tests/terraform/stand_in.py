@@ -30,13 +30,10 @@ ONE_SCHEMA = pb.ServerCapabilities(get_provider_schema_optional=True)
 
 PASSWORD_ARGUMENTS = {
     "length": ("number", "required"),
-    **{
-        name: ("bool", "optional") for name in ("lower", "upper", "numeric", "number", "special")
-    },
-    **{
-        name: ("number", "optional")
-        for name in ("min_lower", "min_upper", "min_numeric", "min_special")
-    },
+    **dict.fromkeys(("lower", "upper", "numeric", "number", "special"), ("bool", "optional")),
+    **dict.fromkeys(
+        ("min_lower", "min_upper", "min_numeric", "min_special"), ("number", "optional")
+    ),
     "override_special": ("string", "optional"),
     "result": ("string", "computed"),
     "bcrypt_hash": ("string", "computed"),
@@ -103,7 +100,9 @@ def random_schema() -> Any:
     }
     password = pb.Schema(version=0, block=block({"attributes": arguments}))
     entry = field(1, b"random_password") + field(2, password.SerializeToString())
-    made = pb.GetProviderSchema.Response(provider=pb.Schema(version=0, block=pb.Schema.Block()), server_capabilities=ONE_SCHEMA)
+    made = pb.GetProviderSchema.Response(
+        provider=pb.Schema(version=0, block=pb.Schema.Block()), server_capabilities=ONE_SCHEMA
+    )
     made.MergeFromString(field(EPHEMERAL_SCHEMAS, entry))
     return made
 
@@ -140,7 +139,7 @@ class StandIn(rpc.ProviderServicer):  # type: ignore[misc]
 
 
 def open_password(request: bytes, context: Any) -> bytes:
-    values = {name: None for name in PASSWORD_ARGUMENTS} | {
+    values = dict.fromkeys(PASSWORD_ARGUMENTS) | {
         "length": len(PASSWORD),
         "special": False,
         "result": PASSWORD,

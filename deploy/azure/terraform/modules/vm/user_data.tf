@@ -5,10 +5,11 @@ locals {
   repository = abspath("${path.module}/../../../../..")
   home       = "/opt/whatsit"
 
-  # All that the compose file may mount, in whichever profile.
+  # The compose files and all that they mount.
   carried = concat(
     ["compose.yaml", "deploy/docker/redis.conf", "deploy/docker/secrets.sh"],
-    sort(fileset(local.repository, "deploy/{nginx,caddy}/**")),
+    var.tls ? sort(fileset(local.repository, "compose.tls.yaml")) : [],
+    var.tls ? sort(fileset(local.repository, "deploy/caddy/**")) : [],
   )
   scripts = ["deploy.sh", "start.sh", "fetch-secrets.sh", "identity.sh"]
 

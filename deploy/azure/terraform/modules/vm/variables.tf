@@ -73,6 +73,11 @@ variable "redis_password_version" {
   description = "A higher number makes a new password."
 }
 
+variable "tls" {
+  type        = bool
+  description = "Whether the proxy's files go along."
+}
+
 variable "compose_environment" {
   type        = map(string)
   description = "What the compose file is told: variables of its `.env`, none of them secret."

@@ -49,6 +49,7 @@ module "vm" {
   operator_principal_id  = data.azurerm_client_config.current.object_id
   tenant_id              = data.azurerm_client_config.current.tenant_id
   redis_password_version = var.redis_password_version
+  tls                    = var.tls
 
   compose_environment = merge(
     {
@@ -56,16 +57,14 @@ module "vm" {
       WHATSIT_ALLOWED_HOSTS = var.tls ? module.network.host_name : "${module.network.host_name},${module.network.ip_address}"
       WHATSIT_API_KEYS      = var.api_keys
       WHATSIT_MEMORY        = var.memory
-      # Behind the proxy only this machine itself reaches the app, to see whether it is well.
-      WHATSIT_PUBLISH    = var.tls ? "127.0.0.1:8501" : "8501"
-      WHATSIT_RATE_LIMIT = var.rate_limit
+      WHATSIT_RATE_LIMIT    = var.rate_limit
     },
+    # Behind the proxy the app's own port is not published.
     var.tls ? {
-      COMPOSE_PROFILES   = "tls"
-      WHATSIT_ACME_EMAIL = var.acme_email
-      WHATSIT_DOMAIN     = module.network.host_name
-      # Networks that Docker makes.
-      WHATSIT_TRUSTED_PROXIES = "172.16.0.0/12"
-    } : {},
+      COMPOSE_FILE          = "compose.yaml:compose.tls.yaml"
+      COMPOSE_PROFILES      = "tls"
+      WHATSIT_CADDY_OPTIONS = "email ${var.acme_email}"
+      WHATSIT_DOMAIN        = module.network.host_name
+    } : { WHATSIT_PUBLISH = "8501" },
   )
 }

@@ -40,12 +40,13 @@ pull() {
     return "$status"
 }
 
-# Start what current-image names, and ask it through the port that others use.
+# Start what current-image names, which waits for the containers to be well, and ask it through the
+# port that others use. Where a proxy is in front, that port may still wait for its certificate.
 runs() {
-    local published
-    published=$(sed -n 's/^WHATSIT_PUBLISH=//p' .env)
-    ./start.sh >&2 && ask --noproxy '*' --output /dev/null \
-        "http://127.0.0.1:${published##*:}/readyz" >&2
+    local port
+    port=$(sed -n 's/^WHATSIT_PUBLISH=//p' .env)
+    ./start.sh >&2 || return
+    [ -z "$port" ] || ask --noproxy '*' --output /dev/null "http://127.0.0.1:$port/readyz" >&2
 }
 
 # Only the image that runs and the one before stay on the disk.

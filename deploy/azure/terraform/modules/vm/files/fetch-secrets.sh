@@ -24,9 +24,14 @@ if ! password=$(read_password); then
 fi
 
 # The form of these files is known to secrets.sh alone; only its random password is exchanged.
+# Other secrets in the folder stay.
 umask 077
 rm -rf secrets.new
+mkdir secrets.new
+[ ! -d secrets ] || cp -a secrets/. secrets.new
+rm -f secrets.new/redis-*
 sh deploy/docker/secrets.sh secrets.new >&2
-sed --in-place --file=/dev/stdin secrets.new/* <<< "s/$(cat secrets.new/redis-password)/$password/g"
+sed --in-place --file=/dev/stdin secrets.new/redis-* \
+    <<< "s/$(cat secrets.new/redis-password)/$password/g"
 rm -rf secrets
 mv secrets.new secrets

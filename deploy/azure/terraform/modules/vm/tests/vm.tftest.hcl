@@ -20,6 +20,7 @@ variables {
   operator_principal_id  = "the-operator"
   tenant_id              = "00000000-0000-0000-0000-000000000000"
   redis_password_version = 1
+  tls                    = false
   compose_environment    = { WHATSIT_API_KEYS = "required", WHATSIT_PUBLISH = "8501" }
 }
 
@@ -97,7 +98,7 @@ run "user_data_brings_the_service_and_no_secret" {
   }
   assert {
     condition = toset([for file in yamldecode(output.user_data).write_files : file.path]) == toset(concat(
-      [for file in local.carried : "/opt/whatsit/${file}"],
+      [for file in ["compose.yaml", "deploy/docker/redis.conf", "deploy/docker/secrets.sh"] : "/opt/whatsit/${file}"],
       [for script in ["deploy", "start", "fetch-secrets", "identity"] : "/opt/whatsit/${script}.sh"],
       ["/etc/systemd/system/whatsit.service", "/opt/whatsit/.env", "/opt/whatsit/identity.env"],
     ))

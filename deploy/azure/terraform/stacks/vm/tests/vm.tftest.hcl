@@ -66,9 +66,10 @@ run "tls" {
   }
   assert {
     condition = alltrue([for line in [
-      "COMPOSE_PROFILES=tls", "WHATSIT_DOMAIN=whatsit-test.westeurope.cloudapp.azure.com",
-      "WHATSIT_ACME_EMAIL=someone@example.org", "WHATSIT_PUBLISH=127.0.0.1:8501", "WHATSIT_API_KEYS=required",
-    ] : strcontains(output.user_data, line)])
+      "COMPOSE_FILE=compose.yaml:compose.tls.yaml", "COMPOSE_PROFILES=tls",
+      "WHATSIT_DOMAIN=whatsit-test.westeurope.cloudapp.azure.com",
+      "WHATSIT_CADDY_OPTIONS=email someone@example.org", "WHATSIT_API_KEYS=required",
+    ] : strcontains(output.user_data, line)]) && !strcontains(output.user_data, "WHATSIT_PUBLISH=8501")
     error_message = "The proxy is not told what it needs, or 8501 goes around it."
   }
 }
