@@ -75,6 +75,10 @@ class Settings(BaseSettings):
         default_factory=default_home,
         description="Folder of models, keys, corrections and the embedded cache.",
     )
+    keys_folder: Path | None = Field(
+        None,
+        description="Folder of `keys.json`, for servers that share keys alone. Empty: the store.",
+    )
     engine: str = Field("openvino", description="Runtime of the model: openvino or onnxruntime.")
     inference_threads: int = Field(
         default_factory=lambda: (os.cpu_count() or 1) + 2,
@@ -203,6 +207,11 @@ class Settings(BaseSettings):
     def is_exposed(self) -> bool:
         """Whether others than the programs of this machine can reach the server."""
         return not is_loopback(self.host) or bool(self.proxy_networks)
+
+    @property
+    def keys_store(self) -> Path:
+        """Where the file of the API keys is."""
+        return self.keys_folder or self.store
 
     @property
     def keys_required(self) -> bool:

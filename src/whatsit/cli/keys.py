@@ -45,4 +45,4 @@ def _open_keys(options: Mapping[str, Any]) -> Any:  # KeyFile, imported only whe
     from whatsit.keys import KeyFile
     from whatsit.settings import load_settings
 
-    return KeyFile(load_settings(options).store)
+    return KeyFile(load_settings(options).keys_store)

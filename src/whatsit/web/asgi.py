@@ -130,7 +130,7 @@ def _rates(settings: Settings, counters: RedisCounters | None) -> list[Rule]:
 
 
 def _open_keys(settings: Settings) -> KeyRing:
-    keys = KeyRing(settings.store)
+    keys = KeyRing(settings.keys_store)
     if settings.keys_required and keys.is_empty():
         _log.warning(
             "The API asks for keys, and there is none that works. "

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Start the service, or start it again with what has changed: image, settings, secrets. Secrets are
+# read only when a container starts, so all containers are made anew.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+./fetch-secrets.sh
+if [ ! -s current-image ]; then
+    echo "There is no image yet; deploy.sh IMAGE@sha256:... brings one."
+    exit 0
+fi
+WHATSIT_IMAGE=$(cat current-image)
+export WHATSIT_IMAGE
+exec docker compose up --detach --no-build --force-recreate --remove-orphans \
+    --wait --wait-timeout "${START_SECONDS:-240}"

@@ -1,0 +1,137 @@
+# A machine that runs the compose file. It holds no secret that it was given: what it needs to know
+# it asks for by its identity, each time the service starts.
+#
+# Nothing is backed up. The system, the containers and the model come from here and from the
+# registry, cached answers are computed again, keys are made again; what people corrected is the one
+# thing worth keeping, and `whatsit feedback export` takes it out in a form that can be used.
+
+resource "azurerm_user_assigned_identity" "whatsit" {
+  name                = "${var.name}-machine"
+  location            = var.location
+  resource_group_name = var.resource_group_name
+  tags                = var.tags
+}
+
+resource "azurerm_role_assignment" "pulls_images" {
+  scope                = var.registry_id
+  role_definition_name = "AcrPull"
+  principal_id         = azurerm_user_assigned_identity.whatsit.principal_id
+  principal_type       = "ServicePrincipal"
+}
+
+resource "azurerm_key_vault" "whatsit" {
+  name                       = var.vault_name
+  location                   = var.location
+  resource_group_name        = var.resource_group_name
+  tenant_id                  = var.tenant_id
+  sku_name                   = "standard"
+  rbac_authorization_enabled = true
+  purge_protection_enabled   = true
+  soft_delete_retention_days = 7
+  tags                       = var.tags
+}
+
+resource "azurerm_role_assignment" "reads_secrets" {
+  scope                = azurerm_key_vault.whatsit.id
+  role_definition_name = "Key Vault Secrets User"
+  principal_id         = azurerm_user_assigned_identity.whatsit.principal_id
+  principal_type       = "ServicePrincipal"
+}
+
+resource "azurerm_role_assignment" "writes_secrets" {
+  scope                = azurerm_key_vault.whatsit.id
+  role_definition_name = "Key Vault Secrets Officer"
+  principal_id         = var.operator_principal_id
+}
+
+# Made anew at each run and forgotten at its end; it is sent to the vault only when the version
+# rises, and is neither in the plan nor in the state.
+ephemeral "random_password" "redis" {
+  length  = 48
+  special = false
+}
+
+resource "azurerm_key_vault_secret" "redis_password" {
+  name             = "redis-password"
+  key_vault_id     = azurerm_key_vault.whatsit.id
+  content_type     = "password of the Redis user whatsit"
+  value_wo         = ephemeral.random_password.redis.result
+  value_wo_version = var.redis_password_version
+  tags             = var.tags
+  depends_on       = [azurerm_role_assignment.writes_secrets]
+}
+
+resource "azurerm_network_interface" "whatsit" {
+  name                = "${var.name}-interface"
+  location            = var.location
+  resource_group_name = var.resource_group_name
+  tags                = var.tags
+
+  ip_configuration {
+    name                          = "public"
+    subnet_id                     = var.subnet_id
+    private_ip_address_allocation = "Dynamic"
+    public_ip_address_id          = var.address_id
+  }
+}
+
+resource "azurerm_linux_virtual_machine" "whatsit" {
+  name                            = "${var.name}-vm"
+  location                        = var.location
+  resource_group_name             = var.resource_group_name
+  size                            = var.vm_size
+  admin_username                  = "azureuser"
+  disable_password_authentication = true
+  network_interface_ids           = [azurerm_network_interface.whatsit.id]
+  custom_data                     = base64encode(local.user_data)
+  tags                            = var.tags
+
+  # Azure installs critical and security updates, Docker's among them, and restarts the machine
+  # where one asks for it; the service comes back by itself.
+  patch_mode            = "AutomaticByPlatform"
+  patch_assessment_mode = "AutomaticByPlatform"
+  reboot_setting        = "IfRequired"
+  provision_vm_agent    = true
+
+  secure_boot_enabled = true
+  vtpm_enabled        = true
+
+  admin_ssh_key {
+    username   = "azureuser"
+    public_key = var.ssh_public_key
+  }
+
+  identity {
+    type         = "UserAssigned"
+    identity_ids = [azurerm_user_assigned_identity.whatsit.id]
+  }
+
+  os_disk {
+    caching              = "ReadWrite"
+    storage_account_type = "StandardSSD_LRS"
+    disk_size_gb         = var.disk_gb
+  }
+
+  source_image_reference {
+    publisher = "Canonical"
+    offer     = "ubuntu-24_04-lts"
+    sku       = "server"
+    version   = "latest"
+  }
+
+  # The serial console shows why a machine does not come up.
+  boot_diagnostics {}
+
+  lifecycle {
+    # New user data would replace the machine and what people corrected on it; docs/deploy.md says
+    # how to do that on purpose. The newest image of Ubuntu is for new machines.
+    ignore_changes = [custom_data, source_image_reference[0].version]
+
+    precondition {
+      condition     = length(base64encode(local.user_data)) <= 87380
+      error_message = "The user data is larger than the 64 KiB that Azure takes."
+    }
+  }
+
+  depends_on = [azurerm_role_assignment.reads_secrets, azurerm_role_assignment.pulls_images]
+}

@@ -1,0 +1,19 @@
+output "vm_name" {
+  description = "Name of the machine, for `az vm run-command invoke`."
+  value       = azurerm_linux_virtual_machine.whatsit.name
+}
+
+output "identity_client_id" {
+  description = "Client id of the machine's identity."
+  value       = azurerm_user_assigned_identity.whatsit.client_id
+}
+
+output "vault_name" {
+  description = "Key Vault of the Redis password."
+  value       = azurerm_key_vault.whatsit.name
+}
+
+output "user_data" {
+  description = "What cloud-init is told, for whoever wants to read it."
+  value       = local.user_data
+}
