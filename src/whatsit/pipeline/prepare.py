@@ -421,11 +421,8 @@ def _divide(
     seed: int,
 ) -> list[tuple[_Seen, Split]]:
     given = {one.row.split for one in seen} - {None}
-    shares: dict[Split, float] = {
-        split: ratio
-        for split, ratio in (("test", test_ratio), ("validation", validation_ratio))
-        if split not in given
-    }
+    ratios: dict[Split, float] = {"test": test_ratio, "validation": validation_ratio}
+    shares = {split: ratio for split, ratio in ratios.items() if split not in given}
     by_class: dict[str, list[_Seen]] = defaultdict(list)
     divided: list[tuple[_Seen, Split]] = []
     for one in seen:
