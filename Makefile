@@ -37,7 +37,7 @@ test-docker: $(VENV)/.ready-test ## Build the image and test the containers (nee
 	@$(BIN)/python -m pytest -m docker -s -p no:randomly $(ARGS)
 
 test-training: $(VENV)/.ready-training ## Train, quantise and import models (installs TensorFlow)
-	@$(BIN)/python -m pytest -m training tests/training $(ARGS)
+	@$(BIN)/python -m pytest -m training tests/training tests/azure_ml $(ARGS)
 
 fuzz: $(VENV)/.ready-test ## Try to break the decoders and the form parser (ARGS=10 for ten minutes)
 	@$(BIN)/python -m tests.hostile.fuzz $(or $(ARGS),5)
@@ -95,7 +95,7 @@ $(VENV)/.ready-test: $(VENV)/.ready-run
 
 $(VENV)/.ready-training: $(VENV)/.ready-test
 	@echo "Installing what training needs; this takes some minutes ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[training]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[training,azure-ml]'
 	@touch $@
 
 $(VENV)/.ready-check: $(VENV)/.ready-test
