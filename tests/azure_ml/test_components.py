@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.azure_ml.definitions import PIPELINE
+from whatsit.cli.pipeline import pipeline
 from whatsit.pipeline.azure_ml import load_pipeline
 
 JOBS = load_pipeline(PIPELINE).jobs
@@ -20,10 +21,7 @@ def defaults_of(name: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def verbs():
     """The verbs of ``whatsit pipeline`` by their names."""
-    module = pytest.importorskip(
-        "whatsit.cli.pipeline", reason="The command line has no group for the pipeline yet."
-    )
-    return module.pipeline.commands
+    return pipeline.commands
 
 
 @pytest.mark.parametrize("name", JOBS)
