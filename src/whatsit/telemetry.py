@@ -320,6 +320,9 @@ class Telemetry:
             self._model.labels(model.name, model.fingerprint[:16], role).set(1)
             for certainty in get_args(Certainty):
                 self._model_answers.labels(model.name, certainty)
+            for verdict in get_args(Verdict):
+                self._model_feedback.labels(model.name, verdict)
+            self._model_seconds.labels(model.name)
         self._canary_ratio.set(line_up.canary_ratio)
 
     def swapped(self, outcome: SwapOutcome) -> None:

@@ -346,11 +346,22 @@ EXPLAIN_EXAMPLE: dict[str, Any] = {
     "image": _IMAGE,
 }
 MODELS_EXAMPLE: dict[str, Any] = {
-    "requested": "resnet50",
+    "requested": "live",
     "serving": _MODEL,
     "serving_since": "2026-01-31T10:34:29Z",
-    "note": "resnet50 is not here yet, so efficientnet-lite2 answers.",
-    "live": None,
+    "note": "birds.v3 is live but can't be opened, so efficientnet-lite2 answers.",
+    "live": {
+        "history": [
+            {"name": "birds.v3", "since": "2026-01-31T10:40:02Z"},
+            {"name": "efficientnet-lite2", "since": "2026-01-31T10:34:27Z"},
+        ],
+        "canary": {
+            "name": "birds.v4",
+            "since": "2026-01-31T10:41:17Z",
+            "ratio": 0.1,
+            "serving": {"name": "birds.v4", "fingerprint": "27ae" * 16},
+        },
+    },
     "models": [
         {
             "name": "efficientnet-lite2",
