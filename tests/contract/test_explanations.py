@@ -44,7 +44,8 @@ def test_the_grid_goes_from_0_to_1_and_lies_within_the_picture(classifier, bee, 
     assert grid.dtype == np.float32
     assert grid.ndim == 2
     assert min(grid.shape) >= 4
-    assert (grid.min() >= 0, grid.max()) == (True, 1)
+    assert grid.min() >= 0
+    assert grid.max() == 1
     left, top, right, bottom = heat_map.box
     assert 0 <= left < right <= heat_map.image.width
     assert 0 <= top < bottom <= heat_map.image.height

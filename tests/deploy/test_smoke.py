@@ -95,6 +95,7 @@ def test_without_a_key_it_says_why_it_was_refused(keyed):
     ran = run("smoke.sh", running.url)
 
     assert ran.returncode == 1
+    assert "the picture was refused" in ran.stderr
     assert "An API key is needed" in ran.stderr
 
 
