@@ -67,9 +67,11 @@ def compose(tmp_path: Path) -> Iterator[Compose]:
     secrets = tmp_path / "secrets"
     compose = Compose("whatsit-test-acme", secrets, environment, *options, "--profile", "tls")
     compose("down", "--volumes", check=False)
-    compose("up", "--detach", "--wait", "--no-build")
-    yield compose
-    compose("down", "--volumes")
+    try:
+        compose("up", "--detach", "--wait", "--no-build")
+        yield compose
+    finally:
+        compose("down", "--volumes")
 
 
 def test_a_certificate_is_ordered_without_anybodys_doing(compose):

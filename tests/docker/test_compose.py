@@ -29,10 +29,12 @@ def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
     compose = Compose(PROJECT, tmp_path_factory.mktemp("secrets"), environment)
     compose("down", "--volumes", check=False)
     start = time.monotonic()
-    compose("up", "--detach", "--wait", "--no-build")
-    print(f"\nup --wait: {time.monotonic() - start:.1f} s")
-    yield compose
-    compose("down", "--volumes")
+    try:
+        compose("up", "--detach", "--wait", "--no-build")
+        print(f"\nup --wait: {time.monotonic() - start:.1f} s")
+        yield compose
+    finally:
+        compose("down", "--volumes")
 
 
 @pytest.fixture(scope="module")

@@ -79,9 +79,11 @@ def compose(
     files = ("--file", "compose.yaml", "--file", "compose.tls.yaml", "--profile", request.param)
     compose = Compose("whatsit-test-tls", tmp_path_factory.mktemp("secrets"), environment, *files)
     compose("down", "--volumes", check=False)
-    compose("up", "--detach", "--wait", "--no-build")
-    yield compose
-    compose("down", "--volumes")
+    try:
+        compose("up", "--detach", "--wait", "--no-build")
+        yield compose
+    finally:
+        compose("down", "--volumes")
 
 
 def proxy_image(profile: str, folder: Path) -> dict[str, str]:

@@ -21,7 +21,7 @@ from tests.e2e.visitor import (
     picture_file,
     require_answer,
 )
-from tests.private_redis import PrivateRedis, free_port
+from tests.private_redis import PrivateRedis
 from tests.proxies import CADDY, RunningProxy, start_caddy, start_nginx
 from tests.running import RunningServer, start_server
 from whatsit.data import example_pictures
@@ -34,6 +34,12 @@ pytestmark = [
 VISITORS = 10
 STARTS = {"caddy": start_caddy, "nginx": start_nginx}
 CLASSIFY = "/api/v1/classify"
+BEHIND_A_PROXY = {
+    "WHATSIT_TRUSTED_PROXIES": "127.0.0.1",
+    "WHATSIT_ALLOWED_HOSTS": "localhost",
+    "WHATSIT_API_KEYS": "off",
+    "WHATSIT_RATE_LIMIT": "off",
+}
 SECURITY_HEADERS = (
     "content-security-policy",
     "referrer-policy",
@@ -55,13 +61,7 @@ def replicas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running
     """Two that share a Redis, told of a proxy on this machine."""
     with ExitStack() as stack:
         redis = stack.enter_context(PrivateRedis(tmp_path_factory.mktemp("redis")))
-        environment = {
-            "WHATSIT_REDIS_URL": redis.url,
-            "WHATSIT_TRUSTED_PROXIES": "127.0.0.1",
-            "WHATSIT_ALLOWED_HOSTS": "localhost",
-            "WHATSIT_API_KEYS": "off",
-            "WHATSIT_RATE_LIMIT": "off",
-        }
+        environment = {**BEHIND_A_PROXY, "WHATSIT_REDIS_URL": redis.url}
         with ThreadPoolExecutor() as pool:
             servers = [
                 start_server(
@@ -212,9 +212,14 @@ def test_nginx_stops_a_flood_with_our_problem_document(replicas, tmp_path):
 
 
 @pytest.mark.parametrize("start", STARTS.values(), ids=list(STARTS))
-def test_a_replica_that_is_gone_costs_no_answer(start, replicas, tmp_path):
-    gone = f"127.0.0.1:{free_port()}"
-    with start(tmp_path, [gone, _address(replicas[0])]) as proxy:
+def test_a_replica_that_is_gone_costs_no_answer(start, replicas, tmp_path_factory):
+    home, folder = tmp_path_factory.mktemp("leaving"), tmp_path_factory.mktemp("proxy")
+    with (
+        start_server(home, model="efficientnet-lite2", environment=BEHIND_A_PROXY) as leaving,
+        start(folder, [_address(leaving), _address(replicas[0])]) as proxy,
+    ):
+        leaving.process.terminate()
+        leaving.process.wait(20)
         for _ in range(4):
             with proxy.client() as client:
                 assert client.post(CLASSIFY, content=example_pictures()["bee"]).status_code == 200
