@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import subprocess
 import sys
 import time
@@ -275,6 +276,23 @@ def test_a_key_is_asked_for_and_sent(tmp_path):
                 client.classify(BEE)
         with whatsit.Client(server.url.replace("//", "//a:b@"), key) as client:
             assert client.models().serving.name == MODEL
+
+
+def test_keys_may_be_in_a_folder_that_servers_share(tmp_path):
+    home, keys = tmp_path / "home", tmp_path / "keys"
+    home.mkdir()
+    settings = {"WHATSIT_API_KEYS": "required", "WHATSIT_KEYS_FOLDER": str(keys)}
+    made = [sys.executable, "-m", "whatsit", "keys", "create", "x", "--store", str(home)]
+    key = subprocess.run(
+        made, env={**os.environ, **settings}, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    with (
+        start_server(home, "--no-ui", model=MODEL, environment=settings) as server,
+        whatsit.Client(server.url, key) as client,
+    ):
+        assert _is_let_in(client)
+    assert (keys / "keys.json").exists()
+    assert not (home / "keys.json").exists()
 
 
 def _is_let_in(client: whatsit.Client) -> bool:

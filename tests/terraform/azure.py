@@ -1,5 +1,8 @@
-"""The three services of Azure that a machine asks, on one loopback port: tokens for its identity,
-a Key Vault with one secret, and a container registry that takes images in and hands them out."""
+"""Three services of Azure that a machine asks, on one loopback port.
+
+They are: tokens for its identity, a Key Vault with one secret, and a container registry that takes
+images in and hands them out.
+"""
 
 import base64
 import hashlib
@@ -71,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
             return b"".join(parts)
         return self.rfile.read(int(self.headers.get("Content-Length", "0")))
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         url = urlsplit(self.path)
         asked = {name: values[0] for name, values in parse_qs(url.query).items()}
         if url.path == "/metadata/identity/oauth2/token":
@@ -107,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         body = self._body()
         if self.path == "/oauth2/exchange":
             form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
@@ -120,13 +123,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.state.uploads[name] = b""
             self._say(202, Location=f"{self.path.split('?')[0]}{name}", Range="0-0")
 
-    def do_PATCH(self) -> None:  # noqa: N802
+    def do_PATCH(self) -> None:
         name = urlsplit(self.path).path.rsplit("/", 1)[1]
         self.state.uploads[name] += self._body()
         end = max(len(self.state.uploads[name]) - 1, 0)
         self._say(202, Location=self.path, Range=f"0-{end}")
 
-    def do_PUT(self) -> None:  # noqa: N802
+    def do_PUT(self) -> None:
         body, url = self._body(), urlsplit(self.path)
         if found := re.fullmatch(r"/v2/.+/manifests/(.+)", url.path):
             digest = _digest(body)

@@ -128,7 +128,10 @@ def providers(shared: Path) -> Iterator[str]:
         capture_output=True,
     )
     script = Path(__file__).with_name("stand_in.py")
-    commands = ([python, script, "azurerm", schema, "--dev"], [python, script, "random", "--dev"])
+    commands: tuple[list[str | Path], ...] = (
+        [python, script, "azurerm", schema, "--dev"],
+        [python, script, "random", "--dev"],
+    )
     running = [
         subprocess.Popen(
             command,

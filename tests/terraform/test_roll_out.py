@@ -196,7 +196,9 @@ def test_an_image_goes_out_and_back(machine: Machine):
 
     third = machine.deploy("three")
     assert third.returncode == 0, third.stderr
-    kept = docker("image", "ls", "--digests", "--format", "{{.Digest}}", f"{machine.azure.host}/whatsit")
+    kept = docker(
+        "image", "ls", "--digests", "--format", "{{.Digest}}", f"{machine.azure.host}/whatsit"
+    )
     assert {f"{machine.azure.host}/whatsit@{digest}" for digest in kept.split()} == {
         machine.images["three"],
         machine.images["one"],

@@ -62,7 +62,7 @@ def test_all_that_the_compose_files_mount_is_carried(told: dict[str, str], varia
     assert {f"/opt/whatsit/{path}" for path in mounted} <= set(files)
 
 
-class Loose(yaml.SafeLoader):
+class Loose(yaml.SafeLoader):  # type: ignore[misc]
     """Reads Compose's own tags, such as !reset, as nothing."""
 
 

@@ -1,4 +1,6 @@
-mock_provider "azurerm" {}
+mock_provider "azurerm" {
+  source = "../../mocks"
+}
 
 variables {
   name                    = "whatsit"
@@ -9,7 +11,7 @@ variables {
   tenant_id               = "00000000-0000-0000-0000-000000000000"
   clusters                = { "whatsit-cpu" = { vm_size = "Standard_D4as_v4", max_nodes = 2, priority = "LowPriority" } }
   idle_minutes            = 5
-  submitter_principal_ids = { deployer = "the-deployer" }
+  submitter_principal_ids = { deployer = "00000000-0000-0000-0000-0000000000d1" }
 }
 
 run "clusters_cost_nothing_while_no_job_runs" {
@@ -63,7 +65,7 @@ run "jobs_may_do_what_they_need_and_nobody_logs_in_to_their_machines" {
     error_message = "Somebody could log in."
   }
   assert {
-    condition     = azurerm_role_assignment.submitters["deployer"].principal_id == "the-deployer" && azurerm_role_assignment.submitters["deployer"].scope == azurerm_machine_learning_workspace.ml.id
+    condition     = azurerm_role_assignment.submitters["deployer"].principal_id == "00000000-0000-0000-0000-0000000000d1" && azurerm_role_assignment.submitters["deployer"].scope == azurerm_machine_learning_workspace.ml.id
     error_message = "The deployer can't submit jobs."
   }
 }

@@ -1,4 +1,6 @@
-mock_provider "azurerm" {}
+mock_provider "azurerm" {
+  source = "../../mocks"
+}
 
 variables {
   name                = "whatsit"

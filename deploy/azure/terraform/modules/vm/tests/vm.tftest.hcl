@@ -1,7 +1,5 @@
 mock_provider "azurerm" {
-  mock_resource "azurerm_user_assigned_identity" {
-    defaults = { client_id = "00000000-0000-0000-0000-00000000c11e", principal_id = "00000000-0000-0000-0000-0000000face5" }
-  }
+  source = "../../mocks"
 }
 
 variables {
@@ -10,14 +8,14 @@ variables {
   location               = "westeurope"
   resource_group_name    = "whatsit-vm"
   tags                   = { application = "whatsit" }
-  subnet_id              = "the-subnet"
-  address_id             = "the-address"
+  subnet_id              = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/mock/providers/Microsoft.Network/virtualNetworks/mock/subnets/mock"
+  address_id             = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/mock/providers/Microsoft.Network/publicIPAddresses/mock"
   vm_size                = "Standard_B2als_v2"
   disk_gb                = 32
   ssh_public_key         = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
-  registry_id            = "the-registry"
+  registry_id            = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/mock/providers/Microsoft.ContainerRegistry/registries/example"
   registry_login_server  = "example.azurecr.io"
-  operator_principal_id  = "the-operator"
+  operator_principal_id  = "00000000-0000-0000-0000-000000000003"
   tenant_id              = "00000000-0000-0000-0000-000000000000"
   redis_password_version = 1
   tls                    = false
@@ -30,7 +28,7 @@ run "the_identity_may_pull_and_read_secrets_and_nothing_else" {
   assert {
     condition = (
       azurerm_role_assignment.pulls_images.role_definition_name == "AcrPull"
-      && azurerm_role_assignment.pulls_images.scope == "the-registry"
+      && azurerm_role_assignment.pulls_images.scope == "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/mock/providers/Microsoft.ContainerRegistry/registries/example"
       && azurerm_role_assignment.pulls_images.principal_id == azurerm_user_assigned_identity.whatsit.principal_id
     )
     error_message = "The machine can't pull images."
@@ -51,7 +49,7 @@ run "the_identity_may_pull_and_read_secrets_and_nothing_else" {
     error_message = "The machine is somebody else."
   }
   assert {
-    condition     = azurerm_role_assignment.writes_secrets.principal_id == "the-operator"
+    condition     = azurerm_role_assignment.writes_secrets.principal_id == "00000000-0000-0000-0000-000000000003"
     error_message = "Somebody else may write the secret."
   }
 }
@@ -114,7 +112,7 @@ run "user_data_brings_the_service_and_no_secret" {
     condition = [
       for file in yamldecode(output.user_data).write_files : file.content if endswith(file.path, "/identity.env")
       ] == [
-      "CLIENT_ID=00000000-0000-0000-0000-00000000c11e\nVAULT_URL=https://whatsit-vm-abc123.vault.azure.net\nREGISTRY=example.azurecr.io\n"
+      "CLIENT_ID=00000000-0000-0000-0000-0000000000c1\nVAULT_URL=https://whatsit-vm-abc123.vault.azure.net\nREGISTRY=example.azurecr.io\n"
     ]
     error_message = "The scripts would ask with another identity, or other services."
   }

@@ -1,12 +1,10 @@
 mock_provider "azurerm" {
+  source = "../../mocks"
   mock_resource "azurerm_managed_redis" {
     defaults = {
       hostname         = "whatsit-app-abc123-cache.westeurope.redis.azure.net"
       default_database = { primary_access_key = "AKeyThatNobodyMaySee=", port = 10000 }
     }
-  }
-  mock_resource "azurerm_key_vault_secret" {
-    defaults = { versionless_id = "https://whatsit-app-abc123.vault.azure.net/secrets/redis-url" }
   }
 }
 
@@ -20,9 +18,9 @@ variables {
   plan_sku              = "B2"
   instances             = 1
   image                 = "whatsit@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-  registry_id           = "the-registry"
+  registry_id           = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/mock/providers/Microsoft.ContainerRegistry/registries/example"
   registry_login_server = "example.azurecr.io"
-  operator_principal_id = "the-operator"
+  operator_principal_id = "00000000-0000-0000-0000-000000000003"
   tenant_id             = "00000000-0000-0000-0000-000000000000"
   shared_cache          = true
   redis_sku             = "Balanced_B0"
@@ -59,7 +57,7 @@ run "the_image_is_pulled_by_identity" {
       && azurerm_linux_web_app.whatsit.site_config[0].application_stack[0].docker_registry_url == "https://example.azurecr.io"
       && azurerm_linux_web_app.whatsit.site_config[0].application_stack[0].docker_image_name == var.image
       && azurerm_role_assignment.pulls_images.role_definition_name == "AcrPull"
-      && azurerm_role_assignment.pulls_images.scope == "the-registry"
+      && azurerm_role_assignment.pulls_images.scope == "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/mock/providers/Microsoft.ContainerRegistry/registries/example"
       && azurerm_role_assignment.pulls_images.principal_id == azurerm_user_assigned_identity.whatsit.principal_id
     )
     error_message = "The image can't be pulled without a password."
@@ -70,7 +68,7 @@ run "settings_hold_a_reference_and_no_secret" {
   command = apply
 
   assert {
-    condition     = azurerm_linux_web_app.whatsit.app_settings.WHATSIT_REDIS_URL == "@Microsoft.KeyVault(SecretUri=https://whatsit-app-abc123.vault.azure.net/secrets/redis-url)"
+    condition     = azurerm_linux_web_app.whatsit.app_settings.WHATSIT_REDIS_URL == "@Microsoft.KeyVault(SecretUri=https://mock.vault.azure.net/secrets/mock)"
     error_message = "The setting is not a reference."
   }
   assert {

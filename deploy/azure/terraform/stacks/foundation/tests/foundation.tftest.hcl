@@ -1,11 +1,9 @@
 mock_provider "azurerm" {
-  mock_data "azurerm_client_config" {
-    defaults = { subscription_id = "00000000-0000-0000-0000-000000000001" }
-  }
+  source = "../../mocks"
 }
 
 variables {
-  state_storage_account_id = "/subscriptions/0/resourceGroups/state/providers/Microsoft.Storage/storageAccounts/whatsitstate"
+  state_storage_account_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/state/providers/Microsoft.Storage/storageAccounts/whatsitstate"
   github_subjects = {
     production = "repo:example@1/whatsit@2:environment:production"
     plans      = "repo:example@1/whatsit@2:pull_request"

@@ -1,10 +1,5 @@
 mock_provider "azurerm" {
-  mock_data "azurerm_client_config" {
-    defaults = {
-      subscription_id = "00000000-0000-0000-0000-000000000001"
-      tenant_id       = "00000000-0000-0000-0000-000000000002"
-    }
-  }
+  source = "../../mocks"
 }
 
 run "outputs_say_what_az_ml_asks_for" {

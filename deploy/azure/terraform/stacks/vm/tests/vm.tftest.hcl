@@ -1,17 +1,5 @@
 mock_provider "azurerm" {
-  mock_data "azurerm_client_config" {
-    defaults = {
-      subscription_id = "00000000-0000-0000-0000-000000000001"
-      tenant_id       = "00000000-0000-0000-0000-000000000002"
-      object_id       = "00000000-0000-0000-0000-000000000003"
-    }
-  }
-  mock_data "azurerm_container_registry" {
-    defaults = { id = "the-registry", login_server = "example.azurecr.io" }
-  }
-  mock_resource "azurerm_public_ip" {
-    defaults = { ip_address = "192.0.2.7" }
-  }
+  source = "../../mocks"
 }
 
 variables {

@@ -1,17 +1,5 @@
 mock_provider "azurerm" {
-  mock_data "azurerm_client_config" {
-    defaults = {
-      subscription_id = "00000000-0000-0000-0000-000000000001"
-      tenant_id       = "00000000-0000-0000-0000-000000000002"
-      object_id       = "00000000-0000-0000-0000-000000000003"
-    }
-  }
-  mock_data "azurerm_container_registry" {
-    defaults = { id = "the-registry", login_server = "example.azurecr.io" }
-  }
-  mock_resource "azurerm_linux_web_app" {
-    defaults = { default_hostname = "whatsit-app-abc123.azurewebsites.net" }
-  }
+  source = "../../mocks"
 }
 
 variables {
@@ -24,7 +12,7 @@ run "outputs_say_what_is_needed_next" {
 
   assert {
     condition = (
-      output.url == "https://whatsit-app-abc123.azurewebsites.net" && output.resource_group == "whatsit-webapp"
+      output.url == "https://mock.azurewebsites.net" && output.resource_group == "whatsit-webapp"
       && can(regex("^whatsit-app-[0-9a-f]{6}$", output.web_app_name)) && output.registry_login_server == "example.azurecr.io"
       && can(regex("^whatsitkeys[0-9a-f]{6}$", output.keys_storage_account))
     )
