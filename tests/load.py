@@ -163,7 +163,7 @@ def open_loop(
     Args:
         requests: All to one address.
         per_second: The rate.
-        seconds: How long.
+        seconds: How long, if requests last.
         connections: Kept open; a request that is due while all are busy is left out and counted.
     """
     return _run(_OpenLoop(iter(requests), per_second, seconds, connections).run())
@@ -357,12 +357,14 @@ class _OpenLoop:
         start = time.monotonic()
         due = sent = unsent = 0
         waiting: Request | None = first
-        while (now := time.monotonic()) < start + self._seconds:
+        is_over = False
+        while not is_over and (now := time.monotonic()) < start + self._seconds:
             while due < (now - start) * self._per_second:
                 due += 1
                 request = waiting or next(self._requests, None)
                 waiting = None
                 if request is None:
+                    is_over = True
                     break
                 if not self._send(request):
                     waiting, unsent = request, unsent + 1

@@ -9,11 +9,9 @@ from whatsit.classifier import Classifier
 from whatsit.errors import PipelineError, SettingsError
 from whatsit.models.catalogue import BUNDLED_MODEL, bundled_folder
 from whatsit.models.store import open_folder
-from whatsit.pipeline.evaluate import evaluate
 from whatsit.pipeline.finetune import finetune
 from whatsit.pipeline.manifest import read_manifest, read_picture
 from whatsit.pipeline.optimise import optimise
-from whatsit.pipeline.prepare import prepare
 from whatsit.pipeline.report import read_report
 
 onnx = pytest.importorskip("onnx")
@@ -128,15 +126,3 @@ def test_a_tracking_server_that_is_not_there_stops_nothing(few, tmp_path, monkey
 
     assert "MLflow does not take figures" in caplog.text
     assert os.path.isfile(tmp_path / "out" / "model.onnx")  # noqa: PTH113
-
-
-@pytest.mark.shared
-def test_ten_easy_classes_are_told_apart(shared, tmp_path):
-    pictures = shared / "images" / "imagenette600"
-    prepare(pictures, tmp_path / "manifest")
-
-    finetune(pictures, tmp_path / "manifest", tmp_path / "model")
-    report = evaluate(pictures, tmp_path / "manifest", tmp_path / "eval", model=tmp_path / "model")
-
-    assert report.pictures == 200
-    assert report.top1 >= 0.97
