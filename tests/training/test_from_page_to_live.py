@@ -4,6 +4,7 @@ import itertools
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,6 +101,7 @@ def test_one_command_trains_a_model_that_goes_live_under_load(server, shared, tm
             *("pipeline", "run", "--data", data, "--work", work, "--name", "ten", *ANY_SPEED),
         )
         assert answers_with(server, "ten.v1")
+        time.sleep(2)  # of load on the new model
     (load,) = loads
     print_table(load)
     print(told)
