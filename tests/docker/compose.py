@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Page
+
 from tests.conftest import ROOT
+from tests.e2e.visitor import open_page
 
 
 def docker(*arguments: str) -> str:
@@ -26,6 +30,19 @@ def image_to_run(published: str, stand_in: str, folder: Path) -> str:
     base = os.environ.get("PYTHON_IMAGE", "python:3.13-slim-trixie")
     docker("build", "--quiet", "--build-arg", f"BASE={base}", "--tag", stand_in, str(folder))
     return stand_in
+
+
+def open_page_in_container(page: Page, url: str) -> None:
+    """Open the page; a browser gives up where networks come and go meanwhile, and they do here."""
+    for _ in range(4):
+        try:
+            open_page(page, url)
+        except PlaywrightError as error:
+            if "ERR_NETWORK_CHANGED" not in error.message:
+                raise
+        else:
+            return
+    open_page(page, url)
 
 
 class Compose:

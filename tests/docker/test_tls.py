@@ -12,8 +12,8 @@ import httpx
 import pytest
 import trustme
 
-from tests.docker.compose import Compose, docker, image_to_run
-from tests.e2e.visitor import choose, new_picture, open_page, picture_file, require_answer
+from tests.docker.compose import Compose, docker, image_to_run, open_page_in_container
+from tests.e2e.visitor import choose, new_picture, picture_file, require_answer
 from tests.proxies import CADDY, find_nginx
 from whatsit.data import example_pictures
 
@@ -130,7 +130,7 @@ def test_both_replicas_answer_over_tls(trust):
 def test_the_page_answers_in_a_browser(browser, compose):
     context = browser.new_context(ignore_https_errors=True)
     page = context.new_page()
-    open_page(page, URL)
+    open_page_in_container(page, URL)
     choose(page, picture_file("bee.jpg", example_pictures()["bee"]))
     require_answer(page, "A bee")
     context.close()
