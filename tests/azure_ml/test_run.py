@@ -148,7 +148,9 @@ def test_interrupting_ends_the_job_that_runs(small, data, tmp_path):
         f'sleep 0.5; echo $$ > "{marker}"; sleep 60; {small.files["count.yml"]["command"]}',
     )
     program = (
-        "import sys; from whatsit.cli.azure_ml import local; "
+        # Who starts programs in the background often lets them ignore it.
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from whatsit.cli.azure_ml import local; "
         "sys.exit(local(sys.argv[1:], standalone_mode=True))"
     )
     process = subprocess.Popen(

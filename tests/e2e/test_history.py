@@ -16,6 +16,7 @@ from tests.e2e.ask_parts import (
     small_targets,
     until,
 )
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -248,7 +249,8 @@ def test_one_entry_can_be_removed_and_the_focus_goes_to_the_next(page):
     page.keyboard.press("Enter")
 
     expect(page.get_by_role("heading", name="Earlier answers")).to_be_focused()
-    assert stored(page) == []
+    expect(entries(page)).to_have_count(0)
+    assert wait_until(lambda: stored(page) == [], seconds=5)
 
 
 def test_forgetting_all_asks_first_and_leaves_an_empty_database(page):

@@ -148,9 +148,8 @@ def prepare(*, data: Path, out: Path, **options: Any) -> None:
 @store_option
 def finetune(*, data: Path, manifest: Path, out: Path, store: str | None, **options: Any) -> None:
     """Train a model for the classes of the pictures."""
-    from whatsit.pipeline.run import training_step
+    from whatsit.pipeline.finetune import finetune as step
 
-    step = training_step("finetune")
     model = step(data, manifest, out, store=_home(store), **options)
     click.echo(f"The model is in {model}. Measure it with: whatsit pipeline evaluate")
 
@@ -190,9 +189,8 @@ def optimise(
     *, data: Path, manifest: Path, out: Path, model: str, store: str | None, **options: Any
 ) -> None:
     """Make a model smaller and faster, if it stays as good."""
-    from whatsit.pipeline.run import training_step
+    from whatsit.pipeline.optimise import optimise as step
 
-    step = training_step("optimise")
     folder = step(data, manifest, out, model=model, store=_home(store), **options)
     click.echo(f"The model is in {folder}.")
 

@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from whatsit.errors import PipelineError
+from whatsit.models.importers.extra import require_training
 from whatsit.pipeline.evaluate import evaluate
+from whatsit.pipeline.finetune import Mode, finetune
+from whatsit.pipeline.optimise import optimise
 from whatsit.pipeline.prepare import prepare
 from whatsit.pipeline.promote import MIN_TOP1, promote
 from whatsit.pipeline.register import register
@@ -38,33 +39,13 @@ class RunSummary:
     figures: dict[str, float]
 
 
-def training_step(name: str) -> Callable[..., Path]:
-    """The function of a step that needs TensorFlow: ``finetune`` or ``optimise``.
-
-    Raises:
-        PipelineError: What the step needs is not installed.
-    """
-    try:
-        step: Callable[..., Path] = getattr(import_module(f"whatsit.pipeline.{name}"), name)
-    except ImportError as error:
-        raise needs_training(name) from error
-    return step
-
-
-def needs_training(name: str) -> PipelineError:
-    """The error that says how to install what a step needs."""
-    return PipelineError(
-        f"The step {name} needs the extra 'training'. Run: pip install 'whatsit[training]'"
-    )
-
-
 def run(
     data: Path,
     work: Path,
     *,
     name: str,
     base: str = DEFAULT_BASE,
-    mode: str = "head",
+    mode: Mode = "head",
     epochs: int = 30,
     batch_size: int = 32,
     learning_rate: float | None = None,
@@ -116,7 +97,7 @@ def run(
     start = time.perf_counter()
     arguments = {key: value for key, value in locals().items() if key not in {"start", "announce"}}
     # What is missing is said before anything is done.
-    finetune, optimise = training_step("finetune"), training_step("optimise")
+    require_training()
     seconds: dict[str, float] = {}
 
     @contextmanager

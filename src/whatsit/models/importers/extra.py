@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from whatsit.errors import SettingsError
@@ -22,6 +23,18 @@ def training_extra() -> Iterator[None]:
         raise SettingsError(
             f"This needs {missing}, which is not installed. Run: pip install 'whatsit[training]'"
         ) from error
+
+
+def require_training() -> None:
+    """Refuse at once what would fail later for want of the extra; imports nothing.
+
+    Raises:
+        SettingsError: Something of the extra is not installed.
+    """
+    with training_extra():
+        for name in ("tensorflow", "keras", "nncf", "onnx"):
+            if find_spec(name) is None:
+                raise ModuleNotFoundError(name=name)
 
 
 def load_keras() -> Any:
