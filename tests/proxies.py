@@ -96,7 +96,7 @@ def start_nginx(
         "WHATSIT_ADDRESS": f"localhost:{https}",
         "WHATSIT_HTTP_PORT": str(http),
         "WHATSIT_HTTPS_PORT": str(https),
-        "WHATSIT_UPSTREAMS": " ".join(f"server {server};" for server in servers),
+        "WHATSIT_UPSTREAMS": " ".join(f"server {server} max_fails=3;" for server in servers),
         "WHATSIT_NGINX_CERTIFICATE": "files",
         "WHATSIT_CERTIFICATES": str(folder),
         "WHATSIT_NGINX_RATE": rate,

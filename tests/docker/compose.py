@@ -11,7 +11,7 @@ from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page
 
 from tests.conftest import ROOT
-from tests.e2e.visitor import open_page
+from tests.e2e.visitor import Complaints, open_page
 
 
 def docker(*arguments: str) -> str:
@@ -32,17 +32,28 @@ def image_to_run(published: str, stand_in: str, folder: Path) -> str:
     return stand_in
 
 
-def open_page_in_container(page: Page, url: str) -> None:
-    """Open the page; a browser gives up where networks come and go meanwhile, and they do here."""
-    for _ in range(4):
+def open_page_in_container(page: Page, url: str) -> Complaints:
+    """Open the page, and again where this machine's networks came or went meanwhile.
+
+    A browser gives up all requests then, and starting containers makes networks.
+
+    Returns:
+        What the page has complained of since it was opened the last time.
+    """
+    complaints, lost = Complaints(page, url), []
+    page.on("requestfailed", lambda sent: lost.append(sent.failure))
+    for _ in range(6):
+        complaints.found.clear()
+        lost.clear()
         try:
             open_page(page, url)
-        except PlaywrightError as error:
-            if "ERR_NETWORK_CHANGED" not in error.message:
+        except PlaywrightError:
+            if not any("ERR_NETWORK_CHANGED" in str(failure) for failure in lost):
                 raise
-        else:
-            return
-    open_page(page, url)
+        page.wait_for_timeout(1000)
+        if not any("ERR_NETWORK_CHANGED" in str(failure) for failure in lost):
+            return complaints
+    raise AssertionError("The networks of this machine do not come to rest.")
 
 
 class Compose:

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.conftest import ROOT
 from tests.docker.compose import Compose, docker, open_page_in_container
-from tests.e2e.visitor import Complaints, choose, picture_file, require_answer
+from tests.e2e.visitor import choose, picture_file, require_answer
 from tests.waiting import wait_until
 from whatsit.data import example_pictures
 
@@ -56,8 +56,7 @@ def test_the_page_and_the_api_answer_through_the_published_port(client):
 
 def test_the_page_answers_in_a_browser(browser, compose):
     page = browser.new_page()
-    complaints = Complaints(page, URL)
-    open_page_in_container(page, URL)
+    complaints = open_page_in_container(page, URL)
     choose(page, picture_file("bee.jpg", example_pictures()["bee"]))
     require_answer(page, "A bee")
     page.get_by_role("button", name="Why?").click()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.visitor import (
     DESKTOP,
@@ -19,7 +19,7 @@ from tests.e2e.visitor import (
     new_picture,
     open_page,
     picture_file,
-    require_answer,
+    sentence,
 )
 from tests.private_redis import PrivateRedis
 from tests.proxies import CADDY, RunningProxy, start_caddy, start_nginx
@@ -121,7 +121,8 @@ def test_ten_visitors_are_answered_by_both_replicas_and_each_stays_with_one(site
     for page, _ in visits:
         choose(page, picture_file("bee.jpg", example_pictures()["bee"]))
     for page, _ in visits:
-        require_answer(page, "A bee")
+        # Ten at once on a busy machine: what counts here is that all are answered.
+        expect(sentence(page)).to_contain_text("A bee", timeout=30_000)
     for page, _ in visits:
         choose(page, picture_file("new.png", new_picture()))
     for page, _ in visits:
