@@ -25,7 +25,7 @@ OS_DISK = """  os_disk {
 
 def test_every_part_is_known_here():
     assert len(STACKS) == 4
-    assert len(TESTED) == 8, "each module and each stack has tests"
+    assert len(TESTED) == 9, "each module and each stack has tests"
     assert len(resources()) > 20
 
 
@@ -72,7 +72,7 @@ def test_no_plan_and_no_state_holds_the_password(vm_tests: Outcome):
     ("file", "right", "wrong", "complaint"),
     [
         (
-            "modules/vm/main.tf",
+            "modules/access/main.tf",
             "rbac_authorization_enabled = true",
             "enable_rbac_authorization = true",
             'An argument named "enable_rbac_authorization" is not expected here',
@@ -84,7 +84,7 @@ def test_no_plan_and_no_state_holds_the_password(vm_tests: Outcome):
             "Insufficient os_disk blocks",
         ),
         (
-            "modules/vm/main.tf",
+            "modules/access/main.tf",
             "azurerm_user_assigned_identity.whatsit.principal_id",
             "azurerm_user_assigned_identity.whatsit.object_id",
             'This object has no argument, nested block, or exported attribute named "object_id"',
@@ -152,8 +152,8 @@ def test_a_mistake_is_found_without_running(
             "The password is in the state",
         ),
         (
-            "modules/vm",
-            "modules/vm/main.tf",
+            "modules/access",
+            "modules/access/main.tf",
             '"Key Vault Secrets User"',
             '"Key Vault Administrator"',
             "can't read its secret",

@@ -5,43 +5,16 @@
 # registry, cached answers are computed again, keys are made again; what people corrected is the one
 # thing worth keeping, and `whatsit feedback export` takes it out in a form that can be used.
 
-resource "azurerm_user_assigned_identity" "whatsit" {
-  name                = "${var.name}-machine"
-  location            = var.location
-  resource_group_name = var.resource_group_name
-  tags                = var.tags
-}
-
-resource "azurerm_role_assignment" "pulls_images" {
-  scope                = var.registry_id
-  role_definition_name = "AcrPull"
-  principal_id         = azurerm_user_assigned_identity.whatsit.principal_id
-  principal_type       = "ServicePrincipal"
-}
-
-resource "azurerm_key_vault" "whatsit" {
-  name                       = var.vault_name
-  location                   = var.location
-  resource_group_name        = var.resource_group_name
-  tenant_id                  = var.tenant_id
-  sku_name                   = "standard"
-  rbac_authorization_enabled = true
-  purge_protection_enabled   = true
-  soft_delete_retention_days = 7
-  tags                       = var.tags
-}
-
-resource "azurerm_role_assignment" "reads_secrets" {
-  scope                = azurerm_key_vault.whatsit.id
-  role_definition_name = "Key Vault Secrets User"
-  principal_id         = azurerm_user_assigned_identity.whatsit.principal_id
-  principal_type       = "ServicePrincipal"
-}
-
-resource "azurerm_role_assignment" "writes_secrets" {
-  scope                = azurerm_key_vault.whatsit.id
-  role_definition_name = "Key Vault Secrets Officer"
-  principal_id         = var.operator_principal_id
+module "access" {
+  source                = "../access"
+  name                  = "${var.name}-machine"
+  vault_name            = var.vault_name
+  location              = var.location
+  resource_group_name   = var.resource_group_name
+  tags                  = var.tags
+  registry_id           = var.registry_id
+  tenant_id             = var.tenant_id
+  operator_principal_id = var.operator_principal_id
 }
 
 # Made anew at each run and forgotten at its end; it is sent to the vault only when the version
@@ -53,12 +26,12 @@ ephemeral "random_password" "redis" {
 
 resource "azurerm_key_vault_secret" "redis_password" {
   name             = "redis-password"
-  key_vault_id     = azurerm_key_vault.whatsit.id
+  key_vault_id     = module.access.vault_id
   content_type     = "password of the Redis user whatsit"
   value_wo         = ephemeral.random_password.redis.result
   value_wo_version = var.redis_password_version
   tags             = var.tags
-  depends_on       = [azurerm_role_assignment.writes_secrets]
+  depends_on       = [module.access]
 }
 
 resource "azurerm_network_interface" "whatsit" {
@@ -103,7 +76,7 @@ resource "azurerm_linux_virtual_machine" "whatsit" {
 
   identity {
     type         = "UserAssigned"
-    identity_ids = [azurerm_user_assigned_identity.whatsit.id]
+    identity_ids = [module.access.identity_id]
   }
 
   os_disk {
@@ -133,5 +106,5 @@ resource "azurerm_linux_virtual_machine" "whatsit" {
     }
   }
 
-  depends_on = [azurerm_role_assignment.reads_secrets, azurerm_role_assignment.pulls_images]
+  depends_on = [module.access]
 }

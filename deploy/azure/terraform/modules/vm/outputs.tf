@@ -5,12 +5,12 @@ output "vm_name" {
 
 output "identity_client_id" {
   description = "Client id of the machine's identity."
-  value       = azurerm_user_assigned_identity.whatsit.client_id
+  value       = module.access.client_id
 }
 
 output "vault_name" {
   description = "Key Vault of the Redis password."
-  value       = azurerm_key_vault.whatsit.name
+  value       = module.access.vault_name
 }
 
 output "user_data" {

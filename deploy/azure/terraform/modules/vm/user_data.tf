@@ -41,7 +41,7 @@ locals {
         path        = "${local.home}/identity.env"
         permissions = "0644"
         content     = <<-EOT
-          CLIENT_ID=${azurerm_user_assigned_identity.whatsit.client_id}
+          CLIENT_ID=${module.access.client_id}
           VAULT_URL=https://${var.vault_name}.vault.azure.net
           REGISTRY=${var.registry_login_server}
         EOT

@@ -4,43 +4,16 @@
 # gone at each roll-out and in the memory of the plan, which is what the embedded cache is already,
 # without a second container. Where that is enough, shared_cache = false saves the Redis.
 
-resource "azurerm_user_assigned_identity" "whatsit" {
-  name                = "${var.name}-app"
-  location            = var.location
-  resource_group_name = var.resource_group_name
-  tags                = var.tags
-}
-
-resource "azurerm_role_assignment" "pulls_images" {
-  scope                = var.registry_id
-  role_definition_name = "AcrPull"
-  principal_id         = azurerm_user_assigned_identity.whatsit.principal_id
-  principal_type       = "ServicePrincipal"
-}
-
-resource "azurerm_key_vault" "whatsit" {
-  name                       = var.app_name
-  location                   = var.location
-  resource_group_name        = var.resource_group_name
-  tenant_id                  = var.tenant_id
-  sku_name                   = "standard"
-  rbac_authorization_enabled = true
-  purge_protection_enabled   = true
-  soft_delete_retention_days = 7
-  tags                       = var.tags
-}
-
-resource "azurerm_role_assignment" "reads_secrets" {
-  scope                = azurerm_key_vault.whatsit.id
-  role_definition_name = "Key Vault Secrets User"
-  principal_id         = azurerm_user_assigned_identity.whatsit.principal_id
-  principal_type       = "ServicePrincipal"
-}
-
-resource "azurerm_role_assignment" "writes_secrets" {
-  scope                = azurerm_key_vault.whatsit.id
-  role_definition_name = "Key Vault Secrets Officer"
-  principal_id         = var.operator_principal_id
+module "access" {
+  source                = "../access"
+  name                  = "${var.name}-app"
+  vault_name            = var.app_name
+  location              = var.location
+  resource_group_name   = var.resource_group_name
+  tags                  = var.tags
+  registry_id           = var.registry_id
+  tenant_id             = var.tenant_id
+  operator_principal_id = var.operator_principal_id
 }
 
 resource "azurerm_managed_redis" "cache" {
@@ -66,7 +39,7 @@ resource "azurerm_managed_redis" "cache" {
 resource "azurerm_key_vault_secret" "redis_url" {
   count        = var.shared_cache ? 1 : 0
   name         = "redis-url"
-  key_vault_id = azurerm_key_vault.whatsit.id
+  key_vault_id = module.access.vault_id
   content_type = "address of the managed Redis, with its key"
   value_wo = format("rediss://:%s@%s:%d/0",
     urlencode(azurerm_managed_redis.cache[0].default_database[0].primary_access_key),
@@ -75,7 +48,7 @@ resource "azurerm_key_vault_secret" "redis_url" {
   )
   value_wo_version = var.redis_key_version
   tags             = var.tags
-  depends_on       = [azurerm_role_assignment.writes_secrets]
+  depends_on       = [module.access]
 }
 
 # The API keys' digests: written by an operator, read by all instances.
@@ -114,14 +87,14 @@ resource "azurerm_linux_web_app" "whatsit" {
   https_only          = true
   # A visitor's page lives in the instance that drew it.
   client_affinity_enabled                        = true
-  key_vault_reference_identity_id                = azurerm_user_assigned_identity.whatsit.id
+  key_vault_reference_identity_id                = module.access.identity_id
   ftp_publish_basic_authentication_enabled       = false
   webdeploy_publish_basic_authentication_enabled = false
   tags                                           = var.tags
 
   identity {
     type         = "UserAssigned"
-    identity_ids = [azurerm_user_assigned_identity.whatsit.id]
+    identity_ids = [module.access.identity_id]
   }
 
   site_config {
@@ -134,7 +107,7 @@ resource "azurerm_linux_web_app" "whatsit" {
     minimum_tls_version                           = "1.2"
     scm_minimum_tls_version                       = "1.2"
     container_registry_use_managed_identity       = true
-    container_registry_managed_identity_client_id = azurerm_user_assigned_identity.whatsit.client_id
+    container_registry_managed_identity_client_id = module.access.client_id
 
     application_stack {
       docker_registry_url = "https://${var.registry_login_server}"
@@ -183,5 +156,5 @@ resource "azurerm_linux_web_app" "whatsit" {
     ignore_changes = [site_config[0].application_stack[0].docker_image_name]
   }
 
-  depends_on = [azurerm_role_assignment.pulls_images, azurerm_role_assignment.reads_secrets]
+  depends_on = [module.access]
 }

@@ -10,7 +10,7 @@ output "host_name" {
 
 output "identity_client_id" {
   description = "Client id of the app's identity."
-  value       = azurerm_user_assigned_identity.whatsit.client_id
+  value       = module.access.client_id
 }
 
 output "keys_storage_account" {

@@ -53,12 +53,9 @@ run "the_image_is_pulled_by_identity" {
   assert {
     condition = (
       azurerm_linux_web_app.whatsit.site_config[0].container_registry_use_managed_identity
-      && azurerm_linux_web_app.whatsit.site_config[0].container_registry_managed_identity_client_id == azurerm_user_assigned_identity.whatsit.client_id
+      && azurerm_linux_web_app.whatsit.site_config[0].container_registry_managed_identity_client_id == module.access.client_id
       && azurerm_linux_web_app.whatsit.site_config[0].application_stack[0].docker_registry_url == "https://example.azurecr.io"
       && azurerm_linux_web_app.whatsit.site_config[0].application_stack[0].docker_image_name == var.image
-      && azurerm_role_assignment.pulls_images.role_definition_name == "AcrPull"
-      && azurerm_role_assignment.pulls_images.scope == "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/mock/providers/Microsoft.ContainerRegistry/registries/example"
-      && azurerm_role_assignment.pulls_images.principal_id == azurerm_user_assigned_identity.whatsit.principal_id
     )
     error_message = "The image can't be pulled without a password."
   }
@@ -81,9 +78,7 @@ run "settings_hold_a_reference_and_no_secret" {
   }
   assert {
     condition = (
-      azurerm_linux_web_app.whatsit.key_vault_reference_identity_id == azurerm_user_assigned_identity.whatsit.id
-      && azurerm_role_assignment.reads_secrets.role_definition_name == "Key Vault Secrets User"
-      && azurerm_role_assignment.reads_secrets.principal_id == azurerm_user_assigned_identity.whatsit.principal_id
+      azurerm_linux_web_app.whatsit.key_vault_reference_identity_id == module.access.identity_id
     )
     error_message = "The reference can't be followed."
   }

@@ -1,0 +1,40 @@
+# Who a service is, and all that it may: pull images, and read the secrets of a vault of its own.
+
+resource "azurerm_user_assigned_identity" "whatsit" {
+  name                = var.name
+  location            = var.location
+  resource_group_name = var.resource_group_name
+  tags                = var.tags
+}
+
+resource "azurerm_role_assignment" "pulls_images" {
+  scope                = var.registry_id
+  role_definition_name = "AcrPull"
+  principal_id         = azurerm_user_assigned_identity.whatsit.principal_id
+  principal_type       = "ServicePrincipal"
+}
+
+resource "azurerm_key_vault" "whatsit" {
+  name                       = var.vault_name
+  location                   = var.location
+  resource_group_name        = var.resource_group_name
+  tenant_id                  = var.tenant_id
+  sku_name                   = "standard"
+  rbac_authorization_enabled = true
+  purge_protection_enabled   = true
+  soft_delete_retention_days = 7
+  tags                       = var.tags
+}
+
+resource "azurerm_role_assignment" "reads_secrets" {
+  scope                = azurerm_key_vault.whatsit.id
+  role_definition_name = "Key Vault Secrets User"
+  principal_id         = azurerm_user_assigned_identity.whatsit.principal_id
+  principal_type       = "ServicePrincipal"
+}
+
+resource "azurerm_role_assignment" "writes_secrets" {
+  scope                = azurerm_key_vault.whatsit.id
+  role_definition_name = "Key Vault Secrets Officer"
+  principal_id         = var.operator_principal_id
+}
