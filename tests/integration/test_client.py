@@ -448,6 +448,28 @@ def test_closing_ends_a_pause_in_another_thread():
                 asked.result(3)
 
 
+def ask(client: whatsit.Client) -> bool:
+    try:
+        client.classify(BEE)
+    except ServerError:
+        return client.is_ready()
+    return True
+
+
+def ask_until_closed() -> list[bool]:
+    """Whether each of eight calls of a server that is silent got anything but an error."""
+    with ScriptedServer(SILENCE) as silent, ThreadPoolExecutor(8) as pool:
+        client = whatsit.Client(silent.url)
+        asked = [pool.submit(ask, client) for _ in range(8)]
+        assert wait_until(lambda: len(silent.heads) == 8, seconds=10)
+        client.close()
+        return [each.result(10) for each in asked]
+
+
+def test_closing_ends_also_what_is_asked_while_it_closes():
+    assert not any(any(ask_until_closed()) for _ in range(20))
+
+
 def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(answer, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")

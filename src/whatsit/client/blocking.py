@@ -83,8 +83,7 @@ class Client:
         # Closing a socket does not wake the thread that reads from it, shutting it down does.
         with self._sockets_lock:
             for each in self._sockets:
-                with suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
+                _shut(each)
         self._http.close()
 
     def classify(self, picture: Picture, *, top_k: int = 5, cache: CacheMode = "use") -> Reply:
@@ -156,8 +155,10 @@ class Client:
 
     def is_ready(self) -> bool:
         """Whether pictures are answered now. Asks once; a server that is away is not ready."""
+        if self._closed.is_set():
+            return False
         try:
-            return self._http.request(**READY.options).status_code == httpx.codes.OK
+            return self._request(READY).status_code == httpx.codes.OK
         except httpx.RequestError:
             return False
 
@@ -169,11 +170,10 @@ class Client:
 
     def _send(self, request: Request, halt: threading.Event) -> httpx.Response:
         attempts = Attempts(self._policy)
-        options = {**request.options, "extensions": {"trace": self._note_socket}}
         while True:
             result: httpx.Response | httpx.RequestError
             try:
-                result = self._http.request(**options)
+                result = self._request(request)
                 if result.status_code == httpx.codes.OK:
                     return result
             except httpx.RequestError as error:
@@ -182,7 +182,19 @@ class Client:
             if pause is None or halt.wait(pause):
                 raise failure
 
+    def _request(self, request: Request) -> httpx.Response:
+        return self._http.request(**request.options, extensions={"trace": self._note_socket})
+
     def _note_socket(self, event: str, info: dict[str, Any]) -> None:  # what httpcore tells
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            connected = info["return_value"].get_extra_info("socket")
             with self._sockets_lock:
-                self._sockets.add(info["return_value"].get_extra_info("socket"))
+                self._sockets.add(connected)
+                # Whoever closes has been through the others already.
+                if self._closed.is_set():
+                    _shut(connected)
+
+
+def _shut(connected: socket.socket) -> None:
+    with suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)
