@@ -9,7 +9,7 @@ COMPOSE = docker compose $(if $(findstring tls,$(PROFILE)),--file compose.yaml -
 	$(addprefix --profile ,$(PROFILE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-training test-docker up down fuzz check check-deploy fix bench bench-draft soak reports lock clean
+.PHONY: help install run test test-training test-docker up down fuzz check check-deploy fix bench bench-draft bench-compare soak reports lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -59,6 +59,9 @@ bench: $(VENV)/.ready-test ## Measure speed and memory, side by side with their 
 
 bench-draft: $(VENV)/.ready-test ## Measure what decoding JPEGs at reduced size gains and costs
 	@$(BIN)/python -m bench.draft
+
+bench-compare: $(VENV)/.ready-test ## Measure this checkout beside another (OTHER=../before, installed there)
+	@$(BIN)/python -m bench.compare $(OTHER) $(ARGS)
 
 soak: $(VENV)/.ready-test ## Watch memory under ten minutes of mixed load (ARGS="--minutes 2")
 	@$(BIN)/python scripts/install_browser.py

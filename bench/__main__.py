@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of which medians are printed")
     options = parser.parse_args()
     shared = Path(os.environ.get("WHATSIT_SHARED", "../shared"))
-    pictures = _load_pictures(options.pictures or shared / "images" / "photos300")
+    pictures = load_pictures(options.pictures or shared / "images" / "photos300")
     report: dict[str, Any] = {
         "machine": {"cores": os.cpu_count(), "processor": platform.processor() or "unknown"},
         "pictures": {"count": len(pictures), "mean_bytes": statistics.mean(map(len, pictures))},
@@ -71,7 +71,7 @@ def main() -> int:
 
 def _measure(home: Path, name: str, pictures: list[bytes], count: int) -> dict[str, float]:
     with ExitStack() as stack:
-        starts = [_time_start(home, name) for _ in range(3)]
+        starts = [time_start(home, name) for _ in range(3)]
         client = stack.enter_context(ClientProcess())
         server = stack.enter_context(start_server(home, model=name))
         floor_url = stack.enter_context(_floor_server(home))
@@ -89,8 +89,8 @@ def _measure(home: Path, name: str, pictures: list[bytes], count: int) -> dict[s
         rounds: list[dict[str, dict[str, float]]] = []
         for number in range(count):
             batch = pictures[number * 50 : number * 50 + 40] or pictures[:40]
-            new = [_repainted(picture) for picture in batch]
-            together = [_repainted(picture) for picture in batch * 8]
+            new = [repainted(picture) for picture in batch]
+            together = [repainted(picture) for picture in batch * 8]
             engine = {"new_together_floor": _engine_alone(home, name, samples)}
             runs = {
                 "new": client.send_all(classify, new),
@@ -114,7 +114,7 @@ def _measure(home: Path, name: str, pictures: list[bytes], count: int) -> dict[s
             rounds.append(figures)
         open_page(server.url)
         resident_bytes = server.resident_bytes()
-        page = time_sentences(server.url, [_repainted(picture) for picture in pictures[:10]])
+        page = time_sentences(server.url, [repainted(picture) for picture in pictures[:10]])
         page |= time_many(server.url, home / "many", pictures)
         return {
             **page,
@@ -140,7 +140,7 @@ def _has_workers() -> bool:
 def _sample_folder(folder: Path, pictures: list[bytes]) -> Path:
     folder.mkdir(exist_ok=True)
     for number, picture in enumerate(pictures):
-        (folder / f"{number:03}.jpg").write_bytes(_repainted(picture))
+        (folder / f"{number:03}.jpg").write_bytes(repainted(picture))
     return folder
 
 
@@ -161,11 +161,12 @@ def _engine_alone(home: Path, name: str, pictures: Path) -> dict[str, float]:
     }
 
 
-def _time_start(home: Path, name: str) -> float:
+def time_start(home: Path, name: str, python: Path | None = None) -> float:
     """Seconds from the command to the first right answer over HTTP."""
     picture = example_pictures()["bee"]
     start = time.perf_counter()
-    with start_server(home, model=name) as server, server.client() as client:
+    serving = start_server(home, model=name, python=python)
+    with serving as server, server.client() as client:
         answer = client.post("/api/v1/classify?cache=bypass", content=picture).json()
         elapsed = time.perf_counter() - start
     if answer["answer"]["label"] != "bee":
@@ -223,7 +224,8 @@ def _stats(load: Load) -> dict[str, float]:
     }
 
 
-def _load_pictures(folder: Path) -> list[bytes]:
+def load_pictures(folder: Path) -> list[bytes]:
+    """The photographs of a folder, or the examples again and again where it is missing."""
     if folder.is_dir():
         files = sorted(
             path for path in folder.iterdir() if path.suffix.lower() in {".jpg", ".jpeg"}
@@ -233,7 +235,7 @@ def _load_pictures(folder: Path) -> list[bytes]:
     return list(example_pictures().values()) * 75
 
 
-def _repainted(picture: bytes) -> bytes:
+def repainted(picture: bytes) -> bytes:
     """The picture with pixels that nobody has sent before, about as large as it was."""
     image = Image.open(io.BytesIO(picture)).convert("RGB")
     middle = (image.width // 2, image.height // 2)

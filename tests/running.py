@@ -53,7 +53,11 @@ class RunningServer:
 
 @contextmanager
 def start_server(
-    home: Path, *arguments: str, model: str, environment: Mapping[str, str] | None = None
+    home: Path,
+    *arguments: str,
+    model: str,
+    environment: Mapping[str, str] | None = None,
+    python: Path | None = None,
 ) -> Iterator[RunningServer]:
     """Run ``whatsit serve`` until the block ends.
 
@@ -62,9 +66,11 @@ def start_server(
         arguments: Further options of the command line.
         model: Name of the model.
         environment: Further variables.
+        python: Where whatsit is installed; by default the one that runs this.
     """
     log_file = home / f"server-{time.monotonic_ns()}.log"
-    command = [sys.executable, "-m", "whatsit", "serve", "--port", "0", "--store", str(home)]
+    program = [str(python or sys.executable), "-m", "whatsit"]
+    command = [*program, "serve", "--port", "0", "--store", str(home)]
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("WHATSIT_")}
     with log_file.open("w") as log:
         process = subprocess.Popen(
