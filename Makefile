@@ -21,7 +21,7 @@ run: install ## Start the page and the API on http://localhost:8501
 
 test: $(VENV)/.ready-test ## Run all tests, those in a real browser included (ARGS="-k cache")
 	@$(BIN)/python scripts/install_browser.py
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python scripts/run_tests.py $(ARGS)
 
 up: ## Start app and Redis in containers, on http://localhost:8501 (PROFILE="tls monitoring")
 	@sh deploy/docker/secrets.sh $${WHATSIT_SECRETS:-.secrets}
