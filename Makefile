@@ -5,11 +5,15 @@ BIN    := $(VENV)/bin
 CHECKS := .venv-deploy
 ARGS   ?=
 PROFILE ?=
-COMPOSE = docker compose $(if $(findstring tls,$(PROFILE)),--file compose.yaml --file compose.tls.yaml) \
+# With a profile, the files that have it; without one, what .env says.
+FILES = $(if $(findstring tls,$(PROFILE)),compose.tls.yaml) \
+	$(if $(filter monitoring,$(PROFILE)),compose.monitoring.yaml)
+COMPOSE = docker compose $(if $(strip $(FILES)),$(addprefix --file ,compose.yaml $(FILES))) \
 	$(addprefix --profile ,$(PROFILE))
+WATCHED = $(COMPOSE) config --services | grep -qx grafana
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-training test-docker up down fuzz check check-deploy fix bench bench-draft soak reports lock clean
+.PHONY: help install run test test-training test-docker build up down fuzz check check-deploy fix bench bench-draft soak reports lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -23,17 +27,22 @@ test: $(VENV)/.ready-test ## Run all tests, those in a real browser included (AR
 	@$(BIN)/python scripts/install_browser.py
 	@$(BIN)/python -m pytest $(ARGS)
 
+build: ## Build the image of the app from this folder
+	@docker compose --file compose.yaml --file compose.build.yaml build app
+
 up: ## Start app and Redis in containers, on http://localhost:8501 (PROFILE="tls monitoring")
-	@sh deploy/docker/secrets.sh $${WHATSIT_SECRETS:-.secrets}
-	@$(COMPOSE) up --detach --wait $(ARGS)
-	@$(if $(filter monitoring,$(PROFILE)),sh deploy/monitoring/key.sh $${WHATSIT_SECRETS:-.secrets},:)
+	@if $(WATCHED); then sh deploy/monitoring/secrets.sh $${WHATSIT_SECRETS:-.secrets}; fi
+	@if [ "$$($(COMPOSE) config --images app)" = whatsit ] \
+		&& ! docker image inspect whatsit >/dev/null 2>&1; then \
+		$(MAKE) --no-print-directory build; fi
+	@$(COMPOSE) up --detach --wait --no-build $(ARGS)
+	@if $(WATCHED); then sh deploy/monitoring/key.sh $${WHATSIT_SECRETS:-.secrets}; fi
 
 down: ## Stop the containers, those of all profiles; their volumes stay
-	@docker compose --file compose.yaml --file compose.tls.yaml --profile '*' down $(ARGS)
+	@docker compose --file compose.yaml --file compose.tls.yaml --file compose.monitoring.yaml \
+		--profile '*' down $(ARGS)
 
-test-docker: $(VENV)/.ready-test ## Build the image and test the containers (needs Docker)
-	@sh deploy/docker/secrets.sh $${WHATSIT_SECRETS:-.secrets}
-	@docker compose build
+test-docker: build $(VENV)/.ready-test ## Build the image and test the containers (needs Docker)
 	@$(BIN)/python -m pytest -m docker -s -p no:randomly $(ARGS)
 
 test-training: $(VENV)/.ready-training ## Train, quantise and import models (installs TensorFlow)
