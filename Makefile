@@ -12,6 +12,13 @@ COMPOSE = docker compose $(if $(strip $(FILES)),$(addprefix --file ,compose.yaml
 	$(addprefix --profile ,$(PROFILE))
 WATCHED = $(COMPOSE) config --services | grep -qx grafana
 
+# What the lock has for a purpose, by hash; nothing is built, so nothing is fetched for building.
+define INSTALL
+	@$(BIN)/python deploy/locked.py $(1) > $(VENV)/locked.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes --only-binary :all: --requirement $(VENV)/locked.txt
+endef
+
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-training test-docker build up down fuzz check check-deploy fix bench bench-draft soak reports lock clean
 
@@ -77,11 +84,12 @@ reports: $(VENV)/.ready-test ## Measure answers, odd pictures and heat maps anew
 	@for study in answers odd_pictures heat_maps; do \
 		$(BIN)/python -m scripts.study_$$study --shared $${WHATSIT_SHARED:-../shared}; done
 
-lock: $(VENV)/.ready-check ## Resolve all dependencies anew into constraints.txt
+lock: $(VENV)/.ready-check ## Resolve all dependencies anew, into constraints.txt and requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --all-extras \
 		--no-annotate --no-header --output-file constraints.txt
+	@$(BIN)/python scripts/lock.py
 	@$(BIN)/uv pip compile deploy/checks.in --quiet --universal --python-version 3.11 \
-		--no-annotate --no-header --output-file deploy/checks.txt
+		--generate-hashes --no-annotate --no-header --output-file deploy/checks.txt
 
 clean: ## Remove what was installed and what tests left
 	rm -rf $(VENV) $(CHECKS) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
@@ -92,24 +100,26 @@ $(VENV)/pyvenv.cfg:
 	@echo "Making a virtual environment in $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.ready-run: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+$(VENV)/.ready-run: $(VENV)/pyvenv.cfg pyproject.toml requirements.lock
 	@echo "Installing whatsit and what it needs, once; this takes a minute or two ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(call INSTALL,run build)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index \
+		--no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready-run
 	@echo "Installing what the tests need ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(call INSTALL,test)
 	@touch $@
 
 $(VENV)/.ready-training: $(VENV)/.ready-test
 	@echo "Installing what training needs; this takes some minutes ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[training,azure-ml]'
+	$(call INSTALL,training)
 	@touch $@
 
 $(VENV)/.ready-check: $(VENV)/.ready-test
 	@echo "Installing what the checks need ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[check]'
+	$(call INSTALL,check)
 	@touch $@
 
 $(CHECKS)/.ready: deploy/checks.txt
