@@ -97,7 +97,7 @@ def test_prometheus_gets_a_key_that_works_and_another_when_that_is_revoked(compo
 
     def make_key() -> str:
         run("key.sh")
-        return file.read_text().strip()
+        return str(file.read_text().strip())
 
     def status_with(key: str) -> int:
         headers = {"Authorization": f"Bearer {key}"}

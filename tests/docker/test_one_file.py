@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -40,7 +41,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
     assert [path.name for path in folder.iterdir()] == ["compose.yaml"], "it was all"
 
 
-def answer(key: str, name: str = "compose.yaml") -> dict[str, object]:
+def answer(key: str, name: str = "compose.yaml") -> dict[str, Any]:
     response = httpx.post(
         f"http://127.0.0.1:{PORTS[name]}/api/v1/classify",
         content=example_pictures()["bee"],
