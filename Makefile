@@ -5,11 +5,22 @@ BIN    := $(VENV)/bin
 CHECKS := .venv-deploy
 ARGS   ?=
 PROFILE ?=
-COMPOSE = docker compose $(if $(findstring tls,$(PROFILE)),--file compose.yaml --file compose.tls.yaml) \
+# With a profile, the files that have it; without one, what .env says.
+FILES = $(if $(findstring tls,$(PROFILE)),compose.tls.yaml) \
+	$(if $(filter monitoring,$(PROFILE)),compose.monitoring.yaml)
+COMPOSE = docker compose $(if $(strip $(FILES)),$(addprefix --file ,compose.yaml $(FILES))) \
 	$(addprefix --profile ,$(PROFILE))
+WATCHED = $(COMPOSE) config --services | grep -qx grafana
+
+# What the lock has for a purpose, by hash; nothing is built, so nothing is fetched for building.
+define INSTALL
+	@$(BIN)/python deploy/locked.py $(1) > $(VENV)/locked.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes --only-binary :all: --requirement $(VENV)/locked.txt
+endef
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-training test-docker up down fuzz check check-deploy fix bench bench-draft bench-compare soak reports lock clean
+.PHONY: help install run test test-training test-docker build up down fuzz check check-deploy fix bench bench-draft bench-compare soak reports lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -23,17 +34,22 @@ test: $(VENV)/.ready-test ## Run all tests, those in a real browser included (AR
 	@$(BIN)/python scripts/install_browser.py
 	@$(BIN)/python scripts/run_tests.py $(ARGS)
 
+build: ## Build the image of the app from this folder
+	@docker compose --file compose.yaml --file compose.build.yaml build app
+
 up: ## Start app and Redis in containers, on http://localhost:8501 (PROFILE="tls monitoring")
-	@sh deploy/docker/secrets.sh $${WHATSIT_SECRETS:-.secrets}
-	@$(COMPOSE) up --detach --wait $(ARGS)
-	@$(if $(filter monitoring,$(PROFILE)),sh deploy/monitoring/key.sh $${WHATSIT_SECRETS:-.secrets},:)
+	@if $(WATCHED); then sh deploy/monitoring/secrets.sh $${WHATSIT_SECRETS:-.secrets}; fi
+	@if [ "$$($(COMPOSE) config --images app)" = whatsit ] \
+		&& ! docker image inspect whatsit >/dev/null 2>&1; then \
+		$(MAKE) --no-print-directory build; fi
+	@$(COMPOSE) up --detach --wait --no-build $(ARGS)
+	@if $(WATCHED); then sh deploy/monitoring/key.sh $${WHATSIT_SECRETS:-.secrets}; fi
 
 down: ## Stop the containers, those of all profiles; their volumes stay
-	@docker compose --file compose.yaml --file compose.tls.yaml --profile '*' down $(ARGS)
+	@docker compose --file compose.yaml --file compose.tls.yaml --file compose.monitoring.yaml \
+		--profile '*' down $(ARGS)
 
-test-docker: $(VENV)/.ready-test ## Build the image and test the containers (needs Docker)
-	@sh deploy/docker/secrets.sh $${WHATSIT_SECRETS:-.secrets}
-	@docker compose build
+test-docker: build $(VENV)/.ready-test ## Build the image and test the containers (needs Docker)
 	@$(BIN)/python -m pytest -m docker -s -p no:randomly $(ARGS)
 
 test-training: $(VENV)/.ready-training ## Train, quantise and import models (installs TensorFlow)
@@ -71,11 +87,12 @@ reports: $(VENV)/.ready-test ## Measure answers, odd pictures and heat maps anew
 	@for study in answers odd_pictures heat_maps; do \
 		$(BIN)/python -m scripts.study_$$study --shared $${WHATSIT_SHARED:-../shared}; done
 
-lock: $(VENV)/.ready-check ## Resolve all dependencies anew into constraints.txt
+lock: $(VENV)/.ready-check ## Resolve all dependencies anew, into constraints.txt and requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --all-extras \
 		--no-annotate --no-header --output-file constraints.txt
+	@$(BIN)/python scripts/lock.py
 	@$(BIN)/uv pip compile deploy/checks.in --quiet --universal --python-version 3.11 \
-		--no-annotate --no-header --output-file deploy/checks.txt
+		--generate-hashes --no-annotate --no-header --output-file deploy/checks.txt
 
 clean: ## Remove what was installed and what tests left
 	rm -rf $(VENV) $(CHECKS) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
@@ -86,24 +103,26 @@ $(VENV)/pyvenv.cfg:
 	@echo "Making a virtual environment in $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.ready-run: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+$(VENV)/.ready-run: $(VENV)/pyvenv.cfg pyproject.toml requirements.lock
 	@echo "Installing whatsit and what it needs, once; this takes a minute or two ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(call INSTALL,run build)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index \
+		--no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready-run
 	@echo "Installing what the tests need ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(call INSTALL,test)
 	@touch $@
 
 $(VENV)/.ready-training: $(VENV)/.ready-test
 	@echo "Installing what training needs; this takes some minutes ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[training,azure-ml]'
+	$(call INSTALL,training)
 	@touch $@
 
 $(VENV)/.ready-check: $(VENV)/.ready-test
 	@echo "Installing what the checks need ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[check]'
+	$(call INSTALL,check)
 	@touch $@
 
 $(CHECKS)/.ready: deploy/checks.txt

@@ -34,7 +34,7 @@ compose_file() {
 
 check "hadolint, ${#images[@]} images" hadolint --config deploy/.hadolint.yaml "${images[@]}"
 check "shellcheck, ${#scripts[@]} scripts" shellcheck --external-sources .ci/run "${scripts[@]}"
-for file in compose*.yaml; do check "$file" compose_file "$file"; done
+for file in compose*.yaml deploy/azure/terraform/modules/vm/files/compose*.yaml; do check "$file" compose_file "$file"; done
 check "workflows" check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 check "dependabot" check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 check "actionlint" actionlint

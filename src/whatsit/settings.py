@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -148,6 +149,10 @@ class Settings(BaseSettings):
         None,
         description="Address of a Redis or Valkey. Empty: an embedded Valkey is started.",
     )
+    redis_password_file: Path | None = Field(
+        None,
+        description="File with the password for `WHATSIT_REDIS_URL`, which then holds no secret.",
+    )
     redis_timeout_seconds: float = Field(
         0.2, gt=0, le=10, description="Compute the answer when Redis takes longer, seconds."
     )
@@ -271,7 +276,7 @@ def load_settings(options: Mapping[str, Any] | None = None) -> Settings:
     _require_known_variables({**_read_dotenv(), **os.environ})
     given = {name: value for name, value in (options or {}).items() if value is not None}
     try:
-        return Settings(**given)
+        return _with_redis_password(Settings(**given))
     except ValidationError as error:
         complaint = error.errors(include_url=False, include_input=False)[0]
         name = str(complaint["loc"][0])
@@ -284,6 +289,28 @@ def masked(settings: Settings) -> dict[str, str]:
         f"{_PREFIX}{name.upper()}": "" if (value := getattr(settings, name)) is None else str(value)
         for name in Settings.model_fields
     }
+
+
+def _with_redis_password(settings: Settings) -> Settings:
+    if settings.redis_password_file is None:
+        return settings
+    variable = f"{_PREFIX}REDIS_PASSWORD_FILE"
+    url = urlsplit(settings.redis_url.get_secret_value() if settings.redis_url else "")
+    if not url.hostname:
+        raise SettingsError(f"{variable} is of no use without an address in WHATSIT_REDIS_URL.")
+    if url.password:
+        raise SettingsError(f"WHATSIT_REDIS_URL has a password already; leave out {variable}.")
+    try:
+        password = settings.redis_password_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{variable}: {settings.redis_password_file} can't be read ({error})."
+        ) from error
+    if not password:
+        raise SettingsError(f"{variable}: {settings.redis_password_file} is empty.")
+    user, _, host = url.netloc.rpartition("@")
+    located = url._replace(netloc=f"{user}:{quote(password, safe='')}@{host}")
+    return settings.model_copy(update={"redis_url": SecretStr(located.geturl())})
 
 
 def _read_dotenv() -> dict[str, str | None]:

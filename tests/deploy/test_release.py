@@ -6,6 +6,7 @@ import sys
 import tomllib
 
 import pytest
+import yaml
 
 from tests.conftest import ROOT
 from tests.deploy.scripts import run, write_program
@@ -47,6 +48,32 @@ def test_a_version_without_notes_is_refused(tmp_path):
 
     assert ran.returncode == 1
     assert "says nothing" in ran.stderr
+
+
+def compose_of(image: str) -> subprocess.CompletedProcess[str]:
+    script = ROOT / "deploy" / "scripts" / "release_compose.py"
+    return subprocess.run([sys.executable, str(script), image], capture_output=True, text=True)
+
+
+def test_the_released_compose_file_starts_the_released_image_and_is_else_the_same():
+    image = SOURCE.replace("@", f":v{VERSION}@")
+    ran = compose_of(image)
+    ours = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+
+    assert ran.returncode == 0
+    released, kept = yaml.safe_load(ran.stdout), yaml.safe_load(ours)
+    assert released["services"]["app"].pop("image") == f"${{WHATSIT_IMAGE:-{image}}}"
+    assert kept["services"]["app"].pop("image") == "${WHATSIT_IMAGE:-whatsit}"
+    assert released == kept
+
+
+@pytest.mark.parametrize("image", ["whatsit", "ghcr.io/example/whatsit:v1.2.3", SOURCE])
+def test_a_compose_file_for_an_image_without_tag_and_digest_is_refused(image):
+    ran = compose_of(image)
+
+    assert ran.returncode == 2
+    assert "is not NAME:TAG@sha256:DIGEST" in ran.stderr
+    assert ran.stdout == ""
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from playwright.sync_api import Page
 from tests.conftest import ROOT
 from tests.e2e.visitor import Complaints, open_page
 
+PASSWORD_FILE = "/var/lib/whatsit-secrets/redis-password"
+
 
 def docker(*arguments: str) -> str:
     """What the engine's command prints."""
@@ -61,38 +63,27 @@ class Compose:
 
     Args:
         project: Its name; whatever a run before has left of it is removed by `down`.
-        secrets: Folder of secrets, made here.
         environment: Further variables.
         arguments: Options of all commands, such as files and profiles.
+        folder: Where the commands run.
     """
 
     def __init__(
-        self, project: str, secrets: Path, environment: Mapping[str, str], *arguments: str
+        self,
+        project: str,
+        environment: Mapping[str, str],
+        *arguments: str,
+        folder: Path = ROOT,
     ) -> None:
-        self.environment = {
-            **os.environ,
-            "COMPOSE_PROJECT_NAME": project,
-            "WHATSIT_SECRETS": str(secrets),
-            **environment,
-        }
-        self.secrets = secrets
-        self.make_secrets()
+        self.environment = {**os.environ, "COMPOSE_PROJECT_NAME": project, **environment}
         self._arguments = arguments
-
-    def make_secrets(self) -> None:
-        """Make those that are missing."""
-        subprocess.run(
-            ["sh", "deploy/docker/secrets.sh", str(self.secrets)],
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-        )
+        self._folder = folder
 
     def __call__(self, *arguments: str, check: bool = True) -> str:
         """What the command prints."""
         ran = subprocess.run(
             ["docker", "compose", *self._arguments, *arguments],
-            cwd=ROOT,
+            cwd=self._folder,
             env=self.environment,
             capture_output=True,
             text=True,
@@ -106,6 +97,15 @@ class Compose:
         """What the engine knows about each of a service's containers."""
         found = json.loads(docker("inspect", *self("ps", "--quiet", service).split()))
         return [dict(container) for container in found]
+
+    def redis_password(self) -> str:
+        """The password that was made at the first start."""
+        return self("exec", "-T", "app", "cat", PASSWORD_FILE).strip()
+
+    def make_key(self) -> str:
+        """A new key of the API, made as an operator makes it."""
+        printed = self("exec", "-T", "app", "whatsit", "keys", "create", "test")
+        return next(word for word in printed.split() if word.startswith("wi_"))
 
     def memory(self, service: str) -> list[str]:
         """Memory in use and its limit, of each of a service's containers."""

@@ -64,8 +64,7 @@ def compose(tmp_path: Path) -> Iterator[Compose]:
     }
     files = ("compose.yaml", "compose.tls.yaml", str(beside))
     options = [word for file in files for word in ("--file", file)]
-    secrets = tmp_path / "secrets"
-    compose = Compose("whatsit-test-acme", secrets, environment, *options, "--profile", "tls")
+    compose = Compose("whatsit-test-acme", environment, *options, "--profile", "tls")
     compose("down", "--volumes", check=False)
     try:
         compose("up", "--detach", "--wait", "--no-build")

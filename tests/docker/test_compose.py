@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.conftest import ROOT
-from tests.docker.compose import Compose, docker, open_page_in_container
+from tests.docker.compose import PASSWORD_FILE, Compose, docker, open_page_in_container
 from tests.e2e.visitor import choose, picture_file, require_answer
 from tests.waiting import wait_until
 from whatsit.data import example_pictures
@@ -24,9 +24,9 @@ URL = f"http://127.0.0.1:{PORT}"
 
 
 @pytest.fixture(scope="module")
-def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
+def compose() -> Iterator[Compose]:
     environment = {"WHATSIT_PUBLISH": f"127.0.0.1:{PORT}", "WHATSIT_RATE_LIMIT": "off"}
-    compose = Compose(PROJECT, tmp_path_factory.mktemp("secrets"), environment)
+    compose = Compose(PROJECT, environment)
     compose("down", "--volumes", check=False)
     start = time.monotonic()
     try:
@@ -40,9 +40,7 @@ def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
 @pytest.fixture(scope="module")
 def client(compose: Compose) -> Iterator[httpx.Client]:
     """With a key made in the container, as an operator makes it."""
-    printed = compose("exec", "-T", "app", "whatsit", "keys", "create", "test")
-    key = next(word for word in printed.split() if word.startswith("wi_"))
-    headers = {"Authorization": f"Bearer {key}"}
+    headers = {"Authorization": f"Bearer {compose.make_key()}"}
     with httpx.Client(base_url=URL, headers=headers, timeout=20, trust_env=False) as client:
         yield client
 
@@ -85,17 +83,20 @@ def test_the_image_has_no_compiler_and_no_installer(compose):
         assert not compose("exec", "-T", "app", "sh", "-c", f"command -v {program} || true").strip()
 
 
-def test_prometheus_gets_a_key_that_works_and_another_when_that_is_revoked(compose):
-    file = compose.secrets / "metrics-key"
+def test_prometheus_gets_a_key_that_works_and_another_when_that_is_revoked(compose, tmp_path):
+    file = tmp_path / "metrics-key"
 
-    def make_key() -> str:
+    def run(script: str) -> None:
         subprocess.run(
-            ["sh", "deploy/monitoring/key.sh", str(compose.secrets)],
+            ["sh", f"deploy/monitoring/{script}", str(tmp_path)],
             cwd=ROOT,
             env=compose.environment,
             check=True,
             capture_output=True,
         )
+
+    def make_key() -> str:
+        run("key.sh")
         return str(file.read_text().strip())
 
     def status_with(key: str) -> int:
@@ -103,6 +104,7 @@ def test_prometheus_gets_a_key_that_works_and_another_when_that_is_revoked(compo
         return int(httpx.get(f"{URL}/metrics", headers=headers, trust_env=False).status_code)
 
     assert status_with("none") == 401
+    run("secrets.sh")
     inode = file.stat().st_ino
     first = make_key()
     assert status_with(first) == 200
@@ -132,8 +134,7 @@ def test_redis_refuses_who_has_no_password_and_what_the_app_does_not_need(compos
         return said
 
     assert "NOAUTH" in ask("ping")
-    password = compose("exec", "-T", "redis", "cat", "/run/secrets/redis-password")
-    ours = ("--no-auth-warning", "--user", "whatsit", "--pass", password.strip())
+    ours = ("--no-auth-warning", "--user", "whatsit", "--pass", compose.redis_password())
     assert "PONG" in ask(*ours, "ping")
     for command in (["flushall"], ["config", "get", "*"], ["keys", "*"], ["get", "other:key"]):
         assert "NOPERM" in ask(*ours, *command), command
@@ -188,18 +189,27 @@ def test_a_restart_of_redis_loses_no_answer(compose, client):
 def test_a_new_password_of_redis_is_taken_and_no_answer_is_lost(compose, client):
     picture = example_pictures()["citrus"]
     client.post("/api/v1/classify", content=picture)
-    old = (compose.secrets / "redis-password").read_text()
-    (compose.secrets / "redis-password").unlink()
-    compose.make_secrets()
-    compose("up", "--detach", "--wait", "--no-build", "--force-recreate")
+    old = compose.redis_password()
+    compose("exec", "-T", "app", "rm", PASSWORD_FILE)
+    compose("restart")
+    compose("up", "--detach", "--wait", "--no-build")
 
     said = compose(
         *("exec", "-T", "redis", "redis-cli", "--user", "whatsit", "--pass", old, "ping"),
         check=False,
     )
     assert "WRONGPASS" in said
-    assert client.get("/readyz").json()["cache"] == "reachable"
+    assert wait_until(lambda: client.get("/readyz").json()["cache"] == "reachable", seconds=20)
     assert client.post("/api/v1/classify", content=picture).json()["cache"] == "hit"
+
+
+def test_who_asks_by_the_container_s_own_address_is_answered(compose, client):
+    """As Prometheus asks each replica; the names of others are refused."""
+    (app,) = compose.inspect("app")
+    for network in app["NetworkSettings"]["Networks"].values():
+        answer = client.get("/api/docs", headers={"Host": f"{network['IPAddress']}:8501"})
+        assert answer.status_code == 200
+    assert client.get("/api/docs", headers={"Host": "192.0.2.1"}).status_code == 421
 
 
 def test_memory_is_printed_and_bounded(compose, client):
@@ -221,4 +231,5 @@ def test_down_leaves_nothing_but_the_volumes(compose):
         }.items()
     }
     assert left["containers"] == left["networks"] == ""
-    assert sorted(left["volumes"].split()) == [f"{PROJECT}_cache", f"{PROJECT}_state"]
+    names = (f"{PROJECT}_{name}" for name in ("cache", "secrets", "state"))
+    assert sorted(left["volumes"].split()) == list(names)

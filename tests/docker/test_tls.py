@@ -77,7 +77,7 @@ def compose(
         **proxy_image(request.param, stand_in),
     }
     files = ("--file", "compose.yaml", "--file", "compose.tls.yaml", "--profile", request.param)
-    compose = Compose("whatsit-test-tls", tmp_path_factory.mktemp("secrets"), environment, *files)
+    compose = Compose("whatsit-test-tls", environment, *files)
     compose("down", "--volumes", check=False)
     try:
         compose("up", "--detach", "--wait", "--no-build")

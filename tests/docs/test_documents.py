@@ -29,7 +29,6 @@ RUN_ELSEWHERE = {
     "pip install 'whatsit[training]'": "make test-training installs it",
     "whatsit models import": "make test-training imports networks",
     "docker compose": "tests/unit/test_compose_files.py reads them",
-    "rm .secrets/": "starts containers; tests/unit/test_compose_files.py reads them",
     "git pull": "changes files",
     "apt-get": "needs root",
     "python scripts/build_labels.py": "needs WordNet",

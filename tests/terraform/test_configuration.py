@@ -133,15 +133,15 @@ def test_a_mistake_is_found_without_running(
         (
             "modules/vm",
             "modules/vm/user_data.tf",
-            "WHATSIT_SECRETS =",
-            'REDIS_PASSWORD = "hunter2"\nWHATSIT_SECRETS =',
+            "COMPOSE_FILE =",
+            'REDIS_PASSWORD = "hunter2"\nCOMPOSE_FILE =',
             "told something else",
         ),
         (
             "modules/vm",
             "modules/vm/user_data.tf",
-            "WHATSIT_SECRETS =",
-            "REDIS_PASSWORD = ephemeral.random_password.redis.result\nWHATSIT_SECRETS =",
+            "COMPOSE_FILE =",
+            "REDIS_PASSWORD = ephemeral.random_password.redis.result\nCOMPOSE_FILE =",
             "[Ee]phemeral value",
         ),
         (
@@ -172,10 +172,31 @@ def test_a_mistake_is_found_without_running(
             ">= 0",
             "ssh_from",
         ),
+        (
+            "stacks/vm",
+            "stacks/vm/variables.tf",
+            "var.tls || alltrue",
+            "true || alltrue",
+            "clients_from",
+        ),
+        (
+            "modules/access",
+            "modules/access/main.tf",
+            'default_action             = "Deny"',
+            'default_action             = "Allow"',
+            "The vault is open",
+        ),
+        (
+            "modules/vm",
+            "modules/vm/user_data.tf",
+            '      ["systemctl", "enable", "--now", "whatsit-firewall.service"],\n',
+            "",
+            "reach the metadata",
+        ),
     ],
     ids=[
         *("port", "ssh", "secret in user data", "password in user data", "secret in state"),
-        *("role", "setting", "validation"),
+        *("role", "setting", "validation", "everybody", "vault", "metadata"),
     ],
 )
 def test_a_mistake_is_found_by_the_tests(

@@ -25,7 +25,7 @@ SERVER = """
 import http.server, os
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        open("/run/secrets/redis-url").read()
+        open(os.environ["WHATSIT_REDIS_PASSWORD_FILE"]).read()
         self.send_response(int(os.environ["STATUS"]))
         self.end_headers()
         self.wfile.write(os.environ["VERSION"].encode())
@@ -133,15 +133,16 @@ def machine(
     azure: Azure, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Machine]:
     folder = tmp_path_factory.mktemp("opt-whatsit")
-    for file in ("compose.yaml", "deploy/docker/redis.conf", "deploy/docker/secrets.sh"):
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / file, folder / file)
-    for script in (SOURCE / "modules" / "vm" / "files").glob("*.sh"):
+    carried = SOURCE / "modules" / "vm" / "files"
+    for file in (ROOT / "compose.yaml", carried / "compose.password.yaml"):
+        shutil.copy(file, folder)
+    for script in carried.glob("*.sh"):
         shutil.copy(script, folder)
         (folder / script.name).chmod(0o755)
     redis = os.environ.get("REDIS_IMAGE", "redis:8-trixie")
     (folder / ".env").write_text(
-        f"REDIS_IMAGE={redis}\nWHATSIT_PUBLISH={PORT}\nWHATSIT_SECRETS={folder}/secrets\n"
+        f"COMPOSE_FILE=compose.yaml:compose.password.yaml\n"
+        f"REDIS_IMAGE={redis}\nWHATSIT_PUBLISH={PORT}\n"
     )
     (folder / "identity.env").write_text(
         f"CLIENT_ID={CLIENT_ID}\nVAULT_URL=http://{azure.host}\nREGISTRY={azure.host}\n"
@@ -214,7 +215,7 @@ def test_an_image_goes_out_and_back(machine: Machine):
     machine.azure.vault_answers = False
     restarted = machine.run("start.sh")
     assert restarted.returncode == 0, restarted.stderr
-    assert "secrets of the last start" in restarted.stderr
+    assert "password of the last start" in restarted.stderr
     assert answer() == "three"
     secrets = machine.folder / "secrets"
     assert secrets.stat().st_mode & 0o777 == 0o700

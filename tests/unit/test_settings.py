@@ -183,6 +183,42 @@ def test_masked_settings_hide_the_redis_password(monkeypatch):
     assert "hunter2" not in f"{masked(settings)} {settings} {settings!r}"
 
 
+def test_the_password_of_redis_comes_from_a_file(monkeypatch, tmp_path):
+    (tmp_path / "password").write_text("p@ss/word\n")
+    monkeypatch.setenv("WHATSIT_REDIS_URL", "redis://app@cache:6379/0")
+    monkeypatch.setenv("WHATSIT_REDIS_PASSWORD_FILE", str(tmp_path / "password"))
+
+    settings = load_settings()
+
+    assert settings.redis_url is not None
+    assert settings.redis_url.get_secret_value() == "redis://app:p%40ss%2Fword@cache:6379/0"
+    assert "p%40ss" not in f"{masked(settings)} {settings} {settings!r}"
+
+
+@pytest.mark.parametrize(
+    ("url", "content", "sentence"),
+    [
+        ("", "word", "is of no use without an address"),
+        ("redis://:other@cache", "word", "has a password already"),
+        ("redis://cache", "", "is empty"),
+        ("redis://cache", None, "can't be read"),
+        ("redis://cache", b"\xff", "can't be read"),
+    ],
+)
+def test_a_password_file_that_is_of_no_use_is_refused(
+    monkeypatch, tmp_path, url, content, sentence
+):
+    if content is not None:
+        (tmp_path / "password").write_bytes(
+            content if isinstance(content, bytes) else content.encode()
+        )
+    monkeypatch.setenv("WHATSIT_REDIS_URL", url)
+    monkeypatch.setenv("WHATSIT_REDIS_PASSWORD_FILE", str(tmp_path / "password"))
+
+    with pytest.raises(SettingsError, match=sentence):
+        load_settings()
+
+
 def test_masked_settings_show_every_other_value_by_its_variable(monkeypatch):
     monkeypatch.setenv("WHATSIT_PORT", "1005")
 

@@ -31,7 +31,10 @@ from whatsit.pipeline.azure_ml.definition import (
 from whatsit.pipeline.azure_ml.validate import require_valid
 
 _DONE = ("Completed", "Failed", "Canceled", "NotResponding", "Paused")
-_IMAGE_PARTS = ("constraints.txt", "pyproject.toml", "README.md", "LICENSE", "NOTICE", "src")
+_IMAGE_PARTS = (
+    *("requirements.lock", "deploy/locked.py", "pyproject.toml", "README.md", "LICENSE", "NOTICE"),
+    "src",
+)
 _MODEL_OUTPUT = "registration"
 
 
@@ -226,6 +229,7 @@ def build_context(root: Path, dockerfile: Path) -> Iterator[Path]:
         shutil.copy2(dockerfile, context / "Dockerfile")
         for part in _IMAGE_PARTS:
             source = root / part
+            (context / part).parent.mkdir(exist_ok=True)
             if source.is_dir():
                 ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
                 shutil.copytree(source, context / part, ignore=ignored)

@@ -24,6 +24,17 @@ resource "azurerm_key_vault" "whatsit" {
   purge_protection_enabled   = true
   soft_delete_retention_days = 7
   tags                       = var.tags
+
+  # Whoever makes the secret has to reach the vault, so it is closed only where that is said.
+  dynamic "network_acls" {
+    for_each = length(var.vault_from) == 0 ? [] : [var.vault_from]
+    content {
+      bypass                     = "None"
+      default_action             = "Deny"
+      ip_rules                   = network_acls.value
+      virtual_network_subnet_ids = var.subnet_ids
+    }
+  }
 }
 
 resource "azurerm_role_assignment" "reads_secrets" {

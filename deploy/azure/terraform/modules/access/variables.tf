@@ -33,6 +33,18 @@ variable "tenant_id" {
   description = "Tenant of the Key Vault."
 }
 
+variable "vault_from" {
+  type        = set(string)
+  default     = []
+  description = "Networks, as CIDRs, that reach the vault beside the subnets; empty: everybody, and roles decide."
+}
+
+variable "subnet_ids" {
+  type        = set(string)
+  default     = []
+  description = "Subnets of the service, which reach the vault by its endpoint."
+}
+
 variable "operator_principal_id" {
   type        = string
   description = "Object id of whoever runs Terraform: may write secrets."

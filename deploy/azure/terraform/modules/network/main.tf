@@ -26,6 +26,11 @@ resource "azurerm_subnet" "whatsit" {
   address_prefixes     = ["10.20.0.0/26"]
   # The machine goes out by its own address.
   default_outbound_access_enabled = false
+
+  # By which a vault that is closed to others knows it.
+  service_endpoint {
+    service = "Microsoft.KeyVault"
+  }
 }
 
 # What no rule names is refused by Azure's own last rule.

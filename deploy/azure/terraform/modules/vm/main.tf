@@ -15,6 +15,8 @@ module "access" {
   registry_id           = var.registry_id
   tenant_id             = var.tenant_id
   operator_principal_id = var.operator_principal_id
+  vault_from            = var.vault_from
+  subnet_ids            = [var.subnet_id]
 }
 
 # Made anew at each run and forgotten at its end; it is sent to the vault only when the version

@@ -7,11 +7,12 @@ locals {
 
   # The compose files and all that they mount.
   carried = concat(
-    ["compose.yaml", "deploy/docker/redis.conf", "deploy/docker/secrets.sh"],
+    ["compose.yaml"],
     var.tls ? sort(fileset(local.repository, "compose.tls.yaml")) : [],
     var.tls ? sort(fileset(local.repository, "deploy/caddy/**")) : [],
   )
-  scripts = ["deploy.sh", "start.sh", "fetch-secrets.sh", "identity.sh"]
+  scripts = ["deploy.sh", "start.sh", "fetch-secrets.sh", "identity.sh", "refuse-metadata.sh"]
+  units   = ["whatsit.service", "whatsit-firewall.service"]
 
   files = concat(
     [for file in local.carried : {
@@ -24,17 +25,22 @@ locals {
       permissions = "0755"
       content     = file("${path.module}/files/${script}")
     }],
+    [for unit in local.units : {
+      path        = "/etc/systemd/system/${unit}"
+      permissions = "0644"
+      content     = file("${path.module}/files/${unit}")
+    }],
     [
       {
-        path        = "/etc/systemd/system/whatsit.service"
+        path        = "${local.home}/compose.password.yaml"
         permissions = "0644"
-        content     = file("${path.module}/files/whatsit.service")
+        content     = file("${path.module}/files/compose.password.yaml")
       },
       {
         path        = "${local.home}/.env"
         permissions = "0644"
         content = join("", [for name, value in merge(var.compose_environment, {
-          WHATSIT_SECRETS = "${local.home}/secrets"
+          COMPOSE_FILE = "compose.yaml:compose.password.yaml${var.tls ? ":compose.tls.yaml" : ""}"
         }) : "${name}=${value}\n"])
       },
       {
@@ -56,6 +62,7 @@ locals {
     runcmd = [
       ["systemctl", "daemon-reload"],
       ["systemctl", "enable", "--now", "docker.service"],
+      ["systemctl", "enable", "--now", "whatsit-firewall.service"],
       ["systemctl", "enable", "whatsit.service"],
     ]
   })}"

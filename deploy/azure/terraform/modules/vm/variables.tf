@@ -73,6 +73,12 @@ variable "redis_password_version" {
   description = "A higher number makes a new password."
 }
 
+variable "vault_from" {
+  type        = set(string)
+  default     = []
+  description = "Networks, as CIDRs, that reach the Key Vault beside the machine; empty: everybody, and roles decide."
+}
+
 variable "tls" {
   type        = bool
   description = "Whether the proxy's files go along."

@@ -50,6 +50,7 @@ module "vm" {
   tenant_id              = data.azurerm_client_config.current.tenant_id
   redis_password_version = var.redis_password_version
   tls                    = var.tls
+  vault_from             = var.vault_from
 
   compose_environment = merge(
     {
@@ -61,7 +62,6 @@ module "vm" {
     },
     # Behind the proxy the app's own port is not published.
     var.tls ? {
-      COMPOSE_FILE          = "compose.yaml:compose.tls.yaml"
       COMPOSE_PROFILES      = "tls"
       WHATSIT_CADDY_OPTIONS = "email ${var.acme_email}"
       WHATSIT_DOMAIN        = module.network.host_name

@@ -58,10 +58,15 @@ variable "acme_email" {
 variable "clients_from" {
   type        = set(string)
   default     = ["0.0.0.0/0"]
-  description = "Networks that reach the service, as CIDRs; everybody by default."
+  description = "Networks that reach the service, as CIDRs; everybody by default, which needs tls."
   validation {
     condition     = length(var.clients_from) > 0 && alltrue([for cidr in var.clients_from : can(cidrnetmask(cidr))])
     error_message = "Write networks as IPv4 CIDRs, such as 198.51.100.0/24."
+  }
+  validation {
+    # Everybody can be written as several halves and quarters too.
+    condition     = var.tls || alltrue([for cidr in var.clients_from : tonumber(try(split("/", cidr)[1], 32)) >= 8])
+    error_message = "Without tls, keys and pictures cross the networks in clear. Set tls = true and acme_email, or name in clients_from the networks (of /8 or narrower) that may reach the service."
   }
 }
 
@@ -72,6 +77,16 @@ variable "ssh_from" {
   validation {
     condition     = var.ssh_from == null ? true : can(cidrnetmask(var.ssh_from)) && tonumber(try(split("/", var.ssh_from)[1], 0)) >= 16
     error_message = "SSH is opened to one IPv4 network of /16 or narrower, such as 198.51.100.7/32."
+  }
+}
+
+variable "vault_from" {
+  type        = set(string)
+  default     = []
+  description = "Networks, as CIDRs, from which Terraform reaches the Key Vault; beside the machine nobody else does then. Empty, where those are not known: everybody, and roles decide."
+  validation {
+    condition     = alltrue([for cidr in var.vault_from : can(cidrnetmask(cidr))])
+    error_message = "Write networks as IPv4 CIDRs, such as 198.51.100.7/32."
   }
 }
 
@@ -139,7 +154,7 @@ variable "api_keys" {
   default     = "required"
   description = "Whether the API asks for keys: required, or off where clients_from lets in nobody else."
   validation {
-    condition     = contains(["required", "off"], var.api_keys) && !(var.api_keys == "off" && contains(var.clients_from, "0.0.0.0/0"))
+    condition     = contains(["required", "off"], var.api_keys) && (var.api_keys == "required" || alltrue([for cidr in var.clients_from : tonumber(try(split("/", cidr)[1], 32)) >= 8]))
     error_message = "api_keys is required, or off; it can't be off while everybody reaches the service."
   }
 }
@@ -156,7 +171,7 @@ variable "rate_limit" {
 
 variable "redis_image" {
   type        = string
-  default     = "redis:8-trixie"
+  default     = "redis:8-trixie@sha256:8a1efc5f479551822b47424ccae982026b633f28818eab0387348120a61e10e2"
   description = "Image of Redis; one of your own registry where Docker Hub must not be asked."
 }
 

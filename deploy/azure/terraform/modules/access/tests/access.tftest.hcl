@@ -41,3 +41,30 @@ run "the_identity_may_pull_and_read_secrets_and_nothing_else" {
     error_message = "The vault is open to policies, or can be lost."
   }
 }
+
+run "the_vault_is_open_to_whoever_has_a_role_unless_networks_are_named" {
+  command = apply
+
+  assert {
+    condition     = length(azurerm_key_vault.whatsit.network_acls) == 0
+    error_message = "Nobody could write the first secret."
+  }
+}
+
+run "a_vault_of_named_networks_is_closed_to_all_others" {
+  command = apply
+  variables {
+    vault_from = ["198.51.100.7/32"]
+    subnet_ids = ["/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/mock/providers/Microsoft.Network/virtualNetworks/mock/subnets/mock"]
+  }
+
+  assert {
+    condition = (
+      azurerm_key_vault.whatsit.network_acls[0].default_action == "Deny"
+      && azurerm_key_vault.whatsit.network_acls[0].bypass == "None"
+      && azurerm_key_vault.whatsit.network_acls[0].ip_rules == toset(["198.51.100.7/32"])
+      && azurerm_key_vault.whatsit.network_acls[0].virtual_network_subnet_ids == var.subnet_ids
+    )
+    error_message = "The vault is open, or the machine does not reach it."
+  }
+}

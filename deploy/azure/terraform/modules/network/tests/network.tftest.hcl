@@ -109,3 +109,12 @@ run "the_rules_hold_for_the_subnet" {
     error_message = "The subnet is without its rules."
   }
 }
+
+run "a_closed_vault_knows_the_subnet" {
+  command = apply
+
+  assert {
+    condition     = [for one in azurerm_subnet.whatsit.service_endpoint : one.service] == ["Microsoft.KeyVault"]
+    error_message = "The machine could not read its secret from a vault that is closed to others."
+  }
+}

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Write the secrets of the compose file, with the password that the Key Vault has now. Where the
-# vault does not answer, those of the last start are good enough: better an old password, which
-# app and Redis share, than no service.
+# Write the password of Redis that the Key Vault has now. Where the vault does not answer, that of the
+# last start is good enough: better an old password, which app and Redis share, than no service.
 set -euo pipefail
 cd "$(dirname "$0")"
 # shellcheck source=deploy/azure/terraform/modules/vm/files/identity.sh
@@ -16,22 +15,17 @@ read_password() {
 
 if ! password=$(read_password); then
     if [ -s secrets/redis-password ]; then
-        echo "The Key Vault does not answer; the secrets of the last start are used." >&2
+        echo "The Key Vault does not answer; the password of the last start is used." >&2
         exit 0
     fi
-    echo "The Key Vault does not answer, and there are no secrets of an earlier start." >&2
+    echo "The Key Vault does not answer, and there is no password of an earlier start." >&2
     exit 1
 fi
 
-# The form of these files is known to secrets.sh alone; only its random password is exchanged.
-# Other secrets in the folder stay.
-umask 077
-rm -rf secrets.new
-mkdir secrets.new
-[ ! -d secrets ] || cp -a secrets/. secrets.new
-rm -f secrets.new/redis-*
-sh deploy/docker/secrets.sh secrets.new >&2
-sed --in-place --file=/dev/stdin secrets.new/redis-* \
-    <<< "s/$(cat secrets.new/redis-password)/$password/g"
-rm -rf secrets
-mv secrets.new secrets
+# The users in the containers are others, so they may read the file; the folder keeps everybody else
+# on this machine out.
+umask 022
+mkdir -p secrets
+chmod 700 secrets
+printf '%s' "$password" > secrets/redis-password.new
+mv secrets/redis-password.new secrets/redis-password

@@ -72,16 +72,16 @@ run "user_data_brings_the_service_and_no_secret" {
   }
   assert {
     condition = toset([for file in yamldecode(output.user_data).write_files : file.path]) == toset(concat(
-      [for file in ["compose.yaml", "deploy/docker/redis.conf", "deploy/docker/secrets.sh"] : "/opt/whatsit/${file}"],
-      [for script in ["deploy", "start", "fetch-secrets", "identity"] : "/opt/whatsit/${script}.sh"],
-      ["/etc/systemd/system/whatsit.service", "/opt/whatsit/.env", "/opt/whatsit/identity.env"],
+      [for file in ["compose.yaml", "compose.password.yaml", ".env", "identity.env"] : "/opt/whatsit/${file}"],
+      [for script in ["deploy", "start", "fetch-secrets", "identity", "refuse-metadata"] : "/opt/whatsit/${script}.sh"],
+      [for unit in ["whatsit", "whatsit-firewall"] : "/etc/systemd/system/${unit}.service"],
     ))
     error_message = "Other files are written than those that are known to hold no secret."
   }
   assert {
     condition = [
       for file in yamldecode(output.user_data).write_files : file.content if endswith(file.path, "/.env")
-    ] == ["WHATSIT_API_KEYS=required\nWHATSIT_PUBLISH=8501\nWHATSIT_SECRETS=/opt/whatsit/secrets\n"]
+    ] == ["COMPOSE_FILE=compose.yaml:compose.password.yaml\nWHATSIT_API_KEYS=required\nWHATSIT_PUBLISH=8501\n"]
     error_message = "The compose file is told something else than was asked for."
   }
   assert {
@@ -95,6 +95,12 @@ run "user_data_brings_the_service_and_no_secret" {
   assert {
     condition     = contains(yamldecode(output.user_data).packages, "docker.io") && contains(yamldecode(output.user_data).packages, "docker-compose-v2")
     error_message = "Docker is not installed."
+  }
+  assert {
+    condition = (
+      contains(yamldecode(output.user_data).runcmd, ["systemctl", "enable", "--now", "whatsit-firewall.service"])
+    )
+    error_message = "Containers reach the metadata of the machine."
   }
   assert {
     condition     = azurerm_linux_virtual_machine.whatsit.user_data == null

@@ -6,6 +6,7 @@ variables {
   registry_name  = "example"
   ssh_public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
   domain_label   = "whatsit-test"
+  clients_from   = ["198.51.100.0/24"]
 }
 
 run "plain" {
@@ -40,8 +41,9 @@ run "plain" {
 run "tls" {
   command = apply
   variables {
-    tls        = true
-    acme_email = "someone@example.org"
+    tls          = true
+    acme_email   = "someone@example.org"
+    clients_from = ["0.0.0.0/0"]
   }
 
   assert {
@@ -54,7 +56,7 @@ run "tls" {
   }
   assert {
     condition = alltrue([for line in [
-      "COMPOSE_FILE=compose.yaml:compose.tls.yaml", "COMPOSE_PROFILES=tls",
+      "COMPOSE_FILE=compose.yaml:compose.password.yaml:compose.tls.yaml", "COMPOSE_PROFILES=tls",
       "WHATSIT_DOMAIN=whatsit-test.westeurope.cloudapp.azure.com",
       "WHATSIT_CADDY_OPTIONS=email someone@example.org", "WHATSIT_API_KEYS=required",
     ] : strcontains(output.user_data, line)]) && !strcontains(output.user_data, "WHATSIT_PUBLISH=8501")
@@ -98,10 +100,40 @@ run "clients_without_a_mask_are_refused" {
   expect_failures = [var.clients_from]
 }
 
+run "everybody_without_tls_is_refused" {
+  command = plan
+  variables {
+    clients_from = ["0.0.0.0/0"]
+  }
+  expect_failures = [var.clients_from]
+}
+
+run "everybody_in_two_halves_is_refused_too" {
+  command = plan
+  variables {
+    clients_from = ["0.0.0.0/1", "128.0.0.0/1"]
+  }
+  expect_failures = [var.clients_from]
+}
+
 run "no_keys_for_everybody_are_refused" {
   command = plan
   variables {
-    api_keys = "off"
+    api_keys     = "off"
+    tls          = true
+    acme_email   = "someone@example.org"
+    clients_from = ["0.0.0.0/0"]
+  }
+  expect_failures = [var.api_keys]
+}
+
+run "no_keys_for_everybody_in_two_halves_are_refused_too" {
+  command = plan
+  variables {
+    api_keys     = "off"
+    tls          = true
+    acme_email   = "someone@example.org"
+    clients_from = ["0.0.0.0/1", "128.0.0.0/1"]
   }
   expect_failures = [var.api_keys]
 }
@@ -142,9 +174,10 @@ run "further_values_out_of_range_are_refused" {
     rate_limit             = "many"
     redis_password_version = 0
     registry_name          = "example.azurecr.io"
+    vault_from             = ["198.51.100.7"]
   }
   expect_failures = [
     var.name, var.location, var.ssh_public_key, var.domain_label, var.disk_gb, var.memory,
-    var.rate_limit, var.redis_password_version, var.registry_name,
+    var.rate_limit, var.redis_password_version, var.registry_name, var.vault_from,
   ]
 }
