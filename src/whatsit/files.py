@@ -12,6 +12,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,7 +29,7 @@ _LINK = "it is a symbolic link, which is not followed"
 _ODD = "it is no plain file"
 
 
-def open_plain(path: Path, *, max_bytes: int | None = None, follow: bool = False) -> BinaryIO:
+def open_plain(path: Path, *, max_bytes: int | None = None, follow: bool = False) -> BufferedReader:
     """Open a file for reading that must be nothing but a file.
 
     Pipes and devices are refused without waiting for anybody, and so is a hard link that another
