@@ -3,6 +3,7 @@
 import json
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -78,7 +79,11 @@ def test_a_table_shows_no_control_characters(tmp_path):
 
 
 def test_a_card_shows_no_control_characters_and_says_the_same(tmp_path):
-    facts = {"description": EVIL, "licence": EVIL, "quality": {EVIL: {"note": EVIL}}}
+    facts: dict[str, Any] = {
+        "description": EVIL,
+        "licence": EVIL,
+        "quality": {EVIL: {"note": EVIL}},
+    }
     folder = make_folder(tmp_path / "birds", **facts)
     ModelStore(tmp_path / "home").add(folder)
 
