@@ -126,12 +126,16 @@ def open_service(
             _log.warning(model.note)
 
         def open_classifier(folder: ModelFolder) -> Classifier:
-            return Classifier.from_folder(
+            opened = Classifier.from_folder(
                 folder,
                 engine=settings.engine,
                 max_upload_bytes=settings.max_upload_bytes,
                 max_pixels=settings.max_pixels,
             )
+            if opened.complaint is not None:
+                # It answers as it always did; `whatsit.trial` lets no new model in like this.
+                _log.warning("%s", opened.complaint)
+            return opened
 
         # Threads have the priority of the one that starts them, those of the engine as well.
         with ThreadPoolExecutor(1, initializer=give_way) as opener:

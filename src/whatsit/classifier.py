@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import PathLike
@@ -44,6 +44,8 @@ ANSWER_VERSION = 3
 """Raise it when the code changes an answer without any fact of the card changing."""
 
 
+_SUM_TOLERANCE = 0.02
+"""bfloat16 rounds a thousand probabilities to about a hundredth of their sum."""
 _ABOUT_THE_FIT = {"method", "false_alarm_ratio"}
 
 
@@ -75,6 +77,8 @@ class Classifier:
         engine: Runs it.
         model: Name and fingerprint.
         folder: Where it was loaded from; None where it came from no folder.
+        complaint: What its card says wrongly about its output, as a sentence; None where nothing
+            was noticed when it was warmed up.
 
     Example:
         >>> with Classifier.load("efficientnet-lite2") as classifier:
@@ -104,6 +108,7 @@ class Classifier:
         self.max_upload_bytes = max_upload_bytes
         self.max_pixels = max_pixels
         self.folder = folder
+        self.complaint: str | None = None
         self._profile = _recognition_profile(card)
         self.model = ModelId(card.name, build_fingerprint(card, labels, engine.identity))
 
@@ -242,11 +247,16 @@ class Classifier:
             return self._word(logits, statistics, facts, signals)
 
     def warm_up(self) -> None:
-        """Prepare all that is made on first use, so that no user pays for the first call."""
+        """Prepare all that is made on first use, so that no user pays for the first call.
+
+        Raises:
+            InferenceFailed: The model does not run, or answers with something else than scores.
+        """
         load_decoders()
         _ = self.labels.taxonomy
-        blank = np.zeros((self.card.input.size, self.card.input.size, 3), dtype=np.uint8)
-        self.engine.infer(blank)
+        outputs = self.engine.infer(_stripes(self.card.input.size))
+        self._require_finite(outputs)
+        self.complaint = complain_of_activation([outputs], self.card)
 
     def close(self) -> None:
         """Close the engine."""
@@ -259,8 +269,7 @@ class Classifier:
         facts: ImageFacts,
         signals: dict[str, float] | None,
     ) -> Prediction:
-        if not np.isfinite(logits).all():
-            raise InferenceFailed(f"The model {self.card.name!r} gave no finite answer.")
+        self._require_finite(logits)
         logits = to_logits(logits, self.card.output.activation)
         scores = softmax(logits, self.card.calibration.temperature)[0]
         top = top_k(scores, self.labels, min(MAX_TOP_K, len(self.labels)))
@@ -278,10 +287,52 @@ class Classifier:
             signals.update(describe_signals(prediction, known, statistics))
         return prediction
 
+    def _require_finite(self, outputs: Logits) -> None:
+        if not np.isfinite(outputs).all():
+            raise InferenceFailed(
+                f"The model {self.card.name!r} answers with NaN or infinity instead of scores. "
+                "Its weights are damaged, or mean and std in its card are not those it was "
+                "trained with."
+            )
+
     def _familiarity(self, logits: Logits, statistics: PixelStatistics | None) -> float | None:
         if self._profile is None or statistics is None:
             return None
         return join_signs(best_log_probability(logits), statistics, self._profile)
+
+
+def complain_of_activation(outputs: Sequence[Logits], card: ModelCard) -> str | None:
+    """What is wrong with what the card says about the output; None where nothing is.
+
+    Args:
+        outputs: What the model gave for some pictures, shape (1, num_classes) each.
+        card: Of the model.
+
+    Returns:
+        A sentence: the softmax would be applied twice, or undone where there was none.
+    """
+    several = [row for row in outputs if row.shape[1] > 1]
+    are_probabilities = bool(several) and all(
+        row.min() >= 0 and abs(float(row.sum()) - 1) < _SUM_TOLERANCE for row in several
+    )
+    if are_probabilities and card.output.activation == "none":
+        return (
+            f"The model {card.name!r} gives probabilities, which sum to 1, but its card says that "
+            'it gives logits, so all of its scores would be alike. Write activation = "softmax" '
+            "under [output], or add it with --softmax."
+        )
+    if several and not are_probabilities and card.output.activation == "softmax":
+        return (
+            f"The card of {card.name!r} says that the model gives probabilities, but what it gives "
+            'does not sum to 1. Write activation = "none" under [output], or add it without '
+            "--softmax."
+        )
+    return None
+
+
+def _stripes(size: int) -> ImageHWC:
+    """Pixels of all values. A blank picture has no spread, which some models divide by."""
+    return (np.arange(size * size * 3) % 251).astype(np.uint8).reshape(size, size, 3)
 
 
 def _recognition_profile(card: ModelCard) -> RecognitionProfile | None:

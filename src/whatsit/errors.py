@@ -296,6 +296,12 @@ class SettingsError(WhatsitError):
     code = "settings"
 
 
+class StoreUnusable(SettingsError):
+    """The store can't be read or written; the operator can act."""
+
+    code = "store_unusable"
+
+
 CacheFailure = Literal["unreachable", "paused", "refused", "damaged", "dropped"]
 """Redis does not answer; is left alone after a failure; would not do it (full, no right); held
 something that is no entry of ours; or was too slow to take all that was to be written."""

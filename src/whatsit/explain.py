@@ -22,7 +22,7 @@ from whatsit.classifier import Classifier, Stopwatch
 from whatsit.engines.base import Explainable, FeatureMaps
 from whatsit.errors import InferenceFailed, InvalidParameter
 from whatsit.images import DEFAULT_MAX_PIXELS, decode_image
-from whatsit.labels import LabelSet
+from whatsit.labels import LabelSet, label_key
 from whatsit.prediction import ImageFacts, ModelId
 from whatsit.preprocess import BatchNCHW, ImageHWC, crop_box, to_batch
 
@@ -153,8 +153,8 @@ def require_class_index(labels: LabelSet, wanted: str | int | None) -> int | Non
     if wanted is None:
         return None
     if isinstance(wanted, str):
-        names = {entry.label.casefold(): index for index, entry in enumerate(labels.entries)}
-        folded = wanted.strip().casefold()
+        names = {label_key(entry.label): index for index, entry in enumerate(labels.entries)}
+        folded = label_key(wanted.strip())
         if folded in names:
             return names[folded]
         if not (folded.isascii() and folded.isdigit()):

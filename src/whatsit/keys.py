@@ -4,12 +4,10 @@ A key is 256 random bits, so its SHA-256 can't be turned back into it by trying:
 that protect passwords would protect nothing here, and cost every request their time.
 """
 
-import fcntl
 import hashlib
 import hmac
 import json
 import logging
-import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +20,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from whatsit.errors import InvalidParameter, SettingsError
+from whatsit.files import (
+    LOCK_SECONDS,
+    exclusive,
+    make_private_folder,
+    read_plain,
+    replace_file,
+    store_failures,
+)
 
 KEY_FILE = "keys.json"
 
@@ -32,6 +38,8 @@ _LOOK_SECONDS = 0.25
 _ID_BYTES = 4
 _SECRET_BYTES = 32
 _MAX_KEY_CHARACTERS = 100
+_MAX_FILE_BYTES = 10_000_000
+"""Some 40,000 keys."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +68,12 @@ class KeyFile:
 
     Args:
         store: Folder of the file; made when the first key is.
+        lock_seconds: How long to wait for another writer.
     """
 
-    def __init__(self, store: Path) -> None:
+    def __init__(self, store: Path, lock_seconds: float = LOCK_SECONDS) -> None:
         self._store = store
+        self._lock_seconds = lock_seconds
         self.path = store / KEY_FILE
 
     def known(self) -> tuple[ApiKey, ...]:
@@ -73,7 +83,7 @@ class KeyFile:
             SettingsError: The file can't be read, or is damaged.
         """
         try:
-            return _parse(self.path.read_bytes())
+            return _parse(_read(self.path))
         except FileNotFoundError:
             return ()
         except (OSError, ValueError) as error:
@@ -122,41 +132,17 @@ class KeyFile:
 
     @contextmanager
     def _changing(self) -> Iterator[list[ApiKey]]:
-        try:
-            self._store.mkdir(parents=True, exist_ok=True)
-            with (self._store / "keys.lock").open("w") as lock:
-                self._give_to_owner(lock.fileno())
-                fcntl.flock(lock, fcntl.LOCK_EX)
+        with store_failures(self._store):
+            make_private_folder(self._store)
+            with exclusive(self._store / "keys.lock", self._lock_seconds):
                 keys = list(self.known())
                 yield keys
                 self._write(keys)
-        except OSError as error:
-            raise SettingsError(
-                f"{self._store} can't be written: {error.strerror}. "
-                "Run this as the user that whatsit runs as."
-            ) from error
 
     def _write(self, keys: list[ApiKey]) -> None:
         document = {"version": 1, "keys": [vars(key) for key in keys]}
-        draft = self.path.with_name(f".{KEY_FILE}.{secrets.token_hex(4)}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                self._give_to_owner(file.fileno())
-                json.dump(document, file, indent=1, ensure_ascii=False)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.path)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
-
-    def _give_to_owner(self, descriptor: int) -> None:
-        # Made by root, say through `docker exec`, the file would be closed to the server, which
-        # would then refuse everybody.
-        if os.geteuid() == 0:
-            owner = self._store.stat()
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        content = json.dumps(document, indent=1, ensure_ascii=False)
+        replace_file(self.path, content.encode())
 
 
 class KeyRing:
@@ -205,7 +191,7 @@ class KeyRing:
             state = (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, facts.st_size)
             if state == self._seen:
                 return
-            keys = _parse(self._path.read_bytes())
+            keys = _parse(_read(self._path))
         except FileNotFoundError:
             self._know((), seen=None)
         except OSError as error:
@@ -238,6 +224,11 @@ class _StoredKeys(BaseModel):
 
     version: Literal[1]
     keys: list[_StoredKey]
+
+
+def _read(path: Path) -> bytes:
+    # A link is followed: that is how Kubernetes mounts a secret.
+    return read_plain(path, _MAX_FILE_BYTES, follow=True)
 
 
 def _parse(content: bytes) -> tuple[ApiKey, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from whatsit.labels import LabelEntry, LabelSet
+from whatsit.labels import LabelEntry, LabelSet, label_key
 
 _LEAST_FOR_TYPOS = 4
 """Shorter words have too many neighbours."""
@@ -79,7 +79,7 @@ class LabelSearch:
 
     def named(self, label: str) -> FoundLabel | None:
         """The class, else the group, of that very name, in any case; synonyms do not count."""
-        return self._by_name.get(label.casefold())
+        return self._by_name.get(label_key(label))
 
     def _ranked(self, text: str, matches: Callable[[_Name], bool]) -> dict[int, None]:
         words = set(text.split())
@@ -136,7 +136,7 @@ class LabelSearch:
 
     @cached_property
     def _by_name(self) -> dict[str, FoundLabel]:
-        return {found.entry.label.casefold(): found for found in self._all}
+        return {label_key(found.entry.label): found for found in self._all}
 
 
 def _fold(text: str) -> str:

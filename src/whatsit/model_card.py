@@ -16,8 +16,12 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from whatsit.errors import InvalidModelCard
+from whatsit.files import read_plain
 
 CARD_FILE = "card.toml"
+
+_MAX_CARD_BYTES = 4_000_000
+"""A card with the reference of all signals has some 20 kB."""
 
 _NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 _FILE_PATTERN = (
@@ -32,10 +36,20 @@ class _Section(BaseModel):
 
 
 class WeightsSection(_Section):
-    """Which file holds the weights, and its SHA-256."""
+    """Which ONNX file holds the weights, and its SHA-256.
+
+    Other forms of weights have a second file beside the first, which the digest would not cover.
+    """
 
     file: str = Field("model.onnx", pattern=_FILE_PATTERN)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+    @field_validator("file")
+    @classmethod
+    def _is_onnx(cls, file: str) -> str:
+        if not file.lower().endswith(".onnx"):
+            raise ValueError("weights are an ONNX file, with a name that ends in .onnx")
+        return file
 
 
 class InputSpec(_Section):
@@ -243,6 +257,13 @@ class ModelCard(_Section):
         del facts["weights"]["file"]
         return facts
 
+    def with_weights(self, sha256: str) -> "ModelCard":
+        """The same card for weights of another digest."""
+        if sha256 == self.weights.sha256:
+            return self
+        weights = self.weights.model_copy(update={"sha256": sha256})
+        return self.model_copy(update={"weights": weights})
+
     def renamed(self, name: str) -> "ModelCard":
         """The same card under another name, validated again."""
         return build_card({**self.model_dump(by_alias=True), "name": name}, origin="--name")
@@ -264,18 +285,30 @@ def build_card(facts: dict[str, Any], origin: str = CARD_FILE) -> ModelCard:
         raise InvalidModelCard(f"{origin}: {_first_complaint(error)}") from error
 
 
-def read_card(folder: Path) -> ModelCard:
+def read_card(folder: Path, *, trusted: bool = False) -> ModelCard:
     """Read and validate the card of a model folder.
+
+    Args:
+        folder: The folder.
+        trusted: Whether the card may be a link to a file elsewhere.
 
     Raises:
         InvalidModelCard: There is no readable card, or its facts are wrong.
     """
-    path = folder / CARD_FILE
     try:
-        facts = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = read_plain(folder / CARD_FILE, _MAX_CARD_BYTES, follow=trusted)
+        facts = tomllib.loads(content.decode("utf-8"))
     except FileNotFoundError as error:
         raise InvalidModelCard(f"The folder {folder.name!r} has no {CARD_FILE}.") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise InvalidModelCard(f"{CARD_FILE} can't be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InvalidModelCard(
+            f"{CARD_FILE} can't be read: it is not in UTF-8. Save it as UTF-8."
+        ) from error
+    except RecursionError as error:
+        raise InvalidModelCard(f"{CARD_FILE} can't be read: it is nested too deeply.") from error
+    except ValueError as error:  # of the TOML, or a number with thousands of digits
         raise InvalidModelCard(f"{CARD_FILE} can't be read: {error}") from error
     return build_card(facts)
 

@@ -12,7 +12,12 @@ from tests.conftest import ROOT
 SOURCE = ROOT / "src" / "whatsit"
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "prediction", "model_card", "labels", "taxonomy"}),
+    frozenset(
+        {
+            *("errors", "files", "printable"),
+            *("prediction", "model_card", "labels", "taxonomy"),
+        }
+    ),
     frozenset(
         {
             *("coded_frames", "containers", "images", "preprocess"),
@@ -22,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"engines"}),
     frozenset({"models"}),
     frozenset({"classifier"}),
-    frozenset({"explain"}),
+    frozenset({"explain", "trial"}),
     frozenset({"cache"}),
     frozenset({"service", "serving", "workers", "client"}),
     frozenset(

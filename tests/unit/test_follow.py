@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.tiny_models import as_onnx
 from tests.waiting import wait_until
 from whatsit.classifier import Classifier
 from whatsit.errors import UnknownModel, WeightsRejected
@@ -95,9 +96,9 @@ class Bench:
 def add_model(home: Path, name: str) -> None:
     source = home / "incoming" / name
     source.mkdir(parents=True)
-    (source / "model.onnx").write_bytes(name.encode())
+    (source / "model.onnx").write_bytes(as_onnx(name.encode()))
     (source / "labels.txt").write_text("\n".join(f"{name} {c}" for c in ("one", "two", "three")))
-    digest = hashlib.sha256(name.encode()).hexdigest()
+    digest = hashlib.sha256(as_onnx(name.encode())).hexdigest()
     weights, output = {"sha256": digest, "file": "model.onnx"}, {"labels": "labels.txt"}
     write_card(source, fake_card(name=name, weights=weights, output=output))
     ModelStore(home).add(source)

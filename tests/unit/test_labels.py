@@ -162,3 +162,76 @@ def test_the_digest_changes_with_every_group_and_where_it_stands():
 
 def test_the_digest_does_not_depend_on_the_name_of_the_set():
     assert LabelSet("birds", BIRDS).digest == LabelSet("fowl", BIRDS).digest
+
+
+# What people and strangers write
+
+
+@pytest.mark.parametrize(
+    "character", ["\x00", "\x07", "\x1b", "\x7f", "\x85", "\x9b", "\u2028", "\u202e", "\u2066"]
+)
+def test_a_label_that_controls_a_terminal_is_refused_with_its_line(tmp_path, character):
+    folder = write_labels(tmp_path, "owl", f"wr{character}en")
+
+    with pytest.raises(InvalidModelCard, match=rf"^Line 2 of .*U\+{ord(character):04X}") as caught:
+        load_labels("labels.txt", folder)
+    assert character not in caught.value.detail
+
+
+def test_a_control_character_behind_a_backslash_is_seen_too(tmp_path):
+    with pytest.raises(InvalidModelCard, match=r"U\+001B"):
+        load_labels("labels.txt", write_labels(tmp_path, "owl \\ \x1b[31m", "wren"))
+
+
+def test_labels_keep_what_scripts_need(tmp_path):
+    written = ("می‌خواهم", "👩‍🚀", "back\\slash", "a b", "\u200f\u05d0\u05d1")
+
+    labels = load_labels("labels.txt", write_labels(tmp_path, *written))
+
+    assert tuple(entry.label for entry in labels.entries) == written
+
+
+def test_blanks_of_all_kinds_are_one_space(tmp_path):
+    labels = load_labels("labels.txt", write_labels(tmp_path, "snowy\t\u00a0 owl", "wren"))
+
+    assert labels.entries[0].label == "snowy owl"
+
+
+@pytest.mark.parametrize(
+    "twin", ["Zaunko\u0308nig", "ZAUNKO\u0308NIG", "ZAUNK\u00d6NIG"], ids=ascii
+)
+def test_two_spellings_of_one_letter_are_one_class(tmp_path, twin):
+    with pytest.raises(InvalidModelCard, match="name two classes"):
+        load_labels("labels.txt", write_labels(tmp_path, "Zaunk\u00f6nig", twin))
+
+
+def test_the_same_words_spelt_in_two_ways_have_one_digest(tmp_path):
+    (tmp_path / "other").mkdir()
+    one = load_labels("labels.txt", write_labels(tmp_path, "Zaunk\u00f6nig", "owl"))
+    other = load_labels("labels.txt", write_labels(tmp_path / "other", "Zaunko\u0308nig", "owl"))
+
+    assert one.digest == other.digest
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("owl\nZaunkönig\n".encode("latin-1"), r"line 2.*UTF-8.*iconv -f LATIN1 -t UTF-8"),
+        ("owl\n".encode("utf-16"), r"UTF-16.*Save it as UTF-8.*iconv -f UTF-16 -t UTF-8"),
+        (b"\xfe\xff\0o\0w\0l", r"UTF-16.*Save it as UTF-8"),
+        ("Zaunkönig\n".encode("utf-16-le"), r"UTF-8|U\+0000"),
+    ],
+    ids=["latin-1", "UTF-16", "UTF-16 BE", "UTF-16 without a mark"],
+)
+def test_another_encoding_is_refused_with_the_right_one(tmp_path, content, complaint):
+    (tmp_path / "labels.txt").write_bytes(content)
+
+    with pytest.raises(InvalidModelCard, match=complaint):
+        load_labels("labels.txt", tmp_path)
+
+
+def test_a_bundled_set_is_not_looked_for_in_the_working_folder(tmp_path, monkeypatch):
+    (tmp_path / "imagenet-1k").write_text("owl\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    assert len(load_labels("imagenet-1k")) == 1000

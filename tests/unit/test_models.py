@@ -17,9 +17,11 @@ from typing import Any
 
 import pytest
 
+from tests.tiny_models import as_onnx
 from whatsit.errors import (
     InvalidModelCard,
     ModelUnavailable,
+    StoreUnusable,
     UnknownModel,
     WeightsRejected,
 )
@@ -342,7 +344,7 @@ def test_two_downloads_of_one_file_fetch_it_once(serve, target):
 # Folders
 
 
-WEIGHTS = b"some weights"
+WEIGHTS = as_onnx(b"some weights")
 
 
 def make_folder(
@@ -461,12 +463,12 @@ def test_names_are_sorted(store, birds):
 
 def test_adding_again_replaces_everything(store, birds, tmp_path):
     store.add(birds)
-    weights = {"file": "x.onnx", "sha256": hashlib.sha256(b"other weights").hexdigest()}
-    other = make_folder(tmp_path / "other", b"other weights", ("crow",), weights=weights)
+    weights = {"file": "x.onnx", "sha256": hashlib.sha256(as_onnx(b"other weights")).hexdigest()}
+    other = make_folder(tmp_path / "other", as_onnx(b"other weights"), ("crow",), weights=weights)
 
     opened = store.add(other)
 
-    assert opened.weights.read_bytes() == b"other weights"
+    assert opened.weights.read_bytes() == as_onnx(b"other weights")
     assert [entry.label for entry in opened.labels.entries] == ["crow"]
     kept = sorted(path.name for path in opened.weights.parent.iterdir())
     assert kept == ["card.toml", "labels.txt", "x.onnx"]
@@ -499,9 +501,9 @@ def test_a_folder_that_is_refused_leaves_the_stored_model_alone(store, birds, tm
 
 def test_a_full_disk_leaves_the_stored_model_alone(store, birds, tmp_path):
     store.add(birds)
-    big = make_folder(tmp_path / "big", bytes(100_000))
+    big = make_folder(tmp_path / "big", as_onnx(bytes(100_000)))
 
-    with no_file_longer_than(50_000), pytest.raises(OSError, match="too large"):
+    with no_file_longer_than(50_000), pytest.raises(StoreUnusable, match="too large"):
         store.add(big)
 
     assert store.open("birds").weights.read_bytes() == WEIGHTS
@@ -521,7 +523,7 @@ def test_a_half_written_folder_never_appears(store, tmp_path, name):
 
 
 def test_a_reader_has_one_model_or_the_other_while_it_is_replaced(store, tmp_path):
-    contents = {"owl": b"a" * 1000, "wren": b"b" * 1000}
+    contents = {"owl": as_onnx(b"a" * 1000), "wren": as_onnx(b"b" * 1000)}
     folders = [make_folder(tmp_path / name, contents[name], (name,)) for name in contents]
     store.add(folders[0])
 
@@ -549,7 +551,7 @@ def test_a_reader_has_a_model_or_none_while_it_is_removed(store, birds):
 
 def test_a_replaced_model_can_be_read_until_it_is_replaced_again(store, birds, tmp_path):
     first = store.add(birds)
-    other = make_folder(tmp_path / "other", b"other weights")
+    other = make_folder(tmp_path / "other", as_onnx(b"other weights"))
 
     store.add(other)
     assert first.weights.read_bytes() == WEIGHTS
@@ -562,8 +564,8 @@ def test_a_plain_folder_that_somebody_put_there_is_a_model(store, birds, tmp_pat
     shutil.copytree(birds, tmp_path / "home" / "models" / "birds")
     assert store.open("birds").weights.read_bytes() == WEIGHTS
 
-    store.add(make_folder(tmp_path / "other", b"other weights"))
-    assert store.open("birds").weights.read_bytes() == b"other weights"
+    store.add(make_folder(tmp_path / "other", as_onnx(b"other weights")))
+    assert store.open("birds").weights.read_bytes() == as_onnx(b"other weights")
 
     store.remove("birds")
     shutil.copytree(birds, tmp_path / "home" / "models" / "birds")
@@ -603,7 +605,7 @@ def test_pulling_what_is_there_asks_nobody(store, birds, monkeypatch):
 
 
 def test_a_name_that_appears_can_be_opened_at_once(store, tmp_path):
-    big = make_folder(tmp_path / "big", bytes(20_000_000))
+    big = make_folder(tmp_path / "big", as_onnx(bytes(20_000_000)))
     adding = threading.Thread(target=store.add, args=(big,))
 
     adding.start()

@@ -194,6 +194,40 @@ def test_exported_corrections_become_classes_and_the_others_are_counted(tmp_path
     assert report["skipped"] == {"none_of_these": 1, "without_label": 1, "without_picture": 1}
 
 
+def test_a_formula_of_an_export_is_the_label_again(tmp_path, out):
+    data = write_folders(tmp_path / "data", {"a": bitmaps(3), "b": bitmaps(3, 3)}, "bmp")
+    names = {"a": "'=1+1", "b": "''tis"}
+    rows = [
+        f"{file.stem},{file.parent.name}/{file.name},{names[file.parent.name]},,other,,,,"
+        for file in sorted(data.rglob("*.bmp"))
+    ]
+    table(data, *rows, name="feedback.csv", header=",".join(COLUMNS))
+
+    assert labels(prepare(data, out)) == ["'tis", "=1+1"]
+
+
+def test_two_spellings_of_one_letter_are_one_class(tmp_path, out):
+    """File systems and archives write the same name in either way."""
+    classes = {
+        "Zaunk\u00f6nig": bitmaps(3),
+        "Zaunko\u0308nig": bitmaps(3, 3),
+        "owl": bitmaps(3, 6),
+    }
+
+    manifest = prepare(write_folders(tmp_path / "data", classes, "bmp"), out)
+
+    assert labels(manifest) == ["owl", "Zaunk\u00f6nig"]
+    assert sum(count for (label, _), count in per_class(manifest).items() if label != "owl") == 6
+
+
+def test_a_label_that_controls_a_terminal_is_refused(tmp_path, out):
+    data = write_folders(tmp_path / "data", {"owl\x1b[31m": bitmaps(3), "b": bitmaps(3, 3)}, "bmp")
+
+    with pytest.raises(DatasetRejected, match=r"owl\\x1b\[31m") as caught:
+        prepare(data, out)
+    assert "\x1b" not in caught.value.detail
+
+
 def test_files_that_are_no_pictures_by_name_are_passed_over(data, out):
     (data / "tulip" / "notes.txt").write_text("from the garden")
     (data / "tulip" / ".hidden.bmp").write_bytes(b"")

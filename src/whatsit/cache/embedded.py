@@ -1,12 +1,12 @@
 """A Valkey of our own: started with whatsit, stopped with it, its entries kept on disk."""
 
 import contextlib
-import fcntl
 import hashlib
 import logging
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from whatsit.errors import CacheError
+from whatsit.files import make_private_folder, try_exclusive
 
 _log = logging.getLogger(__name__)
 
@@ -56,9 +57,10 @@ class EmbeddedValkey:
 
     def __enter__(self) -> Self:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_folder(self._folder.parent)
+            self._folder.mkdir(mode=0o700, exist_ok=True)
             self._socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if self._socket.parent.stat().st_uid != os.getuid():
+            if not self._is_ours(self._socket.parent):
                 raise CacheError("The folder of the embedded cache belongs to another user.")
             if self._take_ownership() and not self._is_answering():
                 self._start()
@@ -79,16 +81,15 @@ class EmbeddedValkey:
     ) -> None:
         self._stop()
 
+    def _is_ours(self, folder: Path) -> bool:
+        # Among temporary files, a link could lead into another folder of ours.
+        facts = folder.stat() if folder == self._folder.absolute() else folder.lstat()
+        return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid()
+
     def _take_ownership(self) -> bool:
         # The operating system frees the lock when its holder dies, however it dies.
-        descriptor = os.open(self._folder / "owner.lock", os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return False
-        self._lock_fd = descriptor
-        return True
+        self._lock_fd = try_exclusive(self._folder / "owner.lock")
+        return self._lock_fd is not None
 
     def _start(self) -> None:
         self._socket.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from whatsit.cli.models import models
 from whatsit.cli.pipeline import pipeline
 from whatsit.cli.serving import classify, serve
 from whatsit.errors import WhatsitError
+from whatsit.printable import make_printable
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,8 +28,15 @@ def main() -> NoReturn:
     try:
         status = cli(standalone_mode=False)
     except WhatsitError as error:
-        click.echo(f"whatsit: {error.detail}", err=True)
+        # It may repeat what a file or a server says.
+        sentence = "\n".join(map(make_printable, error.detail.split("\n")))
+        click.echo(f"whatsit: {sentence}", err=True)
         sys.exit(exit_code_of(error))
+    except OSError as error:
+        # What nobody expected to fail; what is expected has a sentence of its own.
+        what = make_printable(str(error.filename)) if error.filename else "A file"
+        click.echo(f"whatsit: {what} can't be used: {error.strerror or error}.", err=True)
+        sys.exit(exit_code_of(WhatsitError()))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

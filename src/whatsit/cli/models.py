@@ -14,6 +14,7 @@ from whatsit.cli.terminal import (
     store_option,
 )
 from whatsit.errors import SettingsError
+from whatsit.printable import make_printable_json
 
 _FOLLOWED = "Servers that were started with --model live follow within seconds."
 
@@ -48,7 +49,9 @@ def show(*, name: str, **options: Any) -> None:
     """Print a model's card."""
     from whatsit.model_card import format_card
 
-    click.echo(format_card(open_store(options).card(name)), nl=False)
+    # What stands for a character in JSON stands for it in TOML too.
+    lines = format_card(open_store(options).card(name)).split("\n")
+    click.echo("\n".join(map(make_printable_json, lines)), nl=False)
 
 
 @models.command()
@@ -82,23 +85,25 @@ def pull(*, name: str, **options: Any) -> None:
 @store_option
 def add(*, source: Path, name: str | None, store: str | None, **facts: Any) -> None:
     """Copy a model folder, or a bare .onnx file with its facts as options, into the store."""
-    models_store = open_store({"store": store})
+    options = {"store": store}
+    models_store = open_store(options)
     if source.is_dir():
         given = sorted(option for option, value in facts.items() if value)
         if given:
             raise SettingsError(
                 f"A model folder has these facts in its card: --{', --'.join(given)}."
             )
-        added = _add_checked(models_store, source, name)
+        added = models_store.add(source, name, trial=_trial(options))
     else:
-        from whatsit.models.bare import card_for_onnx, folder_for_onnx
+        from functools import partial
+
+        from whatsit.models.bare import card_for_onnx
 
         if name is None:
             raise SettingsError("A bare .onnx file needs --name.")
-        labels = facts.pop("labels")
-        card = card_for_onnx(source, name, labels=labels, **facts)
-        with folder_for_onnx(source, card, labels) as folder:
-            added = _add_checked(models_store, folder)
+        labels = facts["labels"]
+        describe = partial(card_for_onnx, name=name, source=source.name, **facts)
+        added = models_store.add_weights(source, describe, labels, trial=_trial(options))
     click.echo(
         f"{added.card.name} is here ({len(added.labels)} classes). "
         f"Serve it with: whatsit serve --model {added.card.name}"
@@ -131,13 +136,14 @@ def import_model(
     )
 
 
-def _add_checked(store: Any, folder: Path, name: str | None = None) -> Any:
-    """Add a folder only if its model runs and its labels fit it."""
-    from whatsit.classifier import Classifier
-    from whatsit.models.store import open_folder
+def _trial(options: dict[str, Any]) -> Any:  # a Trial of the store
+    """What lets a model into the store only if it runs and its answers make sense."""
+    from functools import partial
 
-    Classifier.from_folder(open_folder(folder)).close()
-    return store.add(folder, name)
+    from whatsit.settings import load_settings
+    from whatsit.trial import require_running
+
+    return partial(require_running, engine=load_settings(options).engine)
 
 
 @models.command()
@@ -341,9 +347,5 @@ def _roles(state: Any) -> dict[str, str]:
 
 
 def _require_running(name: str, options: dict[str, Any]) -> None:
-    """Refuse a model that can't be opened or does not run."""
-    from whatsit.classifier import Classifier
-    from whatsit.settings import load_settings
-
-    folder = open_store(options).open(name)
-    Classifier.from_folder(folder, engine=load_settings(options).engine).close()
+    """Refuse a model that can't be opened, does not run, or whose answers make no sense."""
+    _trial(options)(open_store(options).open(name))

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from whatsit.printable import make_printable
+
 store_option = click.option(
     "--store", help="Folder of models, keys, corrections and the embedded cache."
 )
@@ -29,7 +31,11 @@ def open_alias(options: Mapping[str, Any]) -> Any:  # LiveAlias, imported only w
 
 
 def print_rows(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Print a table, its columns as wide as they need to be."""
+    """Print a table, its columns as wide as they need to be.
+
+    Cells may come from strangers, as labels do; they are made printable.
+    """
+    rows = [tuple(map(make_printable, row)) for row in rows]
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     for row in [head, *rows]:
         cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))

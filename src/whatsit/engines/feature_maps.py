@@ -15,7 +15,7 @@ import openvino as ov
 from openvino import opset13
 
 from whatsit.answer import Logits, to_logits
-from whatsit.engines.base import ClassWeights, Features, require_port
+from whatsit.engines.base import ClassWeights, Features, as_logits, require_port
 from whatsit.errors import InferenceFailed
 from whatsit.model_card import ModelCard
 from whatsit.preprocess import BatchNCHW
@@ -65,10 +65,8 @@ class OpenVinoFeatureMaps:
             try:
                 self._request.infer([batch], share_inputs=True)
                 # The request's own buffers are overwritten by the next call.
-                logits, features = (
-                    np.array(self._request.get_output_tensor(number).data, dtype=np.float32)
-                    for number in range(2)
-                )
+                logits = as_logits(self._request.get_output_tensor(0).data)
+                features = np.array(self._request.get_output_tensor(1).data, dtype=np.float32)
             except RuntimeError as error:
                 raise InferenceFailed("OpenVINO failed on this batch.") from error
         return logits, features.transpose(self._to_nchw)
@@ -108,7 +106,8 @@ def open_feature_maps(weights: Path, card: ModelCard) -> OpenVinoFeatureMaps | N
         logits = model.output(require_port("output", card.output.name, names))
         logits = logits.get_node().input_value(0)
         head = _find_head(logits)
-        if head is None:
+        # A batch of another type is converted by the engine, and not here.
+        if head is None or model.input(0).element_type != ov.Type.f32:
             return None
         class_weights = _evaluate(head.weights)
         if not head.weights_transposed:

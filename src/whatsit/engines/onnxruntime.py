@@ -1,12 +1,21 @@
 """ONNX Runtime on the CPU: runs wherever OpenVINO does not."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any
 
+import numpy as np
 import onnxruntime as ort
 
 from whatsit.answer import Logits
-from whatsit.engines.base import require_port
+from whatsit.engines.base import (
+    Port,
+    as_logits,
+    count_classes,
+    require_image_input,
+    require_scores,
+)
+from whatsit.engines.onnx_file import explain_refusal
 from whatsit.errors import InferenceFailed
 from whatsit.model_card import ModelCard
 from whatsit.preprocess import ImageHWC, to_batch
@@ -21,23 +30,41 @@ class OnnxRuntimeEngine:
         try:
             self._session = ort.InferenceSession(weights, providers=["CPUExecutionProvider"])
         except Exception as error:
-            raise InferenceFailed(f"ONNX Runtime can't load the model {card.name!r}.") from error
-        outputs = {port.name: port.shape for port in self._session.get_outputs()}
-        inputs = {port.name for port in self._session.get_inputs()}
-        self._input = require_port("input", card.input.name, inputs)
-        self._output = require_port("output", card.output.name, outputs)
+            raise InferenceFailed(explain_refusal(weights, card.name, "ONNX Runtime")) from error
+        taken = require_image_input(_ports(self._session.get_inputs()), card)
+        given = require_scores(_ports(self._session.get_outputs()), card)
+        self._input, self._output, self._kind = taken.name, given.name, taken.kind
         self._spec = card.input
-        self.num_classes = int(outputs[self._output][1])
+        classes = count_classes(given)
+        if classes is None:
+            size = card.input.size
+            classes = self.infer(np.zeros((size, size, 3), dtype=np.uint8)).shape[1]
+        self.num_classes = classes
 
     def infer(self, pixels: ImageHWC) -> Logits:
         """See `Engine.infer`."""
         try:
-            batch = to_batch(pixels, self._spec)
+            batch = to_batch(pixels, self._spec).astype(self._kind, copy=False)
             (logits,) = self._session.run([self._output], {self._input: batch})
         except Exception as error:
             raise InferenceFailed("ONNX Runtime failed on this picture.") from error
-        return cast(Logits, logits)
+        return as_logits(logits)
 
     def close(self) -> None:
         """See `Engine.close`."""
         del self._session
+
+
+def _ports(ports: Sequence[Any]) -> list[Port]:
+    return [Port(port.name, _shape(port.shape), _kind(port.type)) for port in ports]
+
+
+def _shape(shape: Sequence[int | str | None]) -> tuple[int | None, ...]:
+    # A name stands for a side that differs from call to call, nothing for any shape at all.
+    sides = shape or (None, None)
+    return tuple(side if isinstance(side, int) and side > 0 else None for side in sides)
+
+
+def _kind(name: str) -> str:
+    inner = name.removeprefix("tensor(").removesuffix(")")
+    return {"float": "float32", "double": "float64"}.get(inner, inner)

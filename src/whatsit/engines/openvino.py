@@ -2,8 +2,10 @@
 
 import logging
 import queue
+import re
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,15 @@ import openvino as ov
 from openvino.preprocess import PrePostProcessor
 
 from whatsit.answer import Logits
-from whatsit.engines.base import require_port
+from whatsit.engines.base import (
+    Port,
+    as_logits,
+    count_classes,
+    require_image_input,
+    require_scores,
+)
 from whatsit.engines.feature_maps import OpenVinoFeatureMaps, open_feature_maps
+from whatsit.engines.onnx_file import explain_refusal
 from whatsit.errors import InferenceFailed
 from whatsit.model_card import InputSpec, ModelCard
 from whatsit.preprocess import ImageHWC
@@ -23,6 +32,16 @@ _AGREEMENT = 0.05
 """How far two forms of one model may lie apart, as a share of the spread of the logits: they
 add in another order, and bfloat16 and int8 round the difference up to about a hundredth."""
 
+
+_KINDS = {
+    **{"f16": "float16", "f32": "float32", "f64": "float64", "bf16": "bfloat16"},
+    **{"u8": "uint8", "u16": "uint16", "u32": "uint32", "u64": "uint64"},
+    **{"i8": "int8", "i16": "int16", "i32": "int32", "i64": "int64", "boolean": "bool"},
+}
+_UNKNOWN_OPERATIONS = re.compile(r"No conversion rule found for operations: ([\w.:, ]+)")
+
+_ANY_SHAPE = (None, None)
+"""Found out by running it."""
 
 _BUSY_SECONDS = 0.1
 """How long after an overlap requests are still taken to come side by side."""
@@ -104,23 +123,22 @@ class OpenVinoEngine:
         try:
             core = ov.Core()
             model = core.read_model(self._weights)
-            name = require_port("input", self._card.input.name, _names(model.inputs))
-            model = _take_pixels(model, name, self._card.input)
+            port = require_image_input(_ports(model.inputs), self._card)
+            model = _take_pixels(model, port.name, self._card.input)
             compiled = core.compile_model(model, "CPU", {"PERFORMANCE_HINT": hint})
+            return _Requests(model, compiled, self._card)
         except RuntimeError as error:
             raise InferenceFailed(
-                f"OpenVINO can't load the weights of {self._card.name!r}."
+                explain_refusal(self._weights, self._card.name, "OpenVINO", _reason(error))
             ) from error
-        return _Requests(model, compiled, self._card)
 
 
 class _Requests:
     """A compiled model and its free infer requests; each serves one thread at a time."""
 
     def __init__(self, model: ov.Model, compiled: ov.CompiledModel, card: ModelCard) -> None:
-        name = require_port("output", card.output.name, _names(compiled.outputs))
-        self._input, self._output = compiled.input(0), compiled.output(name)
-        self.num_classes = int(self._output.partial_shape[1].get_length())
+        port = require_scores(_ports(compiled.outputs), card)
+        self._input, self._output = compiled.input(0), compiled.output(port.name)
         precision = compiled.get_property("INFERENCE_PRECISION_HINT")
         self.precision = {ov.Type.bf16: "bf16", ov.Type.f16: "f16"}.get(precision, "f32")
         # Activations that are quantised too arrive as this operation.
@@ -131,6 +149,11 @@ class _Requests:
         self._free: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
         for _ in range(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")):
             self._free.put(compiled.create_infer_request())
+        classes = count_classes(port)
+        if classes is None:
+            blank = np.zeros((card.input.size, card.input.size, 3), dtype=np.uint8)
+            classes = self.infer(blank).shape[1]
+        self.num_classes = classes
 
     def infer(self, pixels: ImageHWC) -> Logits:
         """Wait for a free request and run it."""
@@ -139,7 +162,7 @@ class _Requests:
             shared = {"share_inputs": True, "share_outputs": True}
             request.infer({self._input: pixels[np.newaxis]}, **shared)
             # The request's own buffer is overwritten by whoever takes it next.
-            return np.array(request.get_tensor(self._output).data, dtype=np.float32)
+            return as_logits(request.get_tensor(self._output).data)
         except RuntimeError as error:
             raise InferenceFailed("OpenVINO failed on this picture.") from error
         finally:
@@ -168,22 +191,36 @@ def _agree(one: _Requests, other: _Requests, size: int) -> bool:
     return bool(difference <= _AGREEMENT * np.ptp(expected))
 
 
-def fixed_input_size(weights: Path) -> int | None:
-    """Side of the input of an ONNX file, pixels; None where it takes any size.
+def describe_input(weights: Path, name: str) -> Port:
+    """The first input of the ONNX file of a model.
 
     Raises:
-        InferenceFailed: This is no model that OpenVINO reads, or its input is no square image.
+        InferenceFailed: This is no model that OpenVINO reads, or it has no input.
     """
     try:
-        shape = ov.Core().read_model(weights).input(0).partial_shape
-    except RuntimeError as error:
-        raise InferenceFailed(f"OpenVINO can't read {weights.name}.") from error
-    if shape.rank.is_dynamic or len(shape) != 4:
-        raise InferenceFailed(f"The input of {weights.name} is not of shape (N, 3, size, size).")
-    if shape[3].is_dynamic:
-        return None
-    return int(shape[3].get_length())
+        return _ports(ov.Core().read_model(weights).inputs)[0]
+    except (RuntimeError, IndexError) as error:
+        reason = _reason(error) if isinstance(error, RuntimeError) else "it has no input"
+        raise InferenceFailed(explain_refusal(weights, name, "OpenVINO", reason)) from error
 
 
-def _names(ports: list[ov.ConstOutput]) -> list[str]:
-    return [port.get_any_name() for port in ports]
+def _ports(ports: Sequence[ov.ConstOutput]) -> list[Port]:
+    return [Port(port.get_any_name(), _shape(port), _kind(port)) for port in ports]
+
+
+def _shape(port: ov.ConstOutput) -> tuple[int | None, ...]:
+    shape = port.partial_shape
+    if shape.rank.is_dynamic:
+        return _ANY_SHAPE
+    return tuple(None if side.is_dynamic else int(side.get_length()) for side in shape)
+
+
+def _kind(port: ov.ConstOutput) -> str:
+    name: str = port.element_type.get_type_name()
+    return _KINDS.get(name, name)
+
+
+def _reason(error: RuntimeError) -> str:
+    """Why a file is no model for OpenVINO, where its words say that without places of files."""
+    found = _UNKNOWN_OPERATIONS.search(str(error))
+    return f"it does not know the operations {found[1].strip()}" if found else ""

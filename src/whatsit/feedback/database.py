@@ -5,7 +5,6 @@ one after the other, numbers are committed in their order, and whoever remembers
 knows whether it missed something, and whether that was more than new rows.
 """
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from whatsit.errors import FeedbackUnavailable, SettingsError
 from whatsit.feedback.accuracy import DayTally
 from whatsit.feedback.correction import MAX_LABEL_CHARACTERS, CorrectedAnswer, Correction, Record
+from whatsit.files import is_there, make_private_file, make_private_folder
 
 DATABASE_FILE = "feedback.db"
 
@@ -93,7 +93,7 @@ class FeedbackDatabase:
 
     def exists(self) -> bool:
         """Whether there may be anything in it: False only for a file that is not there."""
-        return self._file is None or self._file.exists()
+        return self._file is None or is_there(self._file)
 
     def prepare(self) -> None:
         """Make the tables where there are none.
@@ -363,8 +363,8 @@ def _limit_postgresql(connection: Connection) -> None:
 
 def _make_private(file: Path) -> None:
     """Make the file, so that only its owner can read it; SQLite's other files follow it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    make_private_folder(file.parent)
+    make_private_file(file)
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from pathlib import Path
 from whatsit.errors import SettingsError
 from whatsit.feedback.correction import Correction, Record
 from whatsit.feedback.store import FeedbackStore
+from whatsit.labels import label_key
+from whatsit.printable import disarm
 
 TABLE_FILE = "feedback.csv"
 COLUMNS = (
@@ -38,7 +40,8 @@ def export_corrections(store: FeedbackStore, folder: Path, *, with_pictures: boo
 
     A picture lies in the folder of its class: that of the WordNet id as ImageNet has it, of an
     own label ``own-...``, of no label `NONE_FOLDER`. The column ``file`` is its place below
-    `folder`; without pictures it is empty.
+    `folder`; without pictures it is empty. What a spreadsheet would take as a formula has an
+    apostrophe before it.
 
     Args:
         store: What to export.
@@ -70,7 +73,7 @@ def _write(store: FeedbackStore, folder: Path, *, with_pictures: bool) -> Export
                 place = _copy(store, record, folder)
                 pictures += place is not None
                 missing += place is None
-            table.writerow(_row(record, place))
+            table.writerow(map(disarm, _row(record, place)))
             corrections += 1
     return Exported(corrections, pictures, missing)
 
@@ -98,7 +101,7 @@ def folder_of(correction: Correction) -> str:
     if correction.label is None:
         # Nothing known of what is right, or nothing that is right.
         return NONE_FOLDER if correction.verdict == "none" else "unknown"
-    folded = correction.label.casefold()
+    folded = label_key(correction.label)
     readable = re.sub(r"[^a-z0-9]+", "-", folded).strip("-")[:40]
     return f"own-{readable}-{hashlib.sha256(folded.encode()).hexdigest()[:8]}"
 

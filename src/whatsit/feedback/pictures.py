@@ -3,16 +3,19 @@
 import hashlib
 import os
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from whatsit.models.lock import exclusive
+from whatsit.files import exclusive, make_private_folder, read_plain, replace_file
 
 PICTURE_FOLDER = "feedback-pictures"
 
 _NAME = re.compile(r"[0-9a-f]{64}")
+_LOCK_SECONDS = 5.0
+"""A request waits while the lock is held, with a thread of the server."""
+_MAX_PICTURE_BYTES = 500_000_000
+"""No server takes longer ones; see `whatsit.settings.Settings.max_upload_bytes`."""
 
 
 class KeptPictures:
@@ -35,8 +38,8 @@ class KeptPictures:
 
         Among all processes of the store, one does so at a time.
         """
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with exclusive(self.folder / ".lock"):
+        make_private_folder(self.folder)
+        with exclusive(self.folder / ".lock", _LOCK_SECONDS):
             yield
 
     def keep(self, sha256: str, image_bytes: bytes) -> bool:
@@ -51,23 +54,13 @@ class KeptPictures:
         taken = sum(entry.stat().st_size for entry in os.scandir(self.folder))
         if taken + len(image_bytes) > self._max_bytes:
             return False
-        draft = self.folder / f".{sha256}.{secrets.token_hex(4)}"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(image_bytes)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(target)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+        replace_file(target, image_bytes)
         return True
 
     def read(self, sha256: str) -> bytes | None:
         """The bytes of a picture; None where it is not here, or is not what its name says."""
         try:
-            image_bytes = (self.folder / sha256).read_bytes()
+            image_bytes = read_plain(self.folder / sha256, _MAX_PICTURE_BYTES)
         except OSError:
             return None
         return image_bytes if hashlib.sha256(image_bytes).hexdigest() == sha256 else None

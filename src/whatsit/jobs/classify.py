@@ -14,6 +14,7 @@ from whatsit.jobs.folder import FoundFile, find_files, read_file, show_path
 from whatsit.jobs.output import Output, open_output
 from whatsit.jobs.rows import RowFormat, key_of
 from whatsit.prediction import Reply
+from whatsit.printable import make_printable, make_printable_json
 from whatsit.workers import map_in_order
 
 Step = Callable[[], None]
@@ -51,7 +52,7 @@ def show_answers(
             path, result = show_path(answered.found.path), answered.result
             if isinstance(result, WhatsitError):
                 errors.append(result)
-                _tell(f"{path}: {result.detail}")
+                _tell(f"{path}: {make_printable(result.detail)}")
                 continue
             _print(_as_json(path, result) if as_json else _as_table(path, result))
             if why is not None:
@@ -185,16 +186,18 @@ def _write_why(answers: Answers, path: Path, reply: Reply, target: Path) -> None
 def _as_json(path: str, reply: Reply) -> str:
     document = {"path": path, **asdict(reply.prediction), "cache": reply.cache}
     document["top"] = [asdict(entry) for entry in reply.top]
-    return json.dumps(document, ensure_ascii=False)
+    return make_printable_json(json.dumps(document, ensure_ascii=False))
 
 
 def _as_table(path: str, reply: Reply) -> str:
     dim, plain = ("\x1b[2m", "\x1b[0m") if sys.stdout.isatty() else ("", "")
-    lines = [f"{dim}{path}: {plain}{reply.prediction.answer.text}"]
-    width = max(len(entry.label) for entry in reply.top)
-    for entry in reply.top:
+    lines = [f"{dim}{path}: {plain}{make_printable(reply.prediction.answer.text)}"]
+    # The labels may be those of a server.
+    labels = [make_printable(entry.label) for entry in reply.top]
+    width = max(map(len, labels))
+    for label, entry in zip(labels, reply.top, strict=True):
         bar = "█" * round(entry.score * 30)
-        lines.append(f"  {entry.label:<{width}}  {entry.score:6.1%}  {bar}")
+        lines.append(f"  {label:<{width}}  {entry.score:6.1%}  {bar}")
     return "\n".join(lines)
 
 

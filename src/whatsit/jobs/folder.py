@@ -1,7 +1,6 @@
 """Which files are to be answered, and how they are named in what is written."""
 
 import os
-import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from whatsit.errors import InputError
+from whatsit.printable import UNSAFE, escape
 
 PICTURE_SUFFIXES = frozenset(
     f".{name}"
@@ -18,11 +18,6 @@ PICTURE_SUFFIXES = frozenset(
     )
 )
 """Of the formats that are read here; whatever else lies in a folder is passed over."""
-
-# Control characters, backslashes, line ends of all kinds, marks that reorder text, and bytes that
-# are no UTF-8, which Python keeps as surrogates.
-_UNSAFE = re.compile(r"[\x00-\x1f\\\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_SHORT = {"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +73,7 @@ def show_path(path: Path) -> str:
         >>> show_path(Path(os.fsdecode(b"two\nlines \xff.jpg")))
         'two\\nlines \\xff.jpg'
     """
-    return _UNSAFE.sub(_escape, str(path))
-
-
-def make_printable(text: str) -> str:
-    """Text on one line, with control characters told like those of a path."""
-    return _UNSAFE.sub(lambda found: "\\" if found[0] == "\\" else _escape(found), text)
-
-
-def _escape(found: re.Match[str]) -> str:
-    character = found[0]
-    number = ord(character)
-    if 0xDC80 <= number <= 0xDCFF:
-        return f"\\x{number - 0xDC00:02x}"
-    # What is a character, and not a byte, has four digits from 0x80 on.
-    return _SHORT.get(character) or (f"\\x{number:02x}" if number < 0x80 else f"\\u{number:04x}")
+    return UNSAFE.sub(escape, str(path))
 
 
 def _walk(folder: Path) -> Iterator[FoundFile]:

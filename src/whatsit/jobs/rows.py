@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from whatsit.errors import SettingsError, WhatsitError
-from whatsit.jobs.folder import FoundFile, make_printable, show_path
+from whatsit.jobs.folder import FoundFile, show_path
 from whatsit.prediction import Reply
+from whatsit.printable import arm, disarm, make_printable, make_printable_json
 
 Cell: TypeAlias = str | int | float | None
 
@@ -34,7 +35,6 @@ COLUMNS = (
     "modified",
 )
 
-_FORMULA_STARTS = tuple("=+-@＝＋－＠'")  # noqa: RUF001 - some spreadsheets take the wide ones too
 _FINAL_CODES = frozenset(
     {"image_unreadable", "image_unsupported", "image_too_large", "image_too_many_pixels"}
 )
@@ -94,7 +94,7 @@ class JsonLines:
         """See `RowFormat.write`."""
         document: dict[str, object] = {**_cells(found, result)}
         document["top"] = [] if isinstance(result, WhatsitError) else [*map(asdict, result.top)]
-        return json.dumps(document, ensure_ascii=False).encode() + b"\n"
+        return make_printable_json(json.dumps(document, ensure_ascii=False)).encode() + b"\n"
 
     def read(self, line: bytes) -> KeptRow | None:
         """See `RowFormat.read`."""
@@ -120,7 +120,7 @@ class CsvRows:
         """See `RowFormat.write`."""
         line = io.StringIO(newline="")
         csv.writer(line, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n").writerow(
-            _disarm(cell) if isinstance(cell, str) else cell
+            disarm(cell) if isinstance(cell, str) else cell
             for cell in _cells(found, result).values()
         )
         return line.getvalue().encode()
@@ -133,7 +133,7 @@ class CsvRows:
             return None
         if len(cells) != len(COLUMNS) or line == self.head:
             return None
-        return _kept([_arm(cell) for cell in cells])
+        return _kept([arm(cell) for cell in cells])
 
 
 def format_for(out: Path, *, as_json: bool) -> RowFormat:
@@ -189,11 +189,3 @@ def _kept(cells: Sequence[str]) -> KeptRow:
     failed = bool(named["error"])
     key = FileKey(named["path"], named["size_bytes"], named["modified"])
     return KeptRow(key, failed, not failed or named["code"] in _FINAL_CODES)
-
-
-def _disarm(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
-
-
-def _arm(cell: str) -> str:
-    return cell.removeprefix("'")

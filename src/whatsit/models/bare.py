@@ -1,24 +1,23 @@
-"""A bare ``.onnx`` file -> a model folder, with the facts that the file itself can't tell."""
+"""A bare ``.onnx`` file -> a model card, with the facts that the file itself can't tell."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from whatsit.engines.base import is_whole
 from whatsit.errors import SettingsError
-from whatsit.model_card import ModelCard, Triple, build_card, write_card
+from whatsit.model_card import ModelCard, Triple, build_card
 from whatsit.models.store import weights_digest
 
 IMAGENET_LABELS = "imagenet-1k"
 
 _LABELS_FILE = "labels.txt"
+_USUAL_SIZE = 224
 
 
 def card_for_onnx(
     weights: Path,
     name: str,
     *,
+    source: str | None = None,
     size: int | None = None,
     resize: int | None = None,
     mean: Triple | None = None,
@@ -33,6 +32,7 @@ def card_for_onnx(
     Args:
         weights: ONNX file with one image input, shape (N, 3, size, size).
         name: Name of the model.
+        source: Where the weights come from; the name of the file by default.
         size: Side of the input, pixels; read from the file where it is fixed there.
         resize: Shorter side before the crop, pixels; ``size * 256 / 224`` by default, the usual
             proportion of ImageNet models.
@@ -44,26 +44,37 @@ def card_for_onnx(
         licence: Of the weights.
 
     Raises:
-        SettingsError: The size is not given and the file does not tell it.
+        SettingsError: The size is not given and the file does not tell it, or the file scales
+            the pixels itself.
         InvalidModelCard: The facts are impossible.
         WeightsRejected: The file can't be read.
+        InferenceFailed: It is no model that can be run.
     """
-    digest = weights_digest(weights)
-    size = size or _fixed_size(weights)
+    # Loading OpenVINO takes a while, and most commands need no engine.
+    from whatsit.engines.openvino import describe_input
+
+    port = describe_input(weights, name)
+    # The shape is judged with all other facts, by the engine.
+    size = size or (port.shape[2] if len(port.shape) == 4 else _USUAL_SIZE)
     if size is None:
-        raise SettingsError(f"{weights.name} takes any size; say which with --size.")
+        raise SettingsError(f"{source or weights.name} takes any size; say which with --size.")
+    if is_whole(port) and (mean or std):
+        raise SettingsError(
+            f"{source or weights.name} takes whole numbers ({port.kind}), so it scales the pixels "
+            "itself. Leave out --mean and --std."
+        )
     return build_card(
         {
             "schema": 1,
             "name": name,
-            "source": weights.name,
+            "source": source or weights.name,
             "licence": licence,
-            "weights": {"file": "model.onnx", "sha256": digest},
+            "weights": {"file": "model.onnx", "sha256": weights_digest(weights)},
             "input": {
                 "size": size,
                 "resize_shorter_side": resize or round(size * 256 / 224),
                 "channel_order": "BGR" if bgr else "RGB",
-                "scale": 1 / 255,
+                "scale": 1.0 if is_whole(port) else 1 / 255,
                 "mean": mean or (0.0, 0.0, 0.0),
                 "std": std or (1.0, 1.0, 1.0),
             },
@@ -74,21 +85,3 @@ def card_for_onnx(
         },
         origin="the options",
     )
-
-
-@contextmanager
-def folder_for_onnx(weights: Path, card: ModelCard, labels: Path | None) -> Iterator[Path]:
-    """A temporary model folder of these parts, for `whatsit.models.store.ModelStore.add`."""
-    with tempfile.TemporaryDirectory(prefix="whatsit-") as temporary:
-        folder = Path(temporary)
-        (folder / card.weights.file).symlink_to(weights.absolute())
-        if labels is not None:
-            shutil.copyfile(labels, folder / _LABELS_FILE)
-        write_card(folder, card)
-        yield folder
-
-
-def _fixed_size(weights: Path) -> int | None:
-    from whatsit.engines.openvino import fixed_input_size
-
-    return fixed_input_size(weights)

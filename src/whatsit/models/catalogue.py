@@ -39,7 +39,7 @@ def bundled_folder() -> Path:
 
 def bundled_card() -> ModelCard:
     """The card of the bundled model."""
-    return read_card(bundled_folder())
+    return read_card(bundled_folder(), trusted=True)
 
 
 def catalogue() -> dict[str, CatalogueEntry]:

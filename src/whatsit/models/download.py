@@ -9,11 +9,13 @@ from pathlib import Path
 import httpx
 
 from whatsit.errors import ModelUnavailable
+from whatsit.files import exclusive, open_to_change
 from whatsit.models.catalogue import Progress
-from whatsit.models.lock import exclusive
 
 REFUSAL_SECONDS = 1.5
 """If no address has answered by then, the network counts as closed."""
+DOWNLOAD_SECONDS = 600.0
+"""How long a download waits for another one of the same file."""
 
 
 def download(
@@ -44,10 +46,10 @@ def download(
             little if none of them answers at all.
     """
     part = target.with_name(target.name + ".part")
-    with exclusive(part.with_name(part.name + ".lock")):
+    with exclusive(part.with_name(part.name + ".lock"), DOWNLOAD_SECONDS):
         if target.is_file() and _digest(target) == sha256:
             return target
-        part.touch()
+        open_to_change(part).close()
         attempt = _Attempt(part, sha256, size_bytes, progress or _silent, read_timeout_seconds)
         if attempt.is_complete():
             return part.rename(target)
@@ -89,10 +91,10 @@ class _Attempt:
         self._fetch(url, patience_seconds)
         if resumed and not self.is_complete():
             # What was there before may be what is wrong, so this address gets another chance.
-            self.part.write_bytes(b"")
+            self._empty()
             self._fetch(url, patience_seconds)
         if not self.is_complete():
-            self.part.write_bytes(b"")
+            self._empty()
             raise OSError("the file is not the one the catalogue promises")
 
     def _fetch(self, url: str, patience_seconds: float) -> None:
@@ -114,8 +116,12 @@ class _Attempt:
             finally:
                 response.close()
 
+    def _empty(self) -> None:
+        with open_to_change(self.part) as file:
+            file.truncate(0)
+
     def _append(self, response: httpx.Response, present: int) -> None:
-        with self.part.open("r+b") as file:
+        with open_to_change(self.part) as file:
             file.truncate(present)
             file.seek(present)
             # Chunks of a size of our own would lose what has come of one when the line breaks.

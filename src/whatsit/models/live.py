@@ -2,8 +2,6 @@
 
 import json
 import logging
-import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -11,13 +9,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from whatsit.errors import ModelError, NothingToRollBack, UnknownModel
+from whatsit.files import (
+    LOCK_SECONDS,
+    exclusive,
+    make_private_folder,
+    read_plain,
+    replace_file,
+    store_failures,
+)
 from whatsit.models.catalogue import DEFAULT_MODEL, Progress
-from whatsit.models.lock import exclusive
 from whatsit.models.store import LIVE, ModelStore, ResolvedModel, resolve_model
 
 _log = logging.getLogger(__name__)
 
 _REMEMBERED = 20
+_MAX_BYTES = 1_000_000
+_READABLE = 0o644
+"""No secret; another user may promote than serves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +82,11 @@ class LiveAlias:
 
     Args:
         home: Folder of the model store.
+        lock_seconds: How long to wait for another writer.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, lock_seconds: float = LOCK_SECONDS) -> None:
+        self._lock_seconds = lock_seconds
         self._store = ModelStore(home)
         self._file = home / "models" / ".live.json"
 
@@ -88,13 +98,13 @@ class LiveAlias:
     def read(self) -> LiveState:
         """What is live now. A missing or damaged file says that nothing is."""
         try:
-            facts = json.loads(self._file.read_text(encoding="utf-8"))
+            facts = json.loads(read_plain(self._file, _MAX_BYTES))
             canary = facts["canary"]
             return LiveState(
                 tuple(LiveModel(**entry) for entry in facts["history"]),
                 None if canary is None else Canary(**canary),
             )
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return LiveState()
 
     def promote(self, name: str) -> LiveState:
@@ -103,6 +113,7 @@ class LiveAlias:
         Raises:
             UnknownModel: It is neither stored nor bundled.
             ModelError: It can't be opened: its card, labels or weights are wrong.
+            StoreUnusable: The store can't be written.
         """
         self._store.open(name)
         with self._changing() as before:
@@ -113,6 +124,7 @@ class LiveAlias:
         """Make the model live again that was live before; a canary ends with it.
 
         Raises:
+            StoreUnusable: The store can't be written.
             NothingToRollBack: No other model was live before.
             ModelError: The model that was live before can't be opened any more.
         """
@@ -132,6 +144,7 @@ class LiveAlias:
             UnknownModel: It is neither stored nor bundled.
             ModelError: It can't be opened.
             ValueError: The share is not above 0 and below 1.
+            StoreUnusable: The store can't be written.
         """
         if not 0 < ratio < 1:
             raise ValueError(f"A canary's share is {ratio}; it must lie between 0 and 1.")
@@ -140,7 +153,11 @@ class LiveAlias:
             return self._write(LiveState(before.history, Canary(name, tell_time(), ratio)))
 
     def end_canary(self) -> LiveState:
-        """Let the live model answer every picture again."""
+        """Let the live model answer every picture again.
+
+        Raises:
+            StoreUnusable: The store can't be written.
+        """
         with self._changing() as before:
             return self._write(LiveState(before.history))
 
@@ -154,17 +171,14 @@ class LiveAlias:
 
     @contextmanager
     def _changing(self) -> Iterator[LiveState]:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        with exclusive(self._file.with_name(".live.lock")):
-            yield self.read()
+        folder = self._file.parent
+        with store_failures(folder.parent):
+            make_private_folder(folder)
+            with exclusive(self._file.with_name(".live.lock"), self._lock_seconds):
+                yield self.read()
 
     def _write(self, state: LiveState) -> LiveState:
-        fresh = self._file.with_name(f".live-{secrets.token_hex(4)}.json")
-        with fresh.open("w", encoding="utf-8") as file:
-            json.dump(asdict(state), file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._file)
+        replace_file(self._file, json.dumps(asdict(state), indent=2).encode(), _READABLE)
         return state
 
 

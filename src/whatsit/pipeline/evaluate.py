@@ -18,7 +18,7 @@ from whatsit.answer import Logits, to_logits
 from whatsit.classifier import Classifier
 from whatsit.errors import DatasetRejected
 from whatsit.images import decode_image
-from whatsit.labels import LabelSet
+from whatsit.labels import LabelSet, label_key
 from whatsit.model_card import ModelCard
 from whatsit.pipeline.calibrate import Measurements, Parameters, Quality, Statements, measure
 from whatsit.pipeline.candidate import open_candidate
@@ -314,12 +314,12 @@ def match_classes(classes: Sequence[DatasetClass], labels: LabelSet) -> tuple[in
     by_wnid = {
         entry.wnid: index for index, entry in enumerate(labels.entries) if entry.wnid is not None
     }
-    by_label = {entry.label.casefold(): index for index, entry in enumerate(labels.entries)}
+    by_label = {label_key(entry.label): index for index, entry in enumerate(labels.entries)}
     matched = []
     for one in classes:
         index = None if one.wnid is None else by_wnid.get(one.wnid)
         if index is None:
-            index = by_label.get(one.label.casefold())
+            index = by_label.get(label_key(one.label))
             # The same word for another thing, such as the crane that is a bird.
             if index is not None and None not in (one.wnid, labels.entries[index].wnid):
                 index = None

@@ -16,7 +16,7 @@ from whatsit.errors import DatasetRejected, InputError, InvalidParameter
 from whatsit.feedback.export import COLUMNS, NONE_FOLDER, TABLE_FILE
 from whatsit.images import DEFAULT_MAX_UPLOAD_BYTES, decode_image
 from whatsit.jobs.folder import find_files, read_file
-from whatsit.labels import LabelSet, load_labels
+from whatsit.labels import LabelSet, clean_label, label_key, load_labels
 from whatsit.pipeline.manifest import (
     SPLITS,
     DatasetClass,
@@ -26,6 +26,7 @@ from whatsit.pipeline.manifest import (
     write_manifest,
 )
 from whatsit.pipeline.report import write_report
+from whatsit.printable import CONTROL, arm
 
 LABELS_FILE = "labels.csv"
 
@@ -224,7 +225,8 @@ def _feedback(table: Path) -> _Layout:
     wnids = _wnids_by_label()
     for number, row in _read_table(table, tuple((column,) for column in COLUMNS)):
         file = _text(row["file"])
-        label, wnid = _clean(row["label"]), _clean(row["wnid"]) or None
+        # An export has an apostrophe before what a spreadsheet would take as a formula.
+        label, wnid = _clean(arm(_text(row["label"]))), _clean(row["wnid"]) or None
         if row["verdict"] == "none" or file.startswith(f"{NONE_FOLDER}/"):
             skipped["none_of_these"] += 1
         elif not file:
@@ -232,7 +234,7 @@ def _feedback(table: Path) -> _Layout:
         elif not label and wnid is None:
             skipped["without_label"] += 1
         else:
-            wnid = wnid or wnids.get(label.casefold())
+            wnid = wnid or wnids.get(label_key(label))
             place = _require_inside(file, f"Line {number} of {table.name}")
             rows.append(_Row(place, label or _label_of(str(wnid)), wnid))
     if not rows:
@@ -285,8 +287,7 @@ def _text(cell: str | None) -> str:
 
 
 def _clean(cell: str | None) -> str:
-    # A label stands on one line of the model's labels file.
-    return " ".join((cell or "").split())
+    return clean_label(cell or "")
 
 
 # Classes
@@ -300,16 +301,16 @@ def _label_of(name: str) -> str:
 
 @cache
 def _known_labels() -> LabelSet:
-    return load_labels("imagenet-1k", Path())
+    return load_labels("imagenet-1k")
 
 
 def _wnids_by_label() -> dict[str, str | None]:
     labels = _known_labels()
-    return {entry.label.casefold(): entry.wnid for entry in (*labels.groups, *labels.entries)}
+    return {label_key(entry.label): entry.wnid for entry in (*labels.groups, *labels.entries)}
 
 
 def _key(row: _Row) -> str:
-    return row.wnid or row.label.casefold()
+    return row.wnid or label_key(row.label)
 
 
 def _join_classes(rows: Iterable[_Row]) -> dict[str, DatasetClass]:
@@ -318,9 +319,14 @@ def _join_classes(rows: Iterable[_Row]) -> dict[str, DatasetClass]:
     wnids: dict[str, str | None] = {}
     keys: dict[str, set[str]] = defaultdict(set)
     for row in rows:
+        if CONTROL.search(row.label):
+            raise DatasetRejected(
+                f"The label {row.label!r} has characters that control how text is "
+                "shown. Take them out."
+            )
         labels[_key(row)].add(row.label)
         wnids[_key(row)] = row.wnid
-        keys[row.label.casefold()].add(_key(row))
+        keys[label_key(row.label)].add(_key(row))
     for folded, several in keys.items():
         if len(several) > 1:
             raise DatasetRejected(
@@ -328,7 +334,7 @@ def _join_classes(rows: Iterable[_Row]) -> dict[str, DatasetClass]:
                 "each class needs a label of its own."
             )
     for key, several in labels.items():
-        if len({label.casefold() for label in several}) > 1:
+        if len({label_key(label) for label in several}) > 1:
             raise DatasetRejected(
                 f"The class {key!r} has the labels {_listed(sorted(several))}; keep one of them."
             )
@@ -342,7 +348,7 @@ def _join_classes(rows: Iterable[_Row]) -> dict[str, DatasetClass]:
 
 
 def _class_order(entry: DatasetClass) -> tuple[bool, str]:
-    return entry.wnid is None, entry.wnid or entry.label.casefold()
+    return entry.wnid is None, entry.wnid or label_key(entry.label)
 
 
 # Pictures

@@ -5,7 +5,8 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -14,16 +15,19 @@ from typing import Any
 import whatsit
 from whatsit.classifier import Classifier
 from whatsit.errors import PipelineError
+from whatsit.files import exclusive, make_private_folder, store_failures
 from whatsit.model_card import ModelCard, build_card, write_card
 from whatsit.models.live import LiveAlias
-from whatsit.models.lock import exclusive
 from whatsit.models.store import ModelFolder, ModelStore, default_home, open_folder
 from whatsit.pipeline.calibrate import MIN_PICTURES, apply_calibration, calibrate
 from whatsit.pipeline.candidate import open_candidate
 from whatsit.pipeline.evaluate import measure_split
 from whatsit.pipeline.manifest import Manifest, read_manifest, read_picture
 from whatsit.pipeline.report import REPORT_FILE, read_report, write_report
+from whatsit.trial import require_running
 
+_LOCK_SECONDS = 60.0
+"""Another one may be copying its weights, to a slow disk."""
 _MAX_TEXT = 200
 """A longer text of a report is no figure for a card."""
 
@@ -84,12 +88,11 @@ def register(
     finished = _finish(card.renamed(f"{name}.v1"), folder, data, dataset)
     home = store or default_home()
     models = ModelStore(home)
-    (home / "models").mkdir(parents=True, exist_ok=True)
-    with exclusive(home / "models" / ".register.lock"):
+    with _registering(home):
         version = f"{name}.v{_next_version(models, LiveAlias(home), name)}"
         card = finished.card.renamed(version)
         _write_folder(out, folder, card)
-        models.add(out)
+        models.add(out, trial=require_running)
     arguments = {
         "model": model,
         "evaluation": evaluation,
@@ -290,6 +293,14 @@ def _add_reference(
 
 
 # The store
+
+
+@contextmanager
+def _registering(home: Path) -> Iterator[None]:
+    with store_failures(home):
+        make_private_folder(home / "models")
+        with exclusive(home / "models" / ".register.lock", _LOCK_SECONDS):
+            yield
 
 
 def _next_version(models: ModelStore, alias: LiveAlias, name: str) -> int:

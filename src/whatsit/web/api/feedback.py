@@ -18,6 +18,7 @@ from whatsit.errors import FeedbackUnavailable, InvalidParameter, OriginNotAllow
 from whatsit.feedback.correction import MAX_LABEL_CHARACTERS, CorrectedAnswer, Record, Verdict
 from whatsit.images import decode_image
 from whatsit.label_search import FoundLabel, LabelSearch
+from whatsit.labels import clean_label
 from whatsit.web.api.body import FILE_FIELD, is_form, media_type_of, open_form, read_text
 from whatsit.web.api.classify import describe_correction
 from whatsit.web.api.description import (
@@ -61,7 +62,7 @@ class _Said(BaseModel):
         # A table that is opened as a spreadsheet takes what begins with a sign for a formula.
         if label is not None and not (label.isprintable() and label[0].isalnum()):
             raise ValueError("it must be printable, and begin with a letter or a digit")
-        return label
+        return None if label is None else clean_label(label)
 
 
 @dataclass(frozen=True, slots=True)
