@@ -13,6 +13,7 @@ from whatsit.cli.keys import keys
 from whatsit.cli.models import models
 from whatsit.cli.pipeline import pipeline
 from whatsit.cli.serving import classify, serve
+from whatsit.cli.streams import open_standard_streams
 from whatsit.errors import WhatsitError
 
 
@@ -24,8 +25,10 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """The console script: one sentence instead of a traceback for every known error."""
+    open_standard_streams()
     try:
         status = cli(standalone_mode=False)
+        sys.stdout.flush()
     except WhatsitError as error:
         click.echo(f"whatsit: {error.detail}", err=True)
         sys.exit(exit_code_of(error))

@@ -1,7 +1,6 @@
 """The work of ``whatsit classify``: answer files, and show or keep what came of it."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -185,7 +184,8 @@ def _write_why(answers: Answers, path: Path, reply: Reply, target: Path) -> None
 def _as_json(path: str, reply: Reply) -> str:
     document = {"path": path, **asdict(reply.prediction), "cache": reply.cache}
     document["top"] = [asdict(entry) for entry in reply.top]
-    return json.dumps(document, ensure_ascii=False)
+    # Where letters are missing they are escaped in JSON's own way.
+    return json.dumps(document, ensure_ascii=not sys.stdout.encoding.lower().startswith("utf"))
 
 
 def _as_table(path: str, reply: Reply) -> str:
@@ -199,13 +199,8 @@ def _as_table(path: str, reply: Reply) -> str:
 
 
 def _print(text: str) -> None:
-    try:
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
-    except BrokenPipeError as error:
-        # What is left in the buffer would be tried again, and complained about, at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SettingsError("Nobody reads the standard output any more.") from error
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _tell(text: str) -> None:
