@@ -10,21 +10,22 @@ from typing import Any, NoReturn, TextIO
 from whatsit.errors import SettingsError
 
 _PLAIN = {
-    **dict.fromkeys("█━", "#"),
-    **dict.fromkeys("╸╺─‐‑‒–—−", "-"),
-    **dict.fromkeys("‘’‚", "'"),
-    **dict.fromkeys("“”„", '"'),
-    **{"…": "...", "•": "*", "×": "x", "→": "->", "≤": "<=", "≥": ">=", "\xa0": " ", "\u202f": " "},
+    **dict.fromkeys("\u2588\u2501", "#"),  # bars
+    **dict.fromkeys("\u2578\u257a\u2500\u2010\u2011\u2012\u2013\u2014\u2212", "-"),
+    **dict.fromkeys("\u2018\u2019\u201a", "'"),
+    **dict.fromkeys("\u201c\u201d\u201e", '"'),
+    **dict.fromkeys("\xa0\u202f", " "),
+    **{"\u2026": "...", "\u2022": "*", "\xd7": "x", "\u2192": "->"},
 }
 """What stands for a sign where a terminal has no letter for it."""
 _HANDLER = "whatsit-plain"
 
 
 def open_standard_streams() -> None:
-    """Prepare standard output and error for everything that commands write to them.
+    r"""Prepare standard output and error for everything that commands write to them.
 
     Characters that the terminal's encoding lacks become plain ones (``#`` for a bar), or escapes
-    such as ``\\u718a`` where there are none. What can't be written to standard output, because it
+    such as ``\u718a`` where there are none. What can't be written to standard output, because it
     is closed, full or no longer read, raises `SettingsError`; what can't be written to standard
     error is lost.
     """
