@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import socket
 import subprocess
 from dataclasses import replace
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.conftest import ROOT
 from whatsit.errors import InferenceFailed, InputError, SettingsError, WhatsitError
 from whatsit.jobs.classify import show_answers
 from whatsit.jobs.folder import (
@@ -88,6 +90,14 @@ def test_what_systems_strew_is_passed_over_but_asked_for_by_its_name(tmp_path):
     assert named.path.name == "a.png"
     assert all(map(is_strewn, (*STREWN_FILES, *STREWN_FOLDERS, "THUMBS.DB")))
     assert {name.casefold() for name in STREWN_NAMES} == STREWN_NAMES
+
+
+def test_the_page_passes_over_the_same_names():
+    script = Path("src/whatsit/web/ui/assets/ask/strewn.js")
+    listed = re.search(r"STREWN_NAMES = (\[.*?\]);", (ROOT / script).read_text(), re.DOTALL)
+
+    assert listed is not None
+    assert sorted(json.loads(listed[1])) == sorted(STREWN_NAMES)
 
 
 def test_what_is_no_file_is_told_and_never_waited_for(tmp_path):
