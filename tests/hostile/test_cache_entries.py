@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from tests.private_redis import PrivateRedis
+from whatsit.cache.base import CacheEntry
 from whatsit.cache.bounded import MAX_ANSWER_BYTES, AnswerTooLong, BoundedParser
 from whatsit.cache.codec import (
     MAX_STORED_BYTES,
@@ -176,7 +177,9 @@ def test_an_entry_that_would_not_be_read_is_not_written():
     said = replace(PREDICTION.answer, text="x" * MAX_STORED_BYTES)
     long = replace(PREDICTION, answer=said)
     wide = replace(HEAT_MAP, grid=np.zeros((200, 200), dtype=np.float32))
-    entries = [("a", long), ("b", PREDICTION), ("c", wide), ("d", HEAT_MAP)]
+    entries: list[tuple[str, CacheEntry]] = [
+        *(("a", long), ("b", PREDICTION), ("c", wide), ("d", HEAT_MAP)),
+    ]
 
     assert [key for key, _ in encode_entries(entries)] == ["b", "d"]
     with pytest.raises(CacheError, match="longer than any entry"):
@@ -220,7 +223,8 @@ def file_key(asked: str = "") -> str:
 
 
 def pixels_key(inside: redis.Redis) -> str:
-    return next(inside.scan_iter("*:pixels")).decode()
+    key: bytes = next(inside.scan_iter("*:pixels"))
+    return key.decode()
 
 
 ODD_VALUES: dict[str, Callable[[redis.Redis, str], object]] = {
@@ -334,12 +338,12 @@ def test_an_answer_without_end_is_not_read_to_its_end():
 def test_odd_counts_neither_lock_a_caller_out_nor_let_one_pass_for_ever(private_redis, odd, offset):
     window = Window(7, 60, 0.5, 3)
 
-    async def ask() -> list[object]:
+    async def ask() -> list[Any]:
         counters = RedisCounters(private_redis.url, f"odd-{offset}-{odd[:9]}", breaker=None)
         key = counters._key("a", window.number + offset)
         with private_redis.client() as inside:
             inside.set(key, odd)
-        told: list[object] = []
+        told: list[Any] = []
         for _ in range(2):
             try:
                 told.append(await counters.count("a", window))
