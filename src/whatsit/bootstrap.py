@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from whatsit.cache.behind import WriteBehind
 from whatsit.cache.breaker import CircuitBreaker
+from whatsit.cache.codec import Seal
 from whatsit.cache.embedded import EmbeddedValkey
 from whatsit.cache.memory import MemoryCache
 from whatsit.cache.redis import RedisCache, connect
@@ -271,7 +272,9 @@ def _open_shared_cache(
         slow_seconds=settings.redis_timeout_seconds * _SLOW_RATIO,
         on_change=telemetry.cache_held_back,
     )
-    cache = RedisCache(client, settings.cache_ttl_seconds, breaker)
+    secret = settings.cache_secret
+    seal = Seal(None if secret is None else secret.get_secret_value())
+    cache = RedisCache(client, settings.cache_ttl_seconds, breaker, seal)
     if not cache.ping():
         _log.warning("Redis does not answer. Pictures are answered without it until it does.")
     cache.require_single()

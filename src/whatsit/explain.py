@@ -191,6 +191,8 @@ def draw_overlay(image: Image.Image, heat_map: HeatMap) -> bytes:
     left, top, right, bottom = (
         round(edge * scale) for edge, scale in zip(heat_map.box, (across, down) * 2, strict=True)
     )
+    # At the very edge something is left to draw on.
+    left, top = min(left, canvas.width - 1), min(top, canvas.height - 1)
     pixels = np.asarray(canvas, dtype=np.float32)
     seen = np.s_[top : max(bottom, top + 1), left : max(right, left + 1)]
     drawn = pixels * _DIMMED

@@ -34,6 +34,7 @@ from whatsit.workers import DEFAULT_MAX_QUEUE, DEFAULT_MAX_WAIT_SECONDS
 
 _PREFIX = "WHATSIT_"
 _EXPOSED_RATE = Rate(120, "minute")
+_LEAST_SECRET_CHARACTERS = 16
 _NOT_OURS = frozenset({"WHATSIT_SHARED", "WHATSIT_KEY"})
 """Read by the test-suite, and by the command line when it asks a server."""
 
@@ -142,6 +143,12 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9_.-]{1,64}$",
         description="Prefix of all keys, for a Redis that others use too.",
     )
+    cache_secret: SecretStr | None = Field(
+        None,
+        description="What entries in Redis are signed with, 16 characters or more, the same for "
+        "all servers that share them; entries that others wrote are then not believed. "
+        "Empty: a checksum.",
+    )
     cache_memory_entries: int = Field(
         2_000, ge=0, le=1_000_000, description="Answers kept in the process, about 4 kB each."
     )
@@ -207,6 +214,20 @@ class Settings(BaseSettings):
                     "unparsable", "{sentence}", {"sentence": str(error)}
                 ) from error
         return value
+
+    @field_validator("cache_secret")
+    @classmethod
+    def _is_long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value()) < _LEAST_SECRET_CHARACTERS:
+            raise PydanticCustomError(
+                "short",
+                "{sentence}",
+                {
+                    "sentence": f"A secret has {_LEAST_SECRET_CHARACTERS} characters or more; "
+                    "make one with: openssl rand -hex 32"
+                },
+            )
+        return secret
 
     @property
     def is_exposed(self) -> bool:

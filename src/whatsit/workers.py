@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from whatsit.errors import Overloaded
@@ -29,10 +30,15 @@ def give_way() -> None:
     """Let the other threads of the process go first from now on, and those it starts go with it.
 
     Computing takes all the processor there is. Taking requests in, answering known pictures and
-    refusing what is too much takes little of it, but needs it at once.
+    refusing what is too much takes little of it, but needs it at once. Where the whole process is
+    to go last already (``nice``), or the system refuses, the priority stays as it is.
     """
-    if sys.platform == "linux":  # elsewhere the priority is that of the whole process
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+    if sys.platform != "linux":  # elsewhere the priority is that of the whole process
+        return
+    thread = threading.get_native_id()
+    with suppress(OSError):
+        if os.getpriority(os.PRIO_PROCESS, thread) < _NICENESS:
+            os.setpriority(os.PRIO_PROCESS, thread, _NICENESS)
 
 
 def map_in_order(

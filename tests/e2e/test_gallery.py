@@ -938,7 +938,14 @@ def test_sidecars_lie_beside_their_pictures_and_hold_the_keywords(page):
     archive = zipfile.ZipFile(io.BytesIO(export(page, "Keywords")))
 
     assert archive.testzip() is None
-    assert {name: keywords(archive.read(name)) for name in archive.namelist()} == {
+    # In a folder of its own, or darktable's files of the same names would be replaced.
+    assert {name.split("/")[0] for name in archive.namelist()} == {"whatsit-keywords"}
+    assert b"cp -Rn whatsit-keywords/." in archive.read("whatsit-keywords/READ-ME.txt")
+    assert {
+        name.removeprefix("whatsit-keywords/"): keywords(archive.read(name))
+        for name in archive.namelist()
+        if name.endswith(".xmp")
+    } == {
         "2026/spring/IMG_0000.jpg.xmp": (["animal", "dog", "beagle"], ["animal|dog|beagle"]),
         "IMG_0001.jpg.xmp": (["red fox"], ["red fox"]),
         "IMG_0002.jpg.xmp": (["animal", "dog"], ["animal|dog"]),
@@ -981,7 +988,7 @@ def test_sidecars_have_odd_names_and_never_leave_their_folder(page):
     wanted = [f"{name}.xmp" for _, _, name in given]
     wanted[6:8] = ["same.jpg (2).xmp", "SAME.jpg (3).xmp"]
     wanted[12] = "...xmp"
-    assert archive.namelist() == wanted
+    assert archive.namelist() == [f"whatsit-keywords/{name}" for name in [*wanted, "READ-ME.txt"]]
     assert all(len(Path(name).name.encode()) <= 255 for name in archive.namelist())
 
 
@@ -991,7 +998,7 @@ def test_a_label_cannot_break_out_of_its_sidecar(page):
 
     archive = zipfile.ZipFile(io.BytesIO(export(page, "Keywords")))
 
-    flat, branch = keywords(archive.read("IMG_0000.jpg.xmp"))
+    flat, branch = keywords(archive.read("whatsit-keywords/IMG_0000.jpg.xmp"))
     assert flat == ["</rdf:li>]]><x a='1\"&amp;\ufffd|bar"]
     assert branch == ["</rdf:li>]]><x a='1\"&amp;\ufffd/bar"]
 

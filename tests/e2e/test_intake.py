@@ -243,9 +243,27 @@ def test_a_folder_is_walked_through_and_only_its_pictures_are_asked_about(page, 
     for name in ("bee", "cat"):
         (inner / f"{name}.jpg").write_bytes(example_pictures()[name])
     (inner / "notes.txt").write_text("These are notes.")
+    for strewn in ("@eaDir/bee.jpg", "__MACOSX/bee.jpg", ".Trash-1000/bee.jpg", "#recycle/bee.jpg"):
+        (inner / strewn).parent.mkdir()
+        (inner / strewn).write_bytes(b"no picture")
+    for strewn in ("._bee.jpg", ".DS_Store", "Thumbs.db"):
+        (inner / strewn).write_bytes(b"no picture")
     page.locator("input[name=folder]").set_input_files(tmp_path / "holiday")
 
     expect(page.get_by_role("status").filter(has_text="2 pictures answered")).to_be_attached()
+
+
+def test_of_chosen_files_those_that_systems_strew_are_passed_over_unless_alone(page):
+    choose(
+        page,
+        picture_file("bee.jpg", example_pictures()["bee"], "image/jpeg"),
+        picture_file("._bee.jpg", b"no picture", "image/jpeg"),
+        picture_file("Thumbs.db", b"no picture", "application/octet-stream"),
+    )
+    require_answer(page, "A bee")
+
+    choose(page, picture_file("._bee.jpg", b"no picture", "image/jpeg"))
+    expect(page.get_by_role("alert").filter(has_text="not a picture")).to_be_visible()
 
 
 def test_a_picture_that_the_browser_can_not_draw_is_answered_beside_a_neutral_tile(page):

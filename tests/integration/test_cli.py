@@ -246,9 +246,10 @@ def test_the_cache_is_warmed_counted_and_cleared(run, tmp_path):
     first = run("cache", "warm", "pictures", *model)
     assert (first.returncode, first.stdout) == (0, "3 answered, 0 known already, 0 refused.\n")
     (folder / "notes.txt").write_text("no picture")
+    (folder / "bad.png").write_text("no picture")
     second = run("cache", "warm", "pictures", *model)
     assert (second.returncode, second.stdout) == (1, "0 answered, 3 known already, 1 refused.\n")
-    assert "notes.txt: " in second.stderr
+    assert second.stderr.startswith("pictures/deeper/bad.png: ")
 
     counted = run("cache", "stats").stdout.splitlines()
     assert counted[0].split() == ["fingerprint", "entries"]

@@ -77,7 +77,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def read_csv(out: Path) -> list[dict[str, str]]:
-    with out.open(encoding="utf-8", newline="") as file:
+    with out.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 

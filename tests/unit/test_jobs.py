@@ -1,15 +1,31 @@
 """Which files are found, what is written about them, and what a second run makes of it."""
 
 import csv
+import io
 import json
 import os
+import re
+import socket
+import subprocess
+import tempfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from tests.conftest import ROOT
 from whatsit.errors import InferenceFailed, InputError, SettingsError, WhatsitError
-from whatsit.jobs.folder import FoundFile, find_files, read_file, show_path
+from whatsit.jobs.classify import show_answers
+from whatsit.jobs.folder import (
+    STANDARD_INPUT,
+    STREWN_NAMES,
+    FoundFile,
+    find_files,
+    is_strewn,
+    read_file,
+    show_path,
+)
 from whatsit.jobs.output import open_output
 from whatsit.jobs.rows import COLUMNS, CsvRows, FileKey, JsonLines, RowFormat, format_for, key_of
 from whatsit.prediction import Reply
@@ -56,6 +72,80 @@ def test_a_folder_gives_its_pictures_in_order_and_nothing_hidden(tmp_path):
     names = [str(each.path.relative_to(tmp_path)) for each in find_files([tmp_path])]
 
     assert names == ["a.png", "b.JPG", "z.jpg", "deep/er/c.heic"]
+
+
+STREWN_FILES = ("._a.png", "Thumbs.db", ".DS_Store", "desktop.ini", "ehthumbs.db", "Icon\r")
+STREWN_FOLDERS = ("@eaDir", "#recycle", ".Trash-1000", ".thumbnails", "__MACOSX", "$RECYCLE.BIN")
+
+
+def test_what_systems_strew_is_passed_over_but_asked_for_by_its_name(tmp_path):
+    for name in ("a.png", "b/c.png", *(f"{folder}/a.png" for folder in STREWN_FOLDERS)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    for name in STREWN_FILES:
+        (tmp_path / name).write_text("x")
+
+    names = [each.path.relative_to(tmp_path).as_posix() for each in find_files([tmp_path])]
+    assert names == ["a.png", "b/c.png"]
+    (named,) = find_files([tmp_path / "@eaDir"])
+    assert named.path.name == "a.png"
+    assert all(map(is_strewn, (*STREWN_FILES, *STREWN_FOLDERS, "THUMBS.DB")))
+    assert {name.casefold() for name in STREWN_NAMES} == STREWN_NAMES
+
+
+def test_the_page_passes_over_the_same_names():
+    script = Path("src/whatsit/web/ui/assets/ask/strewn.js")
+    listed = re.search(r"STREWN_NAMES = (\[.*?\]);", (ROOT / script).read_text(), re.DOTALL)
+
+    assert listed is not None
+    assert sorted(json.loads(listed[1])) == sorted(STREWN_NAMES)
+
+
+def test_what_is_no_file_is_told_and_never_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(tmp_path / "door.jpg"))
+        for path, words in (
+            (tmp_path / "pipe.jpg", "This is a pipe"),
+            (tmp_path / "door.jpg", "No such device"),
+            (Path("/dev/zero"), "This is a device"),
+            (tmp_path, "This is a folder"),
+            (tmp_path / ("x" * 300), "File name too long"),
+        ):
+            with pytest.raises(InputError, match=words):
+                read_file(path, 10)
+
+
+def test_what_the_shell_hands_over_is_read():
+    ours, theirs = os.pipe()
+    os.write(theirs, b"12345")
+    os.close(theirs)
+
+    assert read_file(Path(f"/dev/fd/{ours}"), 10) == b"12345"
+    os.close(ours)
+
+
+@pytest.mark.parametrize("seconds", [2**40, -(2**40)])
+def test_a_time_that_no_calendar_has_stops_nothing(seconds):
+    if not os.path.ismount("/dev/shm"):
+        pytest.skip("Most file systems have no such times; the one in memory is missing.")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        picture = Path(folder, "a.png")
+        picture.write_text("x")
+        os.utime(picture, (seconds, seconds))
+        (each,) = find_files([folder])
+
+    assert (each.error, each.modified) == (None, f"@{seconds}.000000000")
+
+
+def test_folders_nested_a_thousand_deep_are_walked(tmp_path):
+    deepest = tmp_path.joinpath(*["d"] * 1_200)
+    try:
+        subprocess.run(["mkdir", "-p", str(deepest)], check=True)
+        (deepest / "a.png").write_text("x")
+        assert len(list(find_files([tmp_path]))) == 1
+    finally:
+        subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)
 
 
 def test_a_file_that_is_named_counts_whatever_it_is_called(tmp_path):
@@ -224,7 +314,9 @@ def kept_paths(out: Path, rows: RowFormat, files: list[FoundFile]) -> list[str]:
 
 
 def paths_in(out: Path, rows: RowFormat) -> list[str]:
-    lines = out.read_bytes().removeprefix(rows.head).splitlines(keepends=True)
+    lines = (
+        out.read_bytes().removeprefix(rows.mark).removeprefix(rows.head).splitlines(keepends=True)
+    )
     return [kept.key.path for line in lines if (kept := rows.read(line))]
 
 
@@ -243,12 +335,57 @@ def test_whole_rows_stay_and_a_halved_one_goes(tmp_path, rows, reply):
 
 def test_a_file_that_was_halved_in_its_first_line_begins_again(tmp_path, rows, reply):
     out = tmp_path / "out"
-    whole = rows.head or rows.write(found("a"), reply)
-    for length in (1, 15, len(whole) - 1):
-        out.write_bytes(whole[:length])
+    whole = rows.mark + (rows.head or rows.write(found("a"), reply))
+    unmarked = whole.removeprefix(rows.mark)
+    for begun in (*(whole[:length] for length in (1, 2, 15, len(whole) - 1)), unmarked[:15]):
+        out.write_bytes(begun)
         write(out, rows, [found("a")], reply)
 
-        assert out.read_bytes() == rows.head + rows.write(found("a"), reply)
+        assert out.read_bytes() == rows.mark + rows.head + rows.write(found("a"), reply)
+
+
+def test_a_table_opens_in_a_spreadsheet_as_it_is(tmp_path, reply):
+    out = tmp_path / "out"
+    write(out, CsvRows(), [found("gr\u00fc\u00df.jpg")], reply)
+
+    assert out.read_bytes().startswith("\ufeffpath,".encode())
+    with out.open(encoding="utf-8-sig", newline="") as file:
+        assert next(csv.DictReader(file))["path"] == "gr\u00fc\u00df.jpg"
+
+
+def test_a_table_without_the_mark_of_an_earlier_version_goes_on(tmp_path, reply):
+    rows, out = CsvRows(), tmp_path / "out"
+    old = rows.head + rows.write(found("a"), reply)
+    out.write_bytes(old + b'"halved')
+
+    write(out, rows, [found("b")], reply)
+    assert out.read_bytes() == old + rows.write(found("b"), reply)
+
+
+def test_rows_on_standard_output_have_no_mark(capfdbinary, reply):
+    with open_output(Path("-"), CsvRows(), {}, resume=False) as output:
+        output.append(CsvRows().write(found("a"), reply))
+
+    assert capfdbinary.readouterr().out.startswith(b"path,label,")
+
+
+def test_what_was_on_standard_input_is_never_taken_for_the_same_again(tmp_path, rows, reply):
+    out, there = tmp_path / "out", FoundFile(STANDARD_INPUT, is_input=True)
+    write(out, rows, [there], reply)
+
+    assert kept_paths(out, rows, [there]) == []
+    assert paths_in(out, rows) == []
+
+
+def test_json_loses_no_letter_where_the_terminal_has_few(monkeypatch, tmp_path, reply):
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, "ascii", write_through=True))
+    answers = SimpleNamespace(threads=1, max_bytes=10_000, classify=lambda *_: reply, hurry=None)
+    picture = tmp_path / "\u718a.png"
+    picture.write_bytes(plain_picture("red"))
+
+    assert show_answers((picture,), answers, top_k=2, as_json=True, why=None) == []
+    assert json.loads(written.getvalue())["path"] == str(picture)
 
 
 def test_a_file_that_has_changed_is_asked_for_again(tmp_path, rows, reply):

@@ -101,6 +101,20 @@ def test_two_runs_write_the_same_manifest_and_the_same_facts(data, out, tmp_path
     assert reports[0] == reports[1]
 
 
+def test_what_systems_strew_is_neither_a_class_nor_a_picture(data, out):
+    before = prepare(data, out)
+    some_class = next(entry for entry in data.iterdir() if entry.is_dir())
+    for strewn in ("@eaDir", "#recycle", "__MACOSX", ".Trash-1000", "System Volume Information"):
+        for folder in (data / strewn, some_class / strewn):
+            folder.mkdir()
+            (folder / "a.png").write_bytes(b"no picture")
+    for name in ("._a.png", "Thumbs.db", "desktop.ini", ".DS_Store"):
+        (data / name).write_bytes(b"no picture")
+        (some_class / name).write_bytes(b"no picture")
+
+    assert prepare(data, out) == before
+
+
 @pytest.mark.parametrize("name", ["val", "validation", "Validation"])
 def test_splits_that_the_folders_name_are_kept(tmp_path, out, name):
     names = {"train": 6, name: 3, "test": 2}

@@ -219,6 +219,21 @@ def test_a_password_file_that_is_of_no_use_is_refused(
         load_settings()
 
 
+def test_a_cache_secret_is_long_and_shown_nowhere(monkeypatch):
+    monkeypatch.setenv("WHATSIT_CACHE_SECRET", "hunter2hunter2hunter2")
+    settings = load_settings()
+    assert masked(settings)["WHATSIT_CACHE_SECRET"] == "**********"
+    assert "hunter2" not in f"{settings} {settings!r}"
+
+    monkeypatch.setenv("WHATSIT_CACHE_SECRET", "hunter2")
+    with pytest.raises(SettingsError, match=r"WHATSIT_CACHE_SECRET: .* 16 characters") as caught:
+        load_settings()
+    assert "hunter2" not in caught.value.detail
+
+    monkeypatch.setenv("WHATSIT_CACHE_SECRET", "")
+    assert load_settings().cache_secret is None
+
+
 def test_masked_settings_show_every_other_value_by_its_variable(monkeypatch):
     monkeypatch.setenv("WHATSIT_PORT", "1005")
 

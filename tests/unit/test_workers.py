@@ -1,6 +1,8 @@
 """The bounded queue: what waits, what is refused, what gives its place back."""
 
 import itertools
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -148,3 +150,21 @@ def test_closing_waits_for_what_runs_and_begins_nothing_new():
     time.sleep(0.1)
 
     assert len(ended) == seen < 10
+
+
+NICE = """
+import os
+from whatsit.workers import Workers
+os.nice(10)
+if os.geteuid() == 0:
+    os.setuid(65534)
+workers = Workers(1)
+print(workers.submit(lambda: os.getpriority(os.PRIO_PROCESS, 0)).result())
+workers.close()
+"""
+
+
+def test_a_process_that_is_told_to_go_last_works_without_the_right_to_go_first():
+    done = subprocess.run([sys.executable, "-c", NICE], capture_output=True, text=True, timeout=60)
+
+    assert (done.stdout, done.stderr) == ("10\n", "")

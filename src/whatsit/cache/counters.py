@@ -10,12 +10,17 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from whatsit.cache.bounded import AnswerTooLong, AsyncBoundedParser
 from whatsit.cache.breaker import CircuitBreaker
 from whatsit.errors import CacheError, SettingsError
 
 _MAX_TIMEOUT_SECONDS = 0.2
 _CONNECTIONS = 8
 _REMEMBERED_CALLERS = 10_000
+_MOST_IN_FLIGHT = 10_000
+"""Requests of all replicas that may be counted for a moment before they are refused."""
+_MOST_DIGITS = 19
+"""Of a count in Redis."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,7 @@ class RedisCounters:
                 timeout=self._timeout_seconds,
                 socket_connect_timeout=self._timeout_seconds,
                 socket_timeout=self._timeout_seconds,
+                parser_class=AsyncBoundedParser,
                 # One more try, for connections that a restart of Redis has left behind dead.
                 retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
             )
@@ -147,8 +153,11 @@ class RedisCounters:
             tally = await self._count_in_time(caller, window)
         except redis.ResponseError as error:
             self._breaker.succeeded()
-            raise CacheError(f"Redis refused: {error}") from error
-        except (redis.RedisError, OSError, TimeoutError, ValueError) as error:
+            raise CacheError(f"Redis refused: {error}", "refused") from error
+        except AnswerTooLong as error:
+            self._breaker.succeeded()
+            raise _not_a_count() from error
+        except (redis.RedisError, OSError, TimeoutError) as error:
             self._breaker.failed()
             raise CacheError(f"Redis does not answer: {type(error).__name__}") from error
         self._breaker.succeeded()
@@ -190,7 +199,8 @@ class RedisCounters:
                 trip.get(self._key(caller, window.number - 1))
                 with_this, _, stored = await trip.execute()
             # The window before has ended, so its count stays as it is: asked for once.
-            before = int(stored or 0)
+            # Whoever can write to Redis can put anything there.
+            before = _as_count(stored, window)
             if len(self._ended) >= _REMEMBERED_CALLERS:
                 self._ended.clear()
             self._ended[key] = before
@@ -198,7 +208,9 @@ class RedisCounters:
             with_this = await self._client.incrby(key, 1)
             if with_this == 1:  # Redis has lost the key, and its time to live with it
                 await self._client.expire(key, 2 * window.seconds)
-        tally = Tally(int(with_this) - 1, before)
+        if not 1 <= with_this <= window.limit + _MOST_IN_FLIGHT:
+            raise _not_a_count()
+        tally = Tally(with_this - 1, before)
         if not window.has_room(tally.current, tally.previous):
             await self._client.incrby(key, -1)
         return tally
@@ -207,3 +219,15 @@ class RedisCounters:
         salt = window_number.to_bytes(8, "big", signed=True)
         digest = hashlib.blake2b(caller.encode(), key=salt, digest_size=12).hexdigest()
         return f"{self._prefix}{window_number}:{digest}"
+
+
+def _as_count(stored: bytes | None, window: Window) -> int:
+    """What was counted in the window before; 0 where something else stands there."""
+    if stored is None or not stored.isdigit() or len(stored) > _MOST_DIGITS:
+        return 0
+    count = int(stored)
+    return count if count <= window.limit + _MOST_IN_FLIGHT else 0
+
+
+def _not_a_count() -> CacheError:
+    return CacheError("A count in Redis is none that whatsit wrote.", "damaged")

@@ -1,7 +1,11 @@
 """The cache key: everything the answer depends on, and nothing else."""
 
+import re
+
 SCHEMA_VERSION = 3
 """Raise it when the stored form changes; older entries are then never looked at again."""
+
+_MODEL = re.compile(r"[0-9a-f]{32}")
 
 
 def build_prefix(namespace: str) -> str:
@@ -18,7 +22,8 @@ def parse_cache_key(namespace: str, key: str) -> str | None:
         >>> parse_cache_key("whatsit", "whatsit:rate:somebody")
     """
     parts = key.removeprefix(build_prefix(namespace)).split(":")
-    return parts[1] if len(parts) >= 3 and parts[0].isdigit() else None
+    is_ours = len(parts) >= 3 and parts[0].isdigit() and _MODEL.fullmatch(parts[1]) is not None
+    return parts[1] if is_ours else None
 
 
 def build_cache_key(namespace: str, fingerprint: str, image_sha256: str, asked: str = "") -> str:

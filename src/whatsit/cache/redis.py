@@ -14,8 +14,9 @@ from redis.connection import ConnectionInterface
 from redis.retry import Retry
 
 from whatsit.cache.base import CacheEntry
+from whatsit.cache.bounded import AnswerTooLong, BoundedParser
 from whatsit.cache.breaker import CircuitBreaker
-from whatsit.cache.codec import decode_entry, encode_entries
+from whatsit.cache.codec import Seal, decode_entry, encode_entries
 from whatsit.cache.key import build_prefix, parse_cache_key
 from whatsit.errors import CacheError, SettingsError
 
@@ -37,15 +38,21 @@ class RedisCache:
         client: Made by `connect`; closed with the cache.
         ttl_seconds: How long an entry is kept, give or take a tenth.
         breaker: Holds calls back while Redis fails.
+        seal: What entries are sealed with; a checksum if left out.
     """
 
     def __init__(
-        self, client: redis.Redis, ttl_seconds: int, breaker: CircuitBreaker | None = None
+        self,
+        client: redis.Redis,
+        ttl_seconds: int,
+        breaker: CircuitBreaker | None = None,
+        seal: Seal | None = None,
     ) -> None:
         self._client = client
         self._lines = _Lines(client)
         self._ttl_seconds = ttl_seconds
         self._breaker = breaker or CircuitBreaker()
+        self._seal = seal or Seal()
 
     def ping(self) -> bool:
         """Whether Redis answers now; bounded by the client's time-outs."""
@@ -77,12 +84,13 @@ class RedisCache:
         Raises:
             CacheError: Redis can't be asked, or held something else.
         """
+        place = self._seal.place(key)
         try:
-            (stored,) = self._call(lambda: self._lines.ask(("GET", key)))
-        except _WrongType:
-            self._discard(key)
+            (stored,) = self._call(lambda: self._lines.ask(("GET", place)))
+        except _Foreign:
+            self._discard(place)
             raise
-        return self._decode(key, stored)
+        return self._decode(key, place, stored)
 
     def claim(self, key: str, seconds: float) -> tuple[CacheEntry | None, bool]:
         """See `SharedCache.claim`. A damaged or foreign entry is deleted, then reported.
@@ -91,13 +99,19 @@ class RedisCache:
             CacheError: Redis can't be asked, or held something else.
         """
         # One round trip. The lease lies beside the entry and ends by itself.
-        lease = ("SET", f"{key}{LEASE}", b"", "NX", "PX", max(1, round(seconds * 1000)))
-        stored, leads = self._call(lambda: self._lines.ask(("GET", key), lease, refusals=True))
-        if isinstance(stored, redis.ResponseError):
-            self._discard(key)
-            raise _refusal(stored)
+        place = self._seal.place(key)
+        lease = ("SET", f"{place}{LEASE}", b"", "NX", "PX", max(1, round(seconds * 1000)))
+        try:
+            stored, leads = self._call(
+                lambda: self._lines.ask(("GET", place), lease, refusals=True)
+            )
+            if isinstance(stored, redis.ResponseError):
+                raise _refusal(stored)
+        except _Foreign:
+            self._discard(place)
+            raise
         # Where a lease can't be written (full, no right), everybody computes.
-        return self._decode(key, stored), leads is not None
+        return self._decode(key, place, stored), leads is not None
 
     def put(self, key: str, entry: CacheEntry) -> None:
         """See `PredictionCache.put`.
@@ -114,10 +128,11 @@ class RedisCache:
             CacheError: Redis is unreachable, full or read-only.
         """
         commands = [
-            ("SET", key, value, "EX", self._jittered_seconds())
-            for key, value in encode_entries(entries)
+            ("SET", self._seal.place(key), value, "EX", self._jittered_seconds())
+            for key, value in encode_entries(entries, self._seal)
         ]
-        self._call(lambda: self._lines.ask(*commands))
+        if commands:
+            self._call(lambda: self._lines.ask(*commands))
 
     def _jittered_seconds(self) -> int:
         spread = self._ttl_seconds * _TTL_JITTER_RATIO
@@ -157,17 +172,17 @@ class RedisCache:
         self._lines.close()
         self._client.close()
 
-    def _decode(self, key: str, stored: Any) -> CacheEntry | None:
+    def _decode(self, key: str, place: str, stored: Any) -> CacheEntry | None:
         if stored is None:
             return None
         try:
-            return decode_entry(key, stored)
+            return decode_entry(key, stored, self._seal)
         except CacheError:
-            self._discard(key)
+            self._discard(place)
             raise
 
-    def _discard(self, key: str) -> None:
-        self._call(lambda: self._client.delete(key))
+    def _discard(self, place: str) -> None:
+        self._call(lambda: self._client.delete(place))
 
     def _call(self, command: Callable[[], _Result]) -> _Result:
         if not self._breaker.admits():
@@ -179,6 +194,9 @@ class RedisCache:
             # Redis answered, so it lives; it just will not do this (full, read-only, no right).
             self._breaker.succeeded()
             raise _refusal(error) from error
+        except AnswerTooLong as error:
+            self._breaker.succeeded()
+            raise _Foreign("A cached value is longer than any entry.", "damaged") from error
         except (redis.RedisError, OSError) as error:
             self._breaker.failed()
             raise CacheError(f"Redis does not answer: {type(error).__name__}") from error
@@ -243,13 +261,13 @@ class _Lines:
         return answers
 
 
-class _WrongType(CacheError):
-    """The key holds a list, a hash or the like."""
+class _Foreign(CacheError):
+    """The key holds a list, a hash or the like, or more bytes than are read."""
 
 
 def _refusal(error: redis.ResponseError) -> CacheError:
     if str(error).startswith("WRONGTYPE"):
-        return _WrongType("A cached value is of another type.", "damaged")
+        return _Foreign("A cached value is of another type.", "damaged")
     return CacheError(f"Redis refused: {error}", "refused")
 
 
@@ -268,6 +286,7 @@ def connect(url: str, *, timeout_seconds: float) -> redis.Redis:
             url,
             socket_connect_timeout=timeout_seconds,
             socket_timeout=timeout_seconds,
+            parser_class=BoundedParser,
             # One more try, for connections that a restart of Redis has left behind dead.
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )

@@ -13,6 +13,7 @@ from whatsit.cli.keys import keys
 from whatsit.cli.models import models
 from whatsit.cli.pipeline import pipeline
 from whatsit.cli.serving import classify, serve
+from whatsit.cli.streams import open_standard_streams
 from whatsit.errors import WhatsitError
 from whatsit.printable import make_printable
 
@@ -25,8 +26,10 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """The console script: one sentence instead of a traceback for every known error."""
+    open_standard_streams()
     try:
         status = cli(standalone_mode=False)
+        sys.stdout.flush()
     except WhatsitError as error:
         # It may repeat what a file or a server says.
         sentence = "\n".join(map(make_printable, error.detail.split("\n")))

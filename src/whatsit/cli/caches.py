@@ -50,7 +50,7 @@ def clear(**options: Any) -> None:
 def warm(context: click.Context, /, *, folder: Path, **options: Any) -> None:
     """Answer every picture of a folder, so that it is known when somebody asks."""
     from whatsit.bootstrap import open_service
-    from whatsit.jobs.folder import read_file
+    from whatsit.jobs.folder import find_files, read_found, show_path
     from whatsit.settings import load_settings
     from whatsit.telemetry import configure_logging
 
@@ -58,13 +58,14 @@ def warm(context: click.Context, /, *, folder: Path, **options: Any) -> None:
     configure_logging("warning", "text")
     outcomes: dict[str, int] = {"hit": 0, "miss": 0, "refused": 0}
     with download_progress() as progress, open_service(settings, progress) as running:
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        for found in find_files([folder]):
             outcome: str
             try:
-                outcome = running.service.classify(read_file(path, settings.max_upload_bytes)).cache
+                image_bytes = read_found(found, settings.max_upload_bytes)
+                outcome = running.service.classify(image_bytes).cache
             except InputError as error:
                 outcome = "refused"
-                click.echo(f"{path}: {error.detail}", err=True)
+                click.echo(f"{show_path(found.path)}: {error.detail}", err=True)
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
     click.echo(
         f"{outcomes['miss']} answered, {outcomes['hit']} known already, "

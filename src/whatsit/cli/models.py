@@ -11,6 +11,7 @@ from whatsit.cli.terminal import (
     open_alias,
     open_store,
     print_rows,
+    require_apart,
     store_option,
 )
 from whatsit.errors import SettingsError
@@ -177,6 +178,7 @@ def calibrate(
     from whatsit.pipeline.reliability import draw_reliability
     from whatsit.settings import load_settings
 
+    require_apart({"--out": out}, {"--images": images})
     store = open_store(options)
     is_stored = name in store.names()
     model = store.open(name)
@@ -237,6 +239,7 @@ def reference(
     from whatsit.pipeline.reference import apply_reference, measure_reference, read_pictures
     from whatsit.settings import load_settings
 
+    require_apart({"--out": out}, {"--images": images})
     store = open_store(options)
     target = copy or (name if name in store.names() else None)
     model = store.open(name)

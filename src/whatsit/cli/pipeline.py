@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from whatsit.cli.azure_ml import local, submit, validate
-from whatsit.cli.terminal import store_option
+from whatsit.cli.terminal import require_apart, store_option
 from whatsit.errors import GateFailed
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -121,6 +121,7 @@ def prepare(*, data: Path, out: Path, **options: Any) -> None:
     from whatsit.pipeline.prepare import prepare
     from whatsit.pipeline.report import read_report
 
+    require_apart({"--out": out}, {"--data": data})
     prepare(data, out, **options)
     report = read_report(out, "prepare")
     _print_table(
@@ -150,6 +151,8 @@ def finetune(*, data: Path, manifest: Path, out: Path, store: str | None, **opti
     """Train a model for the classes of the pictures."""
     from whatsit.pipeline.finetune import finetune as step
 
+    base = Path(options["base"])
+    require_apart({"--out": out}, {"--data": data, "--manifest": manifest, "--base": base})
     model = step(data, manifest, out, store=_home(store), **options)
     click.echo(f"The model is in {model}. Measure it with: whatsit pipeline evaluate")
 
@@ -173,6 +176,7 @@ def evaluate(
     """Measure accuracy, calibration, robustness and speed."""
     from whatsit.pipeline.evaluate import evaluate
 
+    require_apart({"--out": out}, {"--data": data, "--manifest": manifest, "--model": Path(model)})
     evaluate(data, manifest, out, model=model, split=split, store=_home(store))
     _print_evaluation(out)
 
@@ -191,6 +195,7 @@ def optimise(
     """Make a model smaller and faster, if it stays as good."""
     from whatsit.pipeline.optimise import optimise as step
 
+    require_apart({"--out": out}, {"--data": data, "--manifest": manifest, "--model": Path(model)})
     folder = step(data, manifest, out, model=model, store=_home(store), **options)
     click.echo(f"The model is in {folder}.")
 
@@ -212,6 +217,13 @@ def register(
     """Store a model as the next version of a name, its card completed."""
     from whatsit.pipeline.register import register
 
+    require_apart(
+        {"--out": out},
+        {
+            **{"--model": Path(model), "--evaluation": evaluation, "--manifest": manifest},
+            "--data": options["data"],
+        },
+    )
     version = register(model, evaluation, manifest, out, store=_home(store), **options)
     click.echo(f"{version} is in the store. Let it go live with: whatsit pipeline promote")
 
@@ -229,6 +241,7 @@ def promote(
     """Let a model go live, if it passes the gate."""
     from whatsit.pipeline.promote import promote
 
+    require_apart({"--out": out}, {"--data": data, "--manifest": manifest})
     with _gate_shown(out):
         state = promote(data, manifest, out, model=model, store=_home(store), **options)
     back = " To go back: whatsit models rollback" if len(state.history) > 1 else ""
@@ -252,6 +265,8 @@ def promote(
 def run(*, data: Path, work: Path, name: str, store: str | None, **options: Any) -> None:
     """Do all steps in order; stop at the first that fails."""
     from whatsit.pipeline.run import run
+
+    require_apart({"--work": work}, {"--data": data})
 
     def announce(step: str, seconds: float) -> None:
         click.echo(f"{step}: {seconds:.1f} s", err=True)

@@ -1,5 +1,6 @@
 """``whatsit serve`` and ``whatsit classify``."""
 
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import click
 
 from whatsit.cli.exit import exit_code_of
-from whatsit.cli.terminal import download_progress, model_option, store_option
+from whatsit.cli.terminal import download_progress, model_option, require_apart, store_option
 from whatsit.errors import SettingsError
 
 
@@ -50,7 +51,12 @@ def serve(*, no_ui: bool, workers: int, **options: Any) -> None:
 
 @click.command()
 @click.argument(
-    "paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path)
+    # As texts, for a path does not tell `./-` from `-`; what can't be read gets a row.
+    *("paths",),
+    metavar="PATH...",
+    nargs=-1,
+    required=True,
+    type=click.Path(readable=False, allow_dash=True),
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
 @click.option("--top-k", type=click.IntRange(1, 20), default=5, show_default=True)
@@ -76,7 +82,7 @@ def classify(
     context: click.Context,
     /,
     *,
-    paths: tuple[Path, ...],
+    paths: tuple[str, ...],
     as_json: bool,
     top_k: int,
     why: Path | None,
@@ -87,7 +93,7 @@ def classify(
     threads: int | None,
     **options: Any,
 ) -> None:
-    """Say what is in each picture; of a folder, in all pictures below it.
+    """Say what is in each picture; of a folder, in all pictures below it; - is standard input.
 
     One bad file does not stop the rest; the exit status tells that there was one.
     """
@@ -119,12 +125,16 @@ def classify(
 
 
 def _require_sensible(
-    paths: tuple[Path, ...], why: Path | None, out: Path | None, *, resume: bool, as_json: bool
+    paths: tuple[str, ...], why: Path | None, out: Path | None, *, resume: bool, as_json: bool
 ) -> None:
     is_file = out is not None and str(out) != "-"
-    if why is not None and (len(paths) != 1 or paths[0].is_dir() or out is not None):
+    is_one = len(paths) == 1 and not os.path.isdir(paths[0])  # noqa: PTH112 - it never raises
+    if why is not None and (not is_one or out is not None):
         raise click.UsageError("--why takes one picture.")
     if resume and not is_file:
         raise click.UsageError("--resume goes on with a file: name it with --out.")
     if as_json and is_file:
         raise click.UsageError("With --out the suffix decides: .jsonl for JSON.")
+    if paths.count("-") > 1:
+        raise click.UsageError("Standard input (-) can be read only once.")
+    require_apart({"--why": why, "--out": out if is_file else None}, {"PATH": paths})

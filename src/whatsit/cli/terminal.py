@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -28,6 +29,34 @@ def open_alias(options: Mapping[str, Any]) -> Any:  # LiveAlias, imported only w
     from whatsit.settings import load_settings
 
     return LiveAlias(load_settings(options).store)
+
+
+def require_apart(
+    outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | Sequence[str | Path] | None]
+) -> None:
+    """Refuse to write over what is read, by whatever path or link it is named.
+
+    Args:
+        outputs: Files or folders to write, by the options that name them; None is not given.
+        inputs: What is read, likewise; or several of a kind.
+
+    Raises:
+        click.UsageError: Two of them are the same file or folder.
+    """
+    for output, target in outputs.items():
+        for name, given in inputs.items():
+            sources = [given] if isinstance(given, Path) else given or ()
+            if target is not None and any(_is_same(target, source) for source in sources):
+                raise click.UsageError(
+                    f"{output} would write over what is read ({name}). Name another place."
+                )
+
+
+def _is_same(one: Path, other: str | Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False  # one that is not there yet is nothing that is read
 
 
 def print_rows(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

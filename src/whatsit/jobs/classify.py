@@ -1,16 +1,15 @@
 """The work of ``whatsit classify``: answer files, and show or keep what came of it."""
 
 import json
-import os
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from whatsit.errors import InputError, SettingsError, WhatsitError
 from whatsit.jobs.answers import Answers
-from whatsit.jobs.folder import FoundFile, find_files, read_file, show_path
+from whatsit.jobs.folder import FoundFile, find_files, read_found, show_path
 from whatsit.jobs.output import Output, open_output
 from whatsit.jobs.rows import RowFormat, key_of
 from whatsit.prediction import Reply
@@ -18,23 +17,25 @@ from whatsit.printable import make_printable, make_printable_json
 from whatsit.workers import map_in_order
 
 Step = Callable[[], None]
+Paths = Sequence[Path | str]
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A file and what came of it."""
+    """A file and what came of it; its bytes where they are wanted again."""
 
     found: FoundFile
     result: Reply | WhatsitError
+    image_bytes: bytes | None = None
 
 
 def show_answers(
-    paths: tuple[Path, ...], answers: Answers, *, top_k: int, as_json: bool, why: Path | None
+    paths: Paths, answers: Answers, *, top_k: int, as_json: bool, why: Path | None
 ) -> list[WhatsitError]:
     """Print the answer to each file as soon as it is there; errors go to standard error.
 
     Args:
-        paths: Files and folders.
+        paths: Files and folders; ``-`` as a text is standard input.
         answers: Where the answers come from.
         top_k: How many labels to show.
         as_json: One JSON document a line, not sentences and bars.
@@ -47,7 +48,8 @@ def show_answers(
         WhatsitError: None can be answered any more, or `why` can't be written.
     """
     errors: list[WhatsitError] = []
-    with closing(_answer(list(find_files(paths)), answers, top_k)) as all_answered:
+    files = list(find_files(paths))
+    with closing(_answer(files, answers, top_k, keep=why is not None)) as all_answered:
         for answered in all_answered:
             path, result = show_path(answered.found.path), answered.result
             if isinstance(result, WhatsitError):
@@ -55,13 +57,13 @@ def show_answers(
                 _tell(f"{path}: {make_printable(result.detail)}")
                 continue
             _print(_as_json(path, result) if as_json else _as_table(path, result))
-            if why is not None:
-                _write_why(answers, answered.found.path, result, why)
+            if why is not None and answered.image_bytes is not None:
+                _write_why(answers, answered.image_bytes, result, why)
     return errors
 
 
 def write_answers(
-    paths: tuple[Path, ...],
+    paths: Paths,
     answers: Answers,
     *,
     top_k: int,
@@ -72,7 +74,7 @@ def write_answers(
     """Write a row for each file to `out`, with a bar on standard error where that is a terminal.
 
     Args:
-        paths: Files and folders.
+        paths: Files and folders; ``-`` as a text is standard input.
         answers: Where the answers come from.
         top_k: How many labels a row lists.
         out: See `whatsit.jobs.output.open_output`.
@@ -140,15 +142,13 @@ def _write_rows(
 
 
 def _answer(
-    files: list[FoundFile], answers: Answers, top_k: int
+    files: list[FoundFile], answers: Answers, top_k: int, *, keep: bool = False
 ) -> Generator[Answered, None, None]:
     def work(found: FoundFile) -> Answered:
         try:
-            if found.error is not None:
-                raise found.error
-            return Answered(
-                found, answers.classify(read_file(found.path, answers.max_bytes), top_k)
-            )
+            image_bytes = read_found(found, answers.max_bytes)
+            reply = answers.classify(image_bytes, top_k)
+            return Answered(found, reply, image_bytes if keep else None)
         except WhatsitError as error:
             if answers.concerns_all(error):
                 raise
@@ -173,9 +173,9 @@ def _bar(total: int, done: int, out: Path) -> Iterator[Step]:
         yield lambda: progress.advance(task)
 
 
-def _write_why(answers: Answers, path: Path, reply: Reply, target: Path) -> None:
+def _write_why(answers: Answers, image_bytes: bytes, reply: Reply, target: Path) -> None:
     best = reply.prediction.top[0]
-    overlay = answers.explain(read_file(path, answers.max_bytes), best.index)
+    overlay = answers.explain(image_bytes, best.index)
     try:
         target.write_bytes(overlay)
     except OSError as error:
@@ -186,7 +186,9 @@ def _write_why(answers: Answers, path: Path, reply: Reply, target: Path) -> None
 def _as_json(path: str, reply: Reply) -> str:
     document = {"path": path, **asdict(reply.prediction), "cache": reply.cache}
     document["top"] = [asdict(entry) for entry in reply.top]
-    return make_printable_json(json.dumps(document, ensure_ascii=False))
+    # Where letters are missing they are escaped in JSON's own way.
+    has_all_letters = sys.stdout.encoding.lower().startswith("utf")
+    return make_printable_json(json.dumps(document, ensure_ascii=not has_all_letters))
 
 
 def _as_table(path: str, reply: Reply) -> str:
@@ -202,13 +204,8 @@ def _as_table(path: str, reply: Reply) -> str:
 
 
 def _print(text: str) -> None:
-    try:
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
-    except BrokenPipeError as error:
-        # What is left in the buffer would be tried again, and complained about, at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SettingsError("Nobody reads the standard output any more.") from error
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _tell(text: str) -> None:

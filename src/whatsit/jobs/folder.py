@@ -10,6 +10,9 @@ from pathlib import Path
 from whatsit.errors import InputError
 from whatsit.printable import UNSAFE, escape
 
+STANDARD_INPUT = Path("-")
+"""Stands for what is read from standard input; a file of that name is ``./-``."""
+
 PICTURE_SUFFIXES = frozenset(
     f".{name}"
     for name in (
@@ -18,6 +21,24 @@ PICTURE_SUFFIXES = frozenset(
     )
 )
 """Of the formats that are read here; whatever else lies in a folder is passed over."""
+
+STREWN_NAMES = frozenset(
+    {
+        # macOS, and archives that it has made
+        *("__macosx", "icon\r", "network trash folder", "temporary items"),
+        # Windows
+        *("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "$recycle.bin"),
+        *("recycler", "system volume information"),
+        # network storage: Synology, QNAP and others
+        *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@tmp"),
+        # Linux, and photo programs
+        *("lost+found", "picasa.ini", "zbthumbnail.info"),
+    }
+)
+"""Names of files and folders that systems and programs leave beside pictures, folded to small
+letters. The page has the same list, in ``ask/strewn.js``."""
+
+_HANDED_OVER = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,38 +50,81 @@ class FoundFile:
         size_bytes: As long as it was when it was found; None where it could not be looked at.
         modified: When it was changed last, UTC, to the nanosecond.
         error: Why it can't be read, where that is known already.
+        is_input: True for standard input, whose path is ``-``.
     """
 
     path: Path
     size_bytes: int | None = None
     modified: str | None = None
     error: InputError | None = None
+    is_input: bool = False
 
 
-def find_files(paths: Iterable[Path]) -> Iterator[FoundFile]:
+def find_files(paths: Iterable[Path | str]) -> Iterator[FoundFile]:
     """The files that `paths` name: files as they are, folders with all pictures below them.
 
-    In a folder a picture is what has the suffix of one. Names that begin with a dot are passed
-    over, and so are folders that are symbolic links, pipes and devices. Each folder is sorted.
+    In a folder a picture is what has the suffix of one. What `is_strewn` is passed over, and so
+    are folders that are symbolic links, pipes and devices. Each folder is sorted. What is named
+    itself is always asked for; ``-`` as a text is standard input.
     """
     for path in paths:
-        if os.path.isdir(path):  # noqa: PTH112 - the other one raises where it may not look
-            yield from _walk(path)
+        if path == str(STANDARD_INPUT):
+            yield FoundFile(STANDARD_INPUT, is_input=True)
+        elif os.path.isdir(path):  # noqa: PTH112 - the other one raises where it may not look
+            yield from _walk(Path(path))
         else:
-            yield _look_at(path)
+            yield _look_at(Path(path))
+
+
+def is_strewn(name: str) -> bool:
+    """True for what systems leave in folders by themselves: names that begin with a dot, and more.
+
+    Example:
+        >>> [name for name in ("._IMG.jpg", "@eaDir", "THUMBS.DB", "IMG.jpg") if is_strewn(name)]
+        ['._IMG.jpg', '@eaDir', 'THUMBS.DB']
+    """
+    return name.startswith(".") or name.casefold() in STREWN_NAMES
+
+
+def read_found(found: FoundFile, max_bytes: int) -> bytes:
+    """See `read_file`; what is on standard input is read to its end, once."""
+    if found.error is not None:
+        raise found.error
+    if not found.is_input:
+        return read_file(found.path, max_bytes)
+    try:
+        with open(0, "rb", closefd=False) as file:
+            return file.read(max_bytes + 1)
+    except OSError as error:
+        raise _unreadable("standard input", error) from error
 
 
 def read_file(path: Path, max_bytes: int) -> bytes:
     """The bytes of a file; of one that is too long, one byte more than the limit.
 
     Raises:
-        InputError: It can't be read.
+        InputError: It can't be read, or is none: a pipe, a device, a socket. What the shell hands
+            over as a file (``<(...)``, ``/dev/stdin``) is read.
     """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_open_file) as file:
             return file.read(max_bytes + 1)
     except OSError as error:
         raise _unreadable("file", error) from error
+
+
+def _open_file(path: str, flags: int) -> int:
+    # Opening a pipe to which nobody writes would wait for ever.
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    try:
+        kind = _kind(os.fstat(descriptor).st_mode)
+        if kind is not None and not path.startswith(_HANDED_OVER):
+            raise InputError(f"This is {kind}, not a file.")
+        os.set_blocking(descriptor, True)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def show_path(path: Path) -> str:
@@ -77,17 +141,38 @@ def show_path(path: Path) -> str:
 
 
 def _walk(folder: Path) -> Iterator[FoundFile]:
-    refused: list[OSError] = []
-    for parent, folders, names in os.walk(folder, onerror=refused.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(parent, name)
-            if not name.startswith(".") and path.suffix.lower() in PICTURE_SUFFIXES:
+    # `os.walk` of Python 3.11 goes down by recursion, which ends at some thousand levels.
+    refused: list[FoundFile] = []
+    waiting = [folder]
+    while waiting:
+        parent = waiting.pop()
+        try:
+            with os.scandir(parent) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
+        except OSError as error:
+            refused.append(FoundFile(parent, error=_unreadable("folder", error)))
+            continue
+        inner = []
+        for entry in entries:
+            path = parent / entry.name
+            if is_strewn(entry.name):
+                continue
+            if _is_folder(entry):
+                if not entry.is_symlink():
+                    inner.append(path)
+            elif path.suffix.lower() in PICTURE_SUFFIXES:
                 found = _look_at(path)
                 if found.error is not None or found.size_bytes is not None:
                     yield found
-    for error in refused:
-        yield FoundFile(Path(error.filename), error=_unreadable("folder", error))
+        waiting += reversed(inner)
+    yield from refused
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _look_at(path: Path) -> FoundFile:
@@ -102,7 +187,18 @@ def _look_at(path: Path) -> FoundFile:
 
 def _to_text(nanoseconds: int) -> str:
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+    except (ValueError, OverflowError, OSError):
+        return f"@{seconds}.{rest:09d}"  # a year beyond 9999, from a damaged disk or archive
+
+
+def _kind(mode: int) -> str | None:
+    """What it is, if it is no file."""
+    if stat.S_ISREG(mode):
+        return None
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
 
 
 def _unreadable(what: str, error: OSError) -> InputError:

@@ -31,7 +31,7 @@ class Output:
     def result_of(self, key: FileKey) -> KeptRow | None:
         """The row that is there already about this very state of a file."""
         kept = self._kept.get(key.path)
-        return kept if kept is not None and kept.key == key else None
+        return kept if kept is not None and _settles(kept, key) else None
 
     def append(self, line: bytes) -> None:
         """Write a row.
@@ -84,7 +84,7 @@ def open_output(
     with file:
         output = Output(file.fileno(), name, kept)
         if is_new:
-            output.append(rows.head)
+            output.append(rows.mark + rows.head)
         yield output
 
 
@@ -101,8 +101,7 @@ def _tidy(
         ) as new,
     ):
         try:
-            _require_head(old, name, rows)
-            new.write(rows.head)
+            new.write(_take_head(old, name, rows))
             for line in old:
                 row = rows.read(line) if line.endswith(b"\n") else None
                 if row is None or not _counts(row, keys) or row.key.path in kept:
@@ -120,20 +119,33 @@ def _tidy(
     return kept
 
 
-def _require_head(old: BinaryIO, name: str, rows: RowFormat) -> None:
+def _take_head(old: BinaryIO, name: str, rows: RowFormat) -> bytes:
+    """Read over the head, with or without its mark; return the one that the file is to have."""
     # Without a head, the first line must be a row; a halved one is all that such a file holds.
     first = old.readline()
-    is_ours = first == rows.head if rows.head else bool(rows.read(first))
-    is_halved = not first.endswith(b"\n") and (rows.head or b'{"path": ').startswith(first[:9])
-    if not is_ours and not is_halved:
+    whole = rows.mark + rows.head
+    if first in (whole, rows.head) and first:
+        return first
+    if first.endswith(b"\n"):
+        is_ours = not rows.head and bool(rows.read(first))
+    else:
+        start = rows.head or b'{"path": '
+        is_ours = any(begin.startswith(first[: len(begin)]) for begin in (rows.mark + start, start))
+    if not is_ours:
         raise SettingsError(f"{name} holds something else than whatsit writes. Name another file.")
-    old.seek(len(rows.head) if is_ours else 0)
+    old.seek(0)
+    return whole
 
 
 def _counts(row: KeptRow, keys: Mapping[str, FileKey]) -> bool:
     # Rows about files that nobody asks for this time stay as they are.
     key = keys.get(row.key.path)
-    return key is None or (row.is_final and row.key == key)
+    return key is None or _settles(row, key)
+
+
+def _settles(row: KeptRow, key: FileKey) -> bool:
+    # Of what has no size, such as standard input, nobody can tell whether it is the same again.
+    return row.is_final and row.key == key and key.size_bytes != ""
 
 
 def _unwritable(name: str, error: OSError) -> SettingsError:

@@ -67,8 +67,10 @@ class KeptRow:
 class RowFormat(Protocol):
     """A way to write rows, each on a line of its own."""
 
+    mark: bytes
+    """What stands before the head in a file, for programs that have to guess what it holds."""
     head: bytes
-    """What a file begins with."""
+    """What the rows begin with."""
 
     def write(self, found: FoundFile, result: Reply | WhatsitError) -> bytes:
         """The row of a file, with its line end."""
@@ -88,6 +90,7 @@ def key_of(found: FoundFile) -> FileKey:
 class JsonLines:
     """One JSON document a line."""
 
+    mark = b""
     head = b""
 
     def write(self, found: FoundFile, result: Reply | WhatsitError) -> bytes:
@@ -114,6 +117,7 @@ class CsvRows:
     Such text gets an apostrophe before it, as does text that begins with one.
     """
 
+    mark = b"\xef\xbb\xbf"  # without it Excel takes UTF-8 for the code page of the machine
     head = (",".join(COLUMNS) + "\n").encode()
 
     def write(self, found: FoundFile, result: Reply | WhatsitError) -> bytes:

@@ -15,7 +15,7 @@ from pathlib import Path
 from whatsit.errors import DatasetRejected, InputError, InvalidParameter
 from whatsit.feedback.export import COLUMNS, NONE_FOLDER, TABLE_FILE
 from whatsit.images import DEFAULT_MAX_UPLOAD_BYTES, decode_image
-from whatsit.jobs.folder import find_files, read_file
+from whatsit.jobs.folder import find_files, is_strewn, read_file
 from whatsit.labels import LabelSet, clean_label, label_key, load_labels
 from whatsit.pipeline.manifest import (
     SPLITS,
@@ -278,7 +278,7 @@ def _require_inside(file: str, place: str) -> str:
 
 def _subfolders(folder: Path) -> list[Path]:
     return sorted(
-        entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+        entry for entry in folder.iterdir() if entry.is_dir() and not is_strewn(entry.name)
     )
 
 

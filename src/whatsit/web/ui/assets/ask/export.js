@@ -1,10 +1,13 @@
 /** Answers as files: a table, a document for programs, and sidecars for photo programs. */
 
 import { pathOf } from "./gallery-entry.js";
+import { t } from "./i18n.js";
 import { keywordsOf, toXmp } from "./sidecar.js";
 import { packZip } from "./zip.js";
 
 const REVOKE_AFTER_MILLISECONDS = 30_000;
+/** The folder that everything of an archive lies in. */
+const SIDECARS = "whatsit-keywords";
 
 const COLUMNS = {
   folder: (item) => item.folder,
@@ -68,20 +71,25 @@ export function toJson(items) {
 }
 
 /**
- * A ZIP of `name.jpg.xmp` beside `name.jpg`, in the pictures' own folders.
+ * A ZIP of `name.jpg.xmp` for each `name.jpg`, with the folders of the pictures below one of its
+ * own: unpacked among the pictures it replaces nothing, such as the files of the same name in which
+ * darktable keeps its edits. A text says how to copy them beside the pictures.
  * @param {object[]} items
  * @returns {{archive: Blob, written: number, left: number}} How many got one, and how many were
  *   left out because nothing certain is known of them.
  */
 export function toSidecars(items) {
+  const encode = (text) => new TextEncoder().encode(text);
   const files = [];
   for (const item of items) {
     const keywords = keywordsOf(item);
     if (keywords.length === 0) continue;
-    const bytes = new TextEncoder().encode(toXmp(keywords, item.at || Date.now()));
-    files.push({ path: `${pathOf(item)}.xmp`, bytes });
+    const bytes = encode(toXmp(keywords, item.at || Date.now()));
+    files.push({ path: `${SIDECARS}/${pathOf(item)}.xmp`, bytes });
   }
-  return { archive: packZip(files), written: files.length, left: items.length - files.length };
+  const readMe = encode(`${t("gallery.export.read_me")}\n`);
+  const archive = packZip([...files, { path: `${SIDECARS}/READ-ME.txt`, bytes: readMe }]);
+  return { archive, written: files.length, left: items.length - files.length };
 }
 
 /**

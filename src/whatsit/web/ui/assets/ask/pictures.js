@@ -1,5 +1,7 @@
 /** Pictures as this browser sees them: found in what was dropped, and made small. */
 
+import { isStrewn } from "./strewn.js";
+
 const SUFFIX = /\.(jpe?g|jfif|png|webp|gif|bmp|tiff?|heic|heif|avif)$/i;
 const THUMBNAIL_PIXELS = 320;
 
@@ -18,15 +20,15 @@ export function looksLikePicture(file) {
 }
 
 /**
- * The files of a picker, and of whole folders only the pictures.
+ * The files of a picker, and of whole folders only the pictures. What systems strew is passed over,
+ * unless it is all there is: then somebody wants to know about it.
  *
  * @param {Iterable<File>} files
  * @returns {Found[]}
  */
 export function fromPicker(files) {
-  return [...files]
-    .map((file) => ({ file, folder: folderOf(file.webkitRelativePath ?? "") }))
-    .filter(({ file, folder }) => folder === "" || looksLikePicture(file));
+  const found = [...files].map((file) => ({ file, folder: folderOf(file.webkitRelativePath ?? "") }));
+  return withoutStrewn(found).filter(({ file, folder }) => folder === "" || looksLikePicture(file));
 }
 
 /**
@@ -56,7 +58,7 @@ export async function fromDrop(dropped) {
     if (entry instanceof File) found.push({ file: entry, folder: "" });
     else if (entry !== null) await walk(entry, "", found);
   }
-  return found;
+  return withoutStrewn(found);
 }
 
 /**
@@ -98,8 +100,17 @@ async function walk(entry, folder, found) {
   for (;;) {
     const part = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
     if (part.length === 0) return;
-    for (const inner of part) await walk(inner, path, found);
+    for (const inner of part) if (!isStrewn(inner.name)) await walk(inner, path, found);
   }
+}
+
+/** The folder that a person chose may be called anything, and so may a file chosen alone. */
+function withoutStrewn(found) {
+  const kept = found.filter(({ file, folder }) => {
+    const inner = folder === "" ? [] : folder.split("/").slice(1);
+    return ![...inner, file.name].some(isStrewn);
+  });
+  return kept.length > 0 || found.some(({ folder }) => folder !== "") ? kept : found;
 }
 
 function folderOf(path) {
