@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 from starlette.middleware import Middleware
-from streamlit import config
+from streamlit import config, net_util
 from streamlit.runtime.pages_manager import PagesManager
 
 from whatsit.bootstrap import Running
@@ -34,8 +34,18 @@ def build_page(running: Running, passes: PagePasses) -> st.App:
     # The folder of our pages bears the name of an older way to declare them. Until the script has
     # run once, a visitor who opens any page but the first would be shown that one's, and stay.
     PagesManager.uses_pages_directory = False
+    _keep_to_ourselves()
     page = st.App(_SCRIPT, secrets=secrets, middleware=[Middleware(NoUploads)])
     config.set_option("server.port", settings.port)
     # Nobody's own secrets.toml in the home or the working folder must decide who signs in.
     config.set_option("secrets.files", [])
     return page
+
+
+def _keep_to_ourselves() -> None:
+    """Keep Streamlit from looking up this machine's addresses when a page of elsewhere asks.
+
+    To learn the outer one it asks a server of Amazon, twice, and the event loop waits; the door
+    has compared the origin with the host by then.
+    """
+    net_util.get_external_ip = net_util.get_internal_ip = lambda: None
