@@ -537,7 +537,7 @@ def close_code(line: socket.socket) -> int | None:
         elif size == 127:
             (size,), start = struct.unpack("!Q", received[2:10]), 10
         if opcode == 8:
-            return struct.unpack("!H", received[start : start + 2])[0]
+            return int.from_bytes(received[start : start + 2])
         received = received[start + size :]
     return None
 

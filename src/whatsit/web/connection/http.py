@@ -155,8 +155,10 @@ class HttpConnection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._stop()
             return
-        if self._in_message or self._begun == begun:
+        if self._in_message:
             self._weigh(self._begun - begun, was_in_message, had_bytes)
+        elif self._begun == begun and not was_in_message:
+            self._bound_nothing()
 
     def _parse(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -190,29 +192,33 @@ class HttpConnection(HttpToolsProtocol):
 
     def _weigh(self, begun: int, was_in_message: bool, had_bytes: int) -> None:
         """Bound the bytes of what is not complete, and the time of a head."""
-        line = self._line
-        if line is None or self._is_deaf:
+        if self._is_deaf:
             return
         if self._in_head:
             if not begun:
                 self._head_bytes += self._piece_bytes
             elif begun == 1 and not was_in_message:
                 self._head_bytes = self._piece_bytes
-            if self._head_bytes > self._bounds.head_bytes:
-                self._refusal = _head_too_large(self._bounds.head_bytes)
-                self._stop()
-                return
-        elif self._in_message:
+            bytes_without_content = self._head_bytes
+            self._bound_head()
+        else:
             if begun or len(self.cycle.body) > had_bytes or self.cycle.response_complete:
                 self._bare_bytes = 0
             else:
                 self._bare_bytes += self._piece_bytes
-            if self._bare_bytes > self._bounds.head_bytes:
-                self._refusal = _head_too_large(self._bounds.head_bytes)
-                self._stop()
-            return
-        if line.deadline == _NEVER:
-            line.deadline = self.loop.time() + self._bounds.head_seconds
+            bytes_without_content = self._bare_bytes
+        if bytes_without_content > self._bounds.head_bytes:
+            self._refusal = _head_too_large(self._bounds.head_bytes)
+            self._stop()
+
+    def _bound_nothing(self) -> None:
+        """Bound the time of line ends before a request, which the parser passes over."""
+        if self._running is None or self._running.response_complete:
+            self._bound_head()
+
+    def _bound_head(self) -> None:
+        if self._line is not None and self._line.deadline == _NEVER:
+            self._line.deadline = self.loop.time() + self._bounds.head_seconds
 
     # What the parser finds
 
