@@ -25,6 +25,8 @@ from whatsit.web.connection.lines import Line, Lines
 
 _NEVER = float("inf")
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
+_MOST_READ_AWAY = 1_000_000
+"""Behind a head that was refused, bytes. What is sent in good faith is not longer."""
 _MOST_HANDSHAKE_LINES = 128
 _MOST_HANDSHAKE_LINE_BYTES = 8_000
 """What the WebSocket library takes; it would not answer what is larger."""
@@ -68,7 +70,7 @@ class HttpConnection(HttpToolsProtocol):
         self._bare_bytes = 0
         """How much came since the last byte of a body: lengths of chunks, trailers."""
         self._linger_until = 0.0
-        self._discarded_bytes = 0
+        self._discardable_bytes = lines.bounds.linger_bytes
 
     # The connection
 
@@ -133,8 +135,8 @@ class HttpConnection(HttpToolsProtocol):
         line = self._line
         if line is None or not line.is_ending:
             return
-        self._discarded_bytes += size
-        if self._discarded_bytes > self._bounds.linger_bytes:
+        self._discardable_bytes -= size
+        if self._discardable_bytes < 0:
             line.abort()
         else:
             line.deadline = min(self._linger_until, self.loop.time() + self._bounds.quiet_seconds)
@@ -332,6 +334,7 @@ class HttpConnection(HttpToolsProtocol):
     def _refuse(self, error: WhatsitError) -> None:
         self._is_deaf = True
         self._in_message = True  # there may be more of it
+        self._discardable_bytes = min(self._discardable_bytes, _MOST_READ_AWAY)
         unread = None if self._in_head or self.cycle is None else self.cycle
         if unread is not None and unread.more_body and not unread.response_complete:
             # It waits for the rest of its body, which can't be read any more.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 
@@ -74,6 +75,13 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
             if self.transport.is_closing():
                 return
             super().data_received(data[start : start + _SLICE_BYTES])
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send what the application says."""
+        await super().send(message)
+        if self.close_sent and self.initial_response is not None:
+            # Refused, which is complete as well; uvicorn logs an error for each one otherwise.
+            self.handshake_complete = True
 
     def handle_text(self, event: Frame) -> None:
         """Refuse a text."""

@@ -1,5 +1,6 @@
 """The page's server: Streamlit as an ASGI application."""
 
+import logging
 from pathlib import Path
 
 import streamlit as st
@@ -13,6 +14,7 @@ from whatsit.web.ui import bridge
 from whatsit.web.ui.identity import load_sign_in_secrets
 from whatsit.web.ui.uploads import NoUploads
 
+_STREAM = "streamlit.web.server.starlette.starlette_websocket"
 _SCRIPT = Path(__file__).parent / "app.py"
 
 
@@ -43,9 +45,12 @@ def build_page(running: Running, passes: PagePasses) -> st.App:
 
 
 def _keep_to_ourselves() -> None:
-    """Keep Streamlit from looking up this machine's addresses when a page of elsewhere asks.
+    """Keep Streamlit from asking outside who we are, and from logging what strangers send.
 
-    To learn the outer one it asks a server of Amazon, twice, and the event loop waits; the door
-    has compared the origin with the host by then.
+    When a page of elsewhere opens its WebSocket, it looks up this machine's addresses; to learn
+    the outer one it asks a server of Amazon, twice, and the event loop waits. The door has
+    compared the origin with the host by then. Messages that are none would be logged with a
+    traceback each.
     """
     net_util.get_external_ip = net_util.get_internal_ip = lambda: None
+    logging.getLogger(_STREAM).addFilter(lambda record: record.levelno >= logging.ERROR)
