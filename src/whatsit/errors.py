@@ -131,6 +131,18 @@ class RequestTooSlow(InputError):
     code = "request_too_slow"
 
 
+class MalformedRequest(InputError):
+    """The request is not HTTP, or has a header twice that may be there once only."""
+
+    code = "malformed_request"
+
+
+class HeadTooLarge(InputError):
+    """The request line and the headers of a request have more bytes than the limit."""
+
+    code = "head_too_large"
+
+
 class AnswerUnknown(InputError):
     """No answer to a picture of that digest is kept, or none any more."""
 
@@ -255,6 +267,18 @@ class Overloaded(WhatsitError):
             f"Try again in {math.ceil(retry_after_seconds)} s."
         )
         self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyConnections(WhatsitError):
+    """More connections than one address, or all of them, may have open."""
+
+    code = "too_many_connections"
+    retry_after_seconds = 5.0
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Too many connections are open. Use one for several requests, or try again in 5 s."
+        )
 
 
 class FeedbackUnavailable(WhatsitError):

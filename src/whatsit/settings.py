@@ -68,6 +68,13 @@ class Settings(BaseSettings):
         description="Addresses or networks, with commas, of proxies whose X-Forwarded-For and "
         "X-Forwarded-Proto are believed; whoever has one can be reached from another machine.",
     )
+    max_connections_per_address: int = Field(
+        100,
+        ge=1,
+        le=100_000,
+        description="Connections that one address may have open at the same time; "
+        "those of trusted proxies are not counted.",
+    )
     model: str = Field(
         DEFAULT_MODEL,
         description="Name of the model that answers; live: the one that was promoted last, "

@@ -18,9 +18,11 @@ from whatsit.web.guard.door import Door, Rule, is_open, is_open_on_page, refuse
 from whatsit.web.guard.headers import SecurityHeaders
 from whatsit.web.guard.hosts import HostRule
 from whatsit.web.guard.keys import KeyRule, declare_keys
+from whatsit.web.guard.origins import OnceRule, OriginRule
 from whatsit.web.guard.passes import PagePasses
 from whatsit.web.guard.rates import RateRule, does_work
 from whatsit.web.intake import Intake, IntakeLayer
+from whatsit.web.methods import HeadAsGet
 from whatsit.web.requests import RequestScope
 from whatsit.web.ui.assets import Assets
 
@@ -85,7 +87,7 @@ def build_application(
     declare_keys(api.described, required=settings.keys_required)
     passes = PagePasses() if page_enabled else None
     rules = partial(_rules, settings, _open_keys(settings))
-    door = Door(api, [*rules(is_open, passes), *_rates(settings, counters)], refuse)
+    door = Door(HeadAsGet(api), [*rules(is_open, passes), *_rates(settings, counters)], refuse)
     guarded_api = RequestScope(door, running.telemetry, tracing)
     if passes is None:
         lifespan = _lifespan(counters)
@@ -94,7 +96,7 @@ def build_application(
 
     page = build_page(running, passes)
     guarded_page = Door(
-        Assets(IntakeLayer(page, intake)),
+        HeadAsGet(Assets(IntakeLayer(page, intake))),
         rules(is_open_on_page),
         RequestScope(refuse, running.telemetry),
     )
@@ -119,6 +121,7 @@ def _rules(
     rules: list[Rule] = []
     if settings.host_names is not None:
         rules.append(HostRule(settings.host_names))
+    rules += (OnceRule(), OriginRule())
     if settings.keys_required:
         rules.append(KeyRule(keys, is_open, passes))
     return rules

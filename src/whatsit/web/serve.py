@@ -7,12 +7,13 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from whatsit.bootstrap import Running, open_service
 from whatsit.models.catalogue import Progress
@@ -97,7 +98,8 @@ def serve_on(
                 at_hangup(running.follower.look_now)
             application = web.result()(running, page_enabled=page_enabled, tracing=tracing)
             _spare_what_stays()
-            _run(application, listener, lambda: on_ready(running))
+            protocols = _protocols(settings, page_enabled=page_enabled)
+            _run(application, protocols, listener, lambda: on_ready(running))
 
 
 def _give_memory_back() -> None:
@@ -138,7 +140,35 @@ def _load_web(*, page_enabled: bool) -> "Callable[..., ASGIApp]":
     return build_application
 
 
-def _run(application: "ASGIApp", listener: socket.socket, on_ready: Callable[[], None]) -> None:
+def _protocols(settings: Settings, *, page_enabled: bool) -> dict[str, Any]:
+    """What speaks HTTP and WebSocket on the connections, within bounds: options of uvicorn."""
+    from whatsit.web.connection.http import HttpConnection
+    from whatsit.web.connection.lines import Bounds, Lines, raise_descriptor_limit
+
+    bounds = Bounds(
+        per_address=settings.max_connections_per_address,
+        in_all=min(Bounds.in_all, raise_descriptor_limit()),
+        linger_bytes=2 * settings.max_upload_bytes,
+    )
+    lines = Lines(bounds, settings.proxy_networks)
+    options: dict[str, Any] = {"http": partial(HttpConnection, lines=lines), "ws": "none"}
+    if page_enabled:
+        from whatsit.web.connection.websocket import WebSocketConnection
+
+        options |= {
+            "ws": partial(WebSocketConnection, lines=lines),
+            "ws_max_size": bounds.message_bytes,
+            "ws_per_message_deflate": False,
+        }
+    return options
+
+
+def _run(
+    application: "ASGIApp",
+    protocols: Mapping[str, Any],
+    listener: socket.socket,
+    on_ready: Callable[[], None],
+) -> None:
     import uvicorn
 
     class GreetingServer(uvicorn.Server):
@@ -152,7 +182,7 @@ def _run(application: "ASGIApp", listener: socket.socket, on_ready: Callable[[],
     config = uvicorn.Config(
         application,
         loop="uvloop",
-        http="httptools",
+        **protocols,
         lifespan="on",
         log_config=None,
         log_level="warning",

@@ -145,6 +145,7 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = (error.headers or {}).get("Allow", "another method")
         detail = f"{request.url.path} does not take {request.method}; it takes {allowed}."
-        return problem(error.status_code, "method_not_allowed", detail, error.headers)
+        headers = {"Allow": allowed.replace("GET", "GET, HEAD")}
+        return problem(error.status_code, "method_not_allowed", detail, headers)
     code = HTTPStatus(error.status_code).name.lower()
     return problem(error.status_code, code, str(error.detail), error.headers)

@@ -50,6 +50,7 @@ async def read_picture(scope: Scope, receive: Receive, max_bytes: int) -> Receiv
     if is_form(scope):
         image_bytes = await _read_form(scope, receive, max_bytes)
         return ReceivedPicture(image_bytes, hashlib.sha256(image_bytes).hexdigest())
+    _require_claim(scope, max_bytes, reported=max_bytes)
     # Hashed as it comes, so that a large picture does not hold the event loop up at its end.
     digest, chunks = hashlib.sha256(), []
     async for chunk in _bounded(receive, max_bytes, reported=max_bytes):
@@ -58,11 +59,12 @@ async def read_picture(scope: Scope, receive: Receive, max_bytes: int) -> Receiv
     return ReceivedPicture(b"".join(chunks), digest.hexdigest())
 
 
-async def read_whole(receive: Receive, max_bytes: int, *, reported: int) -> bytes:
+async def read_whole(scope: Scope, receive: Receive, max_bytes: int, *, reported: int) -> bytes:
     """A body that holds pictures among other things.
 
     Args:
-        receive: Where it comes from.
+        scope: Of the request.
+        receive: Where the body comes from.
         max_bytes: Of all of it.
         reported: The limit on pictures, which is what the sender is told.
 
@@ -70,6 +72,7 @@ async def read_whole(receive: Receive, max_bytes: int, *, reported: int) -> byte
         ImageTooLarge: More than `max_bytes`; nothing beyond them was kept.
         ClientDisconnect: The client has left.
     """
+    _require_claim(scope, max_bytes, reported=reported)
     return b"".join([chunk async for chunk in _bounded(receive, max_bytes, reported=reported)])
 
 
@@ -114,19 +117,41 @@ def media_type_of(scope: Scope) -> bytes:
     return b""
 
 
-async def read_text(receive: Receive, max_bytes: int) -> bytes:
+async def read_text(scope: Scope, receive: Receive, max_bytes: int, *, most: int) -> bytes:
     """A small body that is no picture.
+
+    Args:
+        scope: Of the request.
+        receive: Where the body comes from.
+        max_bytes: Of it.
+        most: What a picture may have.
 
     Raises:
         InvalidParameter: It has more than `max_bytes`.
+        ImageTooLarge: It claims to have more than `most`.
         ClientDisconnect: The client has left.
     """
+    _require_claim(scope, most, reported=most)
     try:
+        _require_claim(scope, max_bytes, reported=0)
         return b"".join([chunk async for chunk in _bounded(receive, max_bytes, reported=0)])
     except ImageTooLarge as error:
         raise InvalidParameter(
             f"The document has more than {max_bytes:,} bytes. Send less."
         ) from error
+
+
+def _require_claim(scope: Scope, max_bytes: int, *, reported: int) -> None:
+    """Refuse a body by the length that its head claims, before anything of it is asked for.
+
+    The connection reads a little too much away, so that its sender sees the answer.
+
+    Raises:
+        ImageTooLarge: It would have more than `max_bytes`.
+    """
+    for name, value in scope["headers"]:
+        if name == b"content-length" and int(value) > max_bytes:
+            raise ImageTooLarge(reported)
 
 
 async def _bounded(
@@ -162,6 +187,7 @@ async def open_form(scope: Scope, receive: Receive, max_bytes: int) -> AsyncIter
         ImageUnreadable: The form is broken.
         ClientDisconnect: The client has left.
     """
+    _require_claim(scope, max_bytes + _FORM_OVERHEAD_BYTES, reported=max_bytes)
     chunks = _bounded(receive, max_bytes + _FORM_OVERHEAD_BYTES, reported=max_bytes)
     parser = _FormInMemory(Headers(scope=scope), chunks, max_files=8, max_fields=32)
     try:

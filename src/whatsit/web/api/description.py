@@ -8,6 +8,7 @@ from whatsit.errors import (
     AnswerUnknown,
     FeedbackUnavailable,
     FeedbackUnknown,
+    HeadTooLarge,
     HostNotAllowed,
     ImageTooLarge,
     ImageTooManyPixels,
@@ -16,6 +17,7 @@ from whatsit.errors import (
     InferenceFailed,
     InvalidParameter,
     LabelUnknown,
+    MalformedRequest,
     OriginNotAllowed,
     Overloaded,
     RateLimited,
@@ -160,6 +162,7 @@ _HEADERS_BY_STATUS: dict[int, dict[str, Any]] = {
     503: _RETRY_AFTER,
 }
 
+OTHER_ORIGIN = OriginNotAllowed("A page of another site can't do this.")
 _REFUSALS: tuple[WhatsitError, ...] = (
     ImageUnreadable("The picture is cut off. Send the whole file."),
     Unauthorized("An API key is needed. Send it as: Authorization: Bearer KEY"),
@@ -171,6 +174,9 @@ _REFUSALS: tuple[WhatsitError, ...] = (
     ImageUnsupported("a PDF document"),
     UnknownModel("resnet18", ("efficientnet-lite2", "whatsit")),
     HostNotAllowed("This server does not answer to the host name of this request."),
+    OTHER_ORIGIN,
+    MalformedRequest("The header Host may be there only once."),
+    HeadTooLarge("The request line and the headers have more than 64,000 bytes. Send less."),
     InvalidParameter("top_k must be a whole number from 1 to 20."),
     UrlUnreachable(),
     RateLimited("120/minute", 12),
@@ -178,7 +184,6 @@ _REFUSALS: tuple[WhatsitError, ...] = (
     Overloaded(1),
 )
 """One of each that a request to the API can meet; what is shown of them is what they say."""
-OTHER_ORIGIN = OriginNotAllowed("A page of another site can't do this.")
 NO_FEEDBACK = FeedbackUnavailable("Not shown to callers.")
 NO_CORRECTION = FeedbackUnknown("0123456789abcdef")
 NO_LABEL = LabelUnknown("n00000000")

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from whatsit.bootstrap import Running
-from whatsit.errors import FeedbackUnavailable, InvalidParameter, OriginNotAllowed
+from whatsit.errors import FeedbackUnavailable, InvalidParameter
 from whatsit.feedback.correction import MAX_LABEL_CHARACTERS, CorrectedAnswer, Record, Verdict
 from whatsit.images import decode_image
 from whatsit.label_search import FoundLabel, LabelSearch
@@ -37,7 +37,6 @@ from whatsit.web.intake import Intake
 
 _MAX_DOCUMENT_BYTES = 10_000
 _PREVIEW_PIXELS = 64
-_FROM_HERE = frozenset({b"same-origin", b"none"})
 
 
 class _Said(BaseModel):
@@ -96,7 +95,6 @@ def build_feedback_router(running: Running, intake: Intake) -> APIRouter:
         openapi_extra=FEEDBACK_BODY,
     )
     async def add_feedback(request: Request) -> FeedbackDocument:
-        _require_same_origin(request.scope)
         async with intake.take(request.scope, request.receive) as body:
             received = await _read(request.scope, body, running)
             image_format = await takes.inspect(received.image_bytes)
@@ -134,7 +132,6 @@ def build_feedback_router(running: Running, intake: Intake) -> APIRouter:
             ),
         ],
     ) -> Response:
-        _require_same_origin(request.scope)
         await errands.run(partial(takes.undo, correction_id))
         return Response(status_code=204)
 
@@ -219,26 +216,6 @@ class _Takes:
         return None
 
 
-def _require_same_origin(scope: Scope) -> None:
-    """Refuse what a page of another site makes its visitor's browser send.
-
-    Forms may be sent anywhere without asking the server first; other programs than browsers send
-    neither of these headers.
-
-    Raises:
-        OriginNotAllowed: The request comes from such a page.
-    """
-    headers: dict[bytes, bytes] = dict(scope["headers"])
-    site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
-    if site is not None:
-        is_ours = site in _FROM_HERE
-    else:
-        host = headers.get(b"host", b"")
-        is_ours = origin is None or origin.lower().partition(b"://")[2] == host.lower()
-    if not is_ours:
-        raise OriginNotAllowed("A page of another site can't do this.")
-
-
 async def _read(scope: Scope, receive: Receive, running: Running) -> _Received:
     """What a request says, and the picture if it brings one.
 
@@ -262,7 +239,8 @@ async def _read(scope: Scope, receive: Receive, running: Running) -> _Received:
             raise InvalidParameter(
                 "Send JSON (Content-Type: application/json) or a multipart form."
             )
-        document = await read_text(receive, _MAX_DOCUMENT_BYTES)
+        most = running.service.max_upload_bytes
+        document = await read_text(scope, receive, _MAX_DOCUMENT_BYTES, most=most)
         said = _parse(lambda: _Said.model_validate_json(document))
     if said.verdict == "other" and said.label is None:
         raise InvalidParameter("label: It is needed where the verdict is 'other'.")

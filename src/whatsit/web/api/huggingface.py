@@ -129,7 +129,7 @@ async def _read_task(
 ) -> ClassificationTask:
     declared = Headers(scope=scope).get("content-type", "")
     if declared.partition(";")[0].strip().lower() == "application/json":
-        body = await read_whole(receive, json_limit(limit), reported=limit)
+        body = await read_whole(scope, receive, json_limit(limit), reported=limit)
         return await bodies.parse(body, parse_task)
     image_bytes = (await read_picture(scope, receive, limit)).image_bytes
     # Scripts without a client library send JSON without saying so; no picture begins like this.

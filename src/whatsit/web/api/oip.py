@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
 from whatsit import __version__
 from whatsit.errors import ImageTooLarge, InputError, InvalidParameter, UnknownModel
@@ -183,7 +183,7 @@ def _add_inference(
     async def infer(request: Request) -> Response:
         _require_model(service, request.path_params)
         async with intake.take(request.scope, request.receive) as body:
-            asked = await _read_request(service, request.headers, body, bodies)
+            asked = await _read_request(service, request.scope, body, bodies)
             most = max(asked.top_k, *(wanted.classes or 1 for wanted in asked.outputs))
             replies: list[Reply] = []
             try:
@@ -196,8 +196,9 @@ def _add_inference(
 
 
 async def _read_request(
-    service: Service, headers: Headers, receive: Receive, bodies: LargeBodies
+    service: Service, scope: Scope, receive: Receive, bodies: LargeBodies
 ) -> InferenceRequest:
+    headers = Headers(scope=scope)
     if packing := headers.get("content-encoding"):
         raise InvalidParameter(
             f"The body is packed (Content-Encoding: {packing!r:.40}), which is not read here. "
@@ -207,7 +208,7 @@ async def _read_request(
     limit = service.max_upload_bytes
     most = json_limit(limit) if json_bytes is None else limit + ENVELOPE_BYTES
     try:
-        body = await read_whole(receive, most, reported=limit)
+        body = await read_whole(scope, receive, most, reported=limit)
     except ImageTooLarge:
         raise ImageTooLarge(limit, several=True) from None
     parse = partial(parse_request, json_bytes=json_bytes, max_picture_bytes=limit)

@@ -96,7 +96,6 @@ def build_router(running: Running, intake: Intake) -> APIRouter:
     ) -> Response:
         raise NotImplementedError("Requests go to whatsit.web.api.classify.")
 
-    @router.head(ANSWER_PATH, include_in_schema=False)
     @router.get(
         ANSWER_PATH,
         summary="Give an answer again",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from fastapi import FastAPI
 from starlette.types import Scope
 
-from whatsit.errors import Unauthorized
+from whatsit.errors import ImageUnreadable, Unauthorized, UrlsOff
 from whatsit.keys import KeyRing
 from whatsit.web.guard.door import is_open
 from whatsit.web.guard.passes import PagePasses
@@ -91,12 +91,16 @@ def declare_keys(api: FastAPI, *, required: bool) -> None:
         document.setdefault("components", {})["securitySchemes"] = _SCHEMES
         choices: list[dict[str, list[str]]] = [{name: []} for name in _SCHEMES]
         for path, operations in document["paths"].items():
-            for operation in operations.values():
+            for method, operation in operations.items():
                 if is_open(path):
                     operation["security"] = []
                     continue
                 operation["security"] = choices if required else [{}, *choices]
-                refusals = problem_responses(401, 421, 429, path=path)
+                refusals = problem_responses(
+                    *(400, 401, 421, 429, 431), path=path, without={ImageUnreadable}
+                )
+                if method != "get":
+                    refusals |= problem_responses(403, path=path, without={UrlsOff})
                 for status, response in refusals.items():
                     operation["responses"].setdefault(str(status), response)
         return document

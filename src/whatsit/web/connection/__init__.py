@@ -1,0 +1,1 @@
+"""What holds for every connection before a request is whole: sizes, times and numbers."""

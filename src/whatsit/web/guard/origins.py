@@ -1,0 +1,75 @@
+"""Only what the visitor of our own page wanted: rules against pages of other sites."""
+
+from collections.abc import Iterable
+
+from starlette.types import Scope
+
+from whatsit.errors import MalformedRequest, OriginNotAllowed
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_FROM_HERE = frozenset({b"same-origin", b"none"})
+_USUAL_PORTS = {b"http": b":80", b"https": b":443"}
+_ONCE = frozenset(
+    {
+        *(b"host", b"origin", b"sec-fetch-site", b"authorization", b"x-api-key"),
+        *(b"x-whatsit-page", b"content-type", b"content-encoding", b"sec-websocket-key"),
+        *(b"sec-websocket-version", b"x-forwarded-host", b"x-forwarded-proto"),
+    }
+)
+
+
+class OnceRule:
+    """Refuses a request that has a header twice which decides what it may do.
+
+    Whoever reads the first of them and whoever reads the last would not agree.
+    """
+
+    async def refusal(self, scope: Scope) -> MalformedRequest | None:
+        """See `Rule.refusal`."""
+        decisive = [name for name, _ in scope["headers"] if name in _ONCE]
+        if len(decisive) == len(set(decisive)):
+            return None
+        doubled = next(name for name in decisive if decisive.count(name) > 1)
+        return MalformedRequest(f"The header {doubled.decode().title()} may be there only once.")
+
+
+class OriginRule:
+    """Refuses what a page of another site makes its visitor's browser send.
+
+    That is every WebSocket and every request that may change something or make work. Browsers say
+    where such a request comes from; other programs do not, and are let through.
+    """
+
+    async def refusal(self, scope: Scope) -> OriginNotAllowed | None:
+        """See `Rule.refusal`."""
+        if scope["type"] == "http" and scope["method"] in _READING:
+            return None
+        if is_from_here(scope["headers"]):
+            return None
+        return OriginNotAllowed("A page of another site can't do this.")
+
+
+def is_from_here(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a request comes from our own page, from no page, or from no browser.
+
+    Args:
+        headers: Of the request; names in lower case.
+
+    Example:
+        >>> is_from_here([(b"host", b"a.example"), (b"origin", b"https://a.example")])
+        True
+        >>> is_from_here([(b"host", b"a.example"), (b"origin", b"https://b.example")])
+        False
+    """
+    given = dict(headers)
+    site, origin = given.get(b"sec-fetch-site"), given.get(b"origin")
+    if site is not None:
+        return site in _FROM_HERE
+    if origin is None:
+        return True
+    # The scheme is not compared: before a proxy that ends TLS it is another one than here.
+    scheme, _, place = origin.lower().partition(b"://")
+    port = _USUAL_PORTS.get(scheme)
+    if port is None or not place:
+        return False
+    return place.removesuffix(port) == given.get(b"host", b"").lower().removesuffix(port)
