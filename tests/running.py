@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +53,13 @@ class RunningServer:
 
 @contextmanager
 def start_server(
-    home: Path, *arguments: str, model: str, environment: Mapping[str, str] | None = None
+    home: Path,
+    *arguments: str,
+    model: str,
+    environment: Mapping[str, str] | None = None,
+    inherits: bool = True,
+    prefix: Sequence[str] = (),
+    folder: Path | None = None,
 ) -> Iterator[RunningServer]:
     """Run ``whatsit serve`` until the block ends.
 
@@ -62,14 +68,32 @@ def start_server(
         arguments: Further options of the command line.
         model: Name of the model.
         environment: Further variables.
+        inherits: Whether it has those of the tests as well.
+        prefix: What stands before its command.
+        folder: Its working folder.
     """
     log_file = home / f"server-{time.monotonic_ns()}.log"
-    command = [sys.executable, "-m", "whatsit", "serve", "--port", "0", "--store", str(home)]
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("WHATSIT_")}
+    command = [
+        *prefix,
+        sys.executable,
+        "-m",
+        "whatsit",
+        "serve",
+        "--port",
+        "0",
+        "--store",
+        str(home),
+    ]
+    inherited = {
+        key: value
+        for key, value in os.environ.items()
+        if inherits and not key.startswith("WHATSIT_")
+    }
     with log_file.open("w") as log:
         process = subprocess.Popen(
             [*command, "--model", model, *arguments],
             env={**inherited, **(environment or {})},
+            cwd=folder,
             stderr=log,
             text=True,
         )

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
+from whatsit.discretion import silence_dependencies
 from whatsit.errors import SettingsError
 
 
@@ -13,9 +14,12 @@ from whatsit.errors import SettingsError
 def training_extra() -> Iterator[None]:
     """Says in a sentence what to install when an import inside the block finds nothing.
 
+    What is imported does not report to its makers; see `whatsit.discretion`.
+
     Raises:
         SettingsError: Something of the extra is not installed.
     """
+    silence_dependencies()
     try:
         yield
     except ModuleNotFoundError as error:
