@@ -1,12 +1,12 @@
 """Nothing leaves the machine: no name is looked up, nobody is asked, nothing is strewn about."""
 
-import subprocess
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.e2e.visitor import choose, open_page, picture_file, require_answer
-from tests.observing import Observed, command_line
+from tests.observing import Observed
 from tests.running import start_server
 from whatsit.data import example_pictures
 
@@ -44,26 +44,27 @@ def served(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Observ
 
 @pytest.fixture(scope="module")
 def classified(tmp_path_factory: pytest.TempPathFactory) -> Observed:
-    """``whatsit classify`` on a picture."""
-    folder = tmp_path_factory.mktemp("classified")
+    """``whatsit classify`` on a picture, with OpenVINO."""
+    return classify(tmp_path_factory.mktemp("classified"), "openvino")
+
+
+@pytest.fixture(scope="module")
+def classified_by_onnxruntime(tmp_path_factory: pytest.TempPathFactory) -> Observed:
+    """``whatsit classify`` on a picture, with the other engine."""
+    return classify(tmp_path_factory.mktemp("onnxruntime"), "onnxruntime")
+
+
+def classify(folder: Path, engine: str) -> Observed:
     observed = Observed(folder / "observed")
     picture = folder / "bee.jpg"
     picture.write_bytes(example_pictures()["bee"])
     arguments = ("classify", "--model", MODEL, "--store", str(observed.store), str(picture))
-    process = subprocess.Popen(
-        [*observed.prefix, *command_line(*arguments)],
-        env=observed.environment,
-        cwd=observed.working,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    output, _ = process.communicate(timeout=60)
+    output = observed.run(*arguments, environment={"WHATSIT_ENGINE": engine})
     assert "A bee" in output
-    observed.await_end(process.pid)
     return observed
 
 
-@pytest.fixture(params=["served", "classified"])
+@pytest.fixture(params=["served", "classified", "classified_by_onnxruntime"])
 def observed(request: pytest.FixtureRequest) -> Observed:
     found = request.getfixturevalue(request.param)
     assert isinstance(found, Observed)

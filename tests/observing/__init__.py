@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -72,6 +73,25 @@ class Observed:
         # The tracer is the grandchild, so that signals reach the command itself.
         tracing = ("-D", "-f", "--seccomp-bpf", "-qq", "-s", "300", "-e", "signal=none")
         return ("strace", *tracing, "-o", str(self._calls), "-e", f"trace={','.join(_CALLS)}")
+
+    def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
+        """Run the command ``whatsit`` to its end; what it printed.
+
+        Args:
+            arguments: Of its command line.
+            environment: Further variables.
+        """
+        process = subprocess.Popen(
+            [*self.prefix, sys.executable, "-m", "whatsit", *arguments],
+            env={**self.environment, **(environment or {})},
+            cwd=self.working,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
+        self.await_end(process.pid)
+        return output
 
     def await_end(self, pid: int) -> None:
         """Wait until the tracer has written all about a command that has ended."""
@@ -154,8 +174,3 @@ def _is_here(host: str) -> bool:
     except ValueError:
         return False
     return address.is_loopback or address.is_unspecified
-
-
-def command_line(*arguments: str) -> list[str]:
-    """The command ``whatsit`` of this environment."""
-    return [sys.executable, "-m", "whatsit", *arguments]
