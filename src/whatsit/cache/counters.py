@@ -10,6 +10,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from whatsit.cache.address import require_redis_address
 from whatsit.cache.breaker import CircuitBreaker
 from whatsit.errors import CacheError, SettingsError
 
@@ -117,20 +118,18 @@ class RedisCounters:
         self._timeout_seconds = min(timeout_seconds, _MAX_TIMEOUT_SECONDS)
         self._breaker = breaker or CircuitBreaker()
         try:
-            pool = BlockingConnectionPool.from_url(
-                url,
-                max_connections=_CONNECTIONS,
-                timeout=self._timeout_seconds,
-                socket_connect_timeout=self._timeout_seconds,
-                socket_timeout=self._timeout_seconds,
-                # One more try, for connections that a restart of Redis has left behind dead.
-                retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-            )
+            require_redis_address(url)
         except ValueError as error:
-            raise SettingsError(
-                "WHATSIT_REDIS_URL must look like redis://user:password@host:6379/0 "
-                "(or rediss://, or unix:///path) for requests to be counted there."
-            ) from error
+            raise SettingsError(f"WHATSIT_REDIS_URL: {error}.") from error
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=_CONNECTIONS,
+            timeout=self._timeout_seconds,
+            socket_connect_timeout=self._timeout_seconds,
+            socket_timeout=self._timeout_seconds,
+            # One more try, for connections that a restart of Redis has left behind dead.
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+        )
         self._client = Redis.from_pool(pool)
         self._ended: dict[str, int] = {}
         self._stragglers: set[asyncio.Task[Tally]] = set()

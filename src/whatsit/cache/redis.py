@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from redis.connection import ConnectionInterface
 from redis.retry import Retry
 
+from whatsit.cache.address import require_redis_address
 from whatsit.cache.base import CacheEntry
 from whatsit.cache.breaker import CircuitBreaker
 from whatsit.cache.codec import decode_entry, encode_entries
@@ -264,16 +265,13 @@ def connect(url: str, *, timeout_seconds: float) -> redis.Redis:
         SettingsError: The address is of no known form, or of a cluster or Sentinel.
     """
     try:
-        return redis.Redis.from_url(
-            url,
-            socket_connect_timeout=timeout_seconds,
-            socket_timeout=timeout_seconds,
-            # One more try, for connections that a restart of Redis has left behind dead.
-            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-        )
+        require_redis_address(url)
     except ValueError as error:
-        raise SettingsError(
-            "WHATSIT_REDIS_URL must be the address of one server, like "
-            "redis://user:password@host:6379/0 (or rediss://, or unix:///path). For a cluster or "
-            "Sentinel, give the address of a proxy before it."
-        ) from error
+        raise SettingsError(f"WHATSIT_REDIS_URL: {error}.") from error
+    return redis.Redis.from_url(
+        url,
+        socket_connect_timeout=timeout_seconds,
+        socket_timeout=timeout_seconds,
+        # One more try, for connections that a restart of Redis has left behind dead.
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+    )

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import platformdirs
 
@@ -18,6 +19,7 @@ from whatsit.errors import (
     InvalidModelCard,
     ModelError,
     ModelUnavailable,
+    SettingsError,
     UnknownModel,
     WeightsRejected,
 )
@@ -66,8 +68,17 @@ class ResolvedModel:
 
 
 def default_home() -> Path:
-    """Where models and state live unless somebody says otherwise; nothing is made there yet."""
-    return platformdirs.user_data_path("whatsit")
+    """Where models and state live unless somebody says otherwise; nothing is made there yet.
+
+    Raises:
+        SettingsError: The user has no home folder, so there is no such place.
+    """
+    try:
+        return platformdirs.user_data_path("whatsit")
+    except RuntimeError as error:
+        raise SettingsError(
+            "This user has no home folder (HOME). Say in WHATSIT_STORE which folder to use."
+        ) from error
 
 
 class ModelStore:
@@ -146,6 +157,10 @@ class ModelStore:
             # Another process may have stored it while this one waited.
             if (present := self._sound(name)) is not None and present.card == entry.card:
                 return present
+            _log.info(
+                "%s is not on this machine yet: fetching it (%.0f MB), first from %s.",
+                *(name, entry.size_bytes / 1e6, urlsplit(entry.urls[0]).hostname),
+            )
             weights = download(
                 entry.urls,
                 downloads / f"{entry.card.weights.sha256}.onnx",

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -44,8 +45,7 @@ def serve(
         progress: Told about the download of a model that is not there yet.
 
     Raises:
-        WhatsitError: Something can't be opened.
-        OSError: The address can't be listened on.
+        WhatsitError: Something can't be opened, or the address can't be listened on.
     """
     configure_logging(settings.log_level, settings.log_format)
     with bind(settings.host, settings.port, is_shared=False) as listener:
@@ -84,6 +84,7 @@ def serve_on(
     # the process would end right there, and leave the embedded cache behind.
     signal.signal(signal.SIGTERM, _end_in_order)
     _give_memory_back()
+    _stand_somewhere(settings.store)
     with ThreadPoolExecutor(1) as loader:
         # Loading the web frameworks takes as long as loading the model, so both happen at once.
         web = loader.submit(_load_web, page_enabled=page_enabled)
@@ -98,6 +99,22 @@ def serve_on(
             application = web.result()(running, page_enabled=page_enabled, tracing=tracing)
             _spare_what_stays()
             _run(application, listener, lambda: on_ready(running))
+
+
+def _stand_somewhere(store: Path) -> None:
+    """Give the process a home and a working folder where it has none: frameworks ask for both.
+
+    A container's user need not be in its list of users, and a service may be started from a folder
+    that is deleted.
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(store)
+    try:
+        Path.cwd()
+    except OSError:
+        os.chdir("/")
 
 
 def _give_memory_back() -> None:
