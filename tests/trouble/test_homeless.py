@@ -58,13 +58,16 @@ def test_a_page_is_served_without_a_home_and_from_a_deleted_folder(tmp_path, une
     store.mkdir()
     # Entered, and gone before the server starts.
     gone = ("sh", "-c", 'cd "$1" && rmdir "$1" && shift && exec "$@"', "sh", str(unenterable))
-    with start_server(
-        store,
-        model=MODEL,
-        environment=environment(store),
-        inherits=False,
-        prefix=(*gone, *NOBODY),
-    ) as server, server.client() as client:
+    with (
+        start_server(
+            store,
+            model=MODEL,
+            environment=environment(store),
+            inherits=False,
+            prefix=(*gone, *NOBODY),
+        ) as server,
+        server.client() as client,
+    ):
         assert client.get("/").status_code == 200
         answer = client.post("/api/v1/classify", content=example_pictures()["bee"])
     assert answer.json()["answer"]["label"] == "bee"

@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 
 from whatsit.cache.address import require_redis_address
 from whatsit.cache.breaker import CircuitBreaker
+from whatsit.cache.reasons import explain
 from whatsit.errors import CacheError, SettingsError
 
 _MAX_TIMEOUT_SECONDS = 0.2
@@ -146,10 +147,10 @@ class RedisCounters:
             tally = await self._count_in_time(caller, window)
         except redis.ResponseError as error:
             self._breaker.succeeded()
-            raise CacheError(f"Redis refused: {error}") from error
+            raise CacheError(explain(error).sentence, "refused") from error
         except (redis.RedisError, OSError, TimeoutError, ValueError) as error:
             self._breaker.failed()
-            raise CacheError(f"Redis does not answer: {type(error).__name__}") from error
+            raise CacheError(explain(error).sentence) from error
         self._breaker.succeeded()
         return tally
 

@@ -1,12 +1,13 @@
 """The tier in Redis or Valkey: shared by all replicas, trusted by none."""
 
 import random
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import redis
 from redis.backoff import NoBackoff
@@ -18,13 +19,17 @@ from whatsit.cache.base import CacheEntry
 from whatsit.cache.breaker import CircuitBreaker
 from whatsit.cache.codec import decode_entry, encode_entries
 from whatsit.cache.key import build_prefix, parse_cache_key
+from whatsit.cache.reasons import SLOW, Trouble, explain
 from whatsit.errors import CacheError, SettingsError
 
 _Result = TypeVar("_Result")
+_Part = Literal["line", "reading", "writing"]
+"""What of Redis can be in trouble by itself; the line is in all that is asked."""
 
 LEASE = ":lease"
 """Behind the key of an entry: somebody is computing it."""
 
+_PROBE = "probe"
 _AT_ONCE = 500
 """Keys walked or deleted in one step."""
 _TTL_JITTER_RATIO = 0.1
@@ -38,20 +43,47 @@ class RedisCache:
         client: Made by `connect`; closed with the cache.
         ttl_seconds: How long an entry is kept, give or take a tenth.
         breaker: Holds calls back while Redis fails.
+        on_trouble: Told why Redis does not do what it is asked, whenever that changes; None where
+            it does again.
     """
 
     def __init__(
-        self, client: redis.Redis, ttl_seconds: int, breaker: CircuitBreaker | None = None
+        self,
+        client: redis.Redis,
+        ttl_seconds: int,
+        breaker: CircuitBreaker | None = None,
+        on_trouble: Callable[[Trouble | None], None] = lambda trouble: None,
     ) -> None:
         self._client = client
         self._lines = _Lines(client)
         self._ttl_seconds = ttl_seconds
         self._breaker = breaker or CircuitBreaker()
+        self._on_trouble = on_trouble
+        self._troubles: dict[_Part, Trouble] = {}
+        self._troubles_lock = threading.Lock()
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """Why Redis did not do what it was asked last; None where it did."""
+        parts: tuple[_Part, ...] = ("line", "reading", "writing")
+        return next((self._troubles[part] for part in parts if part in self._troubles), None)
 
     def ping(self) -> bool:
         """Whether Redis answers now; bounded by the client's time-outs."""
         try:
             self._call(self._client.ping)
+        except CacheError:
+            return False
+        return True
+
+    def try_writing(self, namespace: str) -> bool:
+        """Whether Redis takes what is to be kept; it forgets what this writes at once.
+
+        Without it, nobody would know of a replica or a full Redis before there is an answer.
+        """
+        mark = ("SET", f"{build_prefix(namespace)}{_PROBE}", b"", "PX", 1)
+        try:
+            self._call(lambda: self._lines.ask(mark), "writing")
         except CacheError:
             return False
         return True
@@ -63,7 +95,7 @@ class RedisCache:
             SettingsError: It is one. A server that does not answer or say is not.
         """
         try:
-            facts = self._call(lambda: self._client.info("cluster"))
+            facts = self._call(lambda: self._client.info("cluster"), None)
         except CacheError:
             return
         if facts.get("cluster_enabled"):
@@ -98,6 +130,8 @@ class RedisCache:
             self._discard(key)
             raise _refusal(stored)
         # Where a lease can't be written (full, no right), everybody computes.
+        if isinstance(leads, redis.ResponseError):
+            self._note("writing", explain(leads))
         return self._decode(key, stored), leads is not None
 
     def put(self, key: str, entry: CacheEntry) -> None:
@@ -118,7 +152,7 @@ class RedisCache:
             ("SET", key, value, "EX", self._jittered_seconds())
             for key, value in encode_entries(entries)
         ]
-        self._call(lambda: self._lines.ask(*commands))
+        self._call(lambda: self._lines.ask(*commands), "writing")
 
     def _jittered_seconds(self) -> int:
         spread = self._ttl_seconds * _TTL_JITTER_RATIO
@@ -168,9 +202,10 @@ class RedisCache:
             raise
 
     def _discard(self, key: str) -> None:
-        self._call(lambda: self._client.delete(key))
+        self._call(lambda: self._client.delete(key), None)
 
-    def _call(self, command: Callable[[], _Result]) -> _Result:
+    def _call(self, command: Callable[[], _Result], part: _Part | None = "reading") -> _Result:
+        """Run a command and note whether that part works; None where that says nothing."""
         if not self._breaker.admits():
             raise CacheError("Redis is left alone for a moment after a failure.", "paused")
         start = time.monotonic()
@@ -179,12 +214,34 @@ class RedisCache:
         except redis.ResponseError as error:
             # Redis answered, so it lives; it just will not do this (full, read-only, no right).
             self._breaker.succeeded()
-            raise _refusal(error) from error
+            refusal = _refusal(error)
+            if part is not None and refusal.failure == "refused":
+                self._note(part, explain(error))
+            raise refusal from error
         except (redis.RedisError, OSError) as error:
             self._breaker.failed()
-            raise CacheError(f"Redis does not answer: {type(error).__name__}") from error
+            trouble = explain(error)
+            self._note("line", trouble)
+            raise CacheError(trouble.sentence) from error
         self._breaker.succeeded(time.monotonic() - start)
+        if self._breaker.is_open:
+            self._note("line", SLOW)
+        elif self._troubles:
+            self._note("line", None)
+            if part is not None:
+                self._note(part, None)
         return result
+
+    def _note(self, part: _Part, trouble: Trouble | None) -> None:
+        with self._troubles_lock:
+            before = self.trouble
+            if trouble is None:
+                self._troubles.pop(part, None)
+            else:
+                self._troubles[part] = trouble
+            after = self.trouble
+        if after != before:
+            self._on_trouble(after)
 
 
 class _Lines:
@@ -251,7 +308,7 @@ class _WrongType(CacheError):
 def _refusal(error: redis.ResponseError) -> CacheError:
     if str(error).startswith("WRONGTYPE"):
         return _WrongType("A cached value is of another type.", "damaged")
-    return CacheError(f"Redis refused: {error}", "refused")
+    return CacheError(explain(error).sentence, "refused")
 
 
 def connect(url: str, *, timeout_seconds: float) -> redis.Redis:
