@@ -12,7 +12,9 @@ from tests.conftest import ROOT
 SOURCE = ROOT / "src" / "whatsit"
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"discretion", "errors", "prediction", "model_card", "labels", "taxonomy"}),
+    frozenset(
+        {"discretion", "errors", "proxies", "prediction", "model_card", "labels", "taxonomy"}
+    ),
     frozenset(
         {
             *("coded_frames", "containers", "images", "preprocess"),
