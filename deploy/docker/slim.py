@@ -25,11 +25,13 @@ TABLES_AND_CHARTS = (
     "rpds",
     "tzdata",
 )
-DISTRIBUTIONS = (*TABLES_AND_CHARTS, "python_dateutil", "rpds_py")
+DISTRIBUTIONS = (*TABLES_AND_CHARTS, "openvino_telemetry", "python_dateutil", "rpds_py")
 
 UNUSED = (
     *TABLES_AND_CHARTS,
     *(f"{name}-*.dist-info" for name in DISTRIBUTIONS),
+    # It would tell Google Analytics of every start; whatsit never lets OpenVINO load it.
+    "openvino_telemetry",
     # Runtimes for graphics cards and neural processors, and readers of formats that are not ONNX.
     "openvino/libs/*intel_gpu*",
     "openvino/libs/*intel_npu*",

@@ -14,6 +14,7 @@ from whatsit.cache.breaker import CircuitBreaker
 from whatsit.cache.codec import Seal
 from whatsit.cache.embedded import EmbeddedValkey
 from whatsit.cache.memory import MemoryCache
+from whatsit.cache.reasons import Trouble
 from whatsit.cache.redis import RedisCache, connect
 from whatsit.cache.tiers import TieredCache
 from whatsit.classifier import Classifier
@@ -96,6 +97,12 @@ class Running:
         if self.shared_cache is None:
             return "process"
         return "reachable" if self.shared_cache.ping() else "unreachable"
+
+    @property
+    def cache_note(self) -> str | None:
+        """Why the shared cache does not keep or give answers, as a sentence; None where it does."""
+        trouble = None if self.shared_cache is None else self.shared_cache.trouble
+        return None if trouble is None else trouble.sentence
 
 
 @contextmanager
@@ -228,9 +235,11 @@ def open_shared_cache(settings: Settings) -> Iterator[RedisCache]:
         raise CacheError("The cache is off (WHATSIT_CACHE).")
     with ExitStack() as stack:
         cache = _open_shared_cache(settings, open_redis(settings, stack), Telemetry())
-        if cache is None or not cache.ping():
-            raise CacheError("Redis does not answer.")
+        if cache is None:
+            raise CacheError("There is no Redis or Valkey to ask.")
         stack.callback(cache.close)
+        if not cache.ping():
+            raise CacheError(_sentence(cache.trouble))
         yield cache
 
 
@@ -274,8 +283,12 @@ def _open_shared_cache(
     )
     secret = settings.cache_secret
     seal = Seal(None if secret is None else secret.get_secret_value())
-    cache = RedisCache(client, settings.cache_ttl_seconds, breaker, seal)
-    if not cache.ping():
-        _log.warning("Redis does not answer. Pictures are answered without it until it does.")
-    cache.require_single()
+    cache = RedisCache(client, settings.cache_ttl_seconds, breaker, seal, telemetry.cache_troubled)
+    if cache.ping():
+        cache.require_single()
+        cache.try_writing(settings.cache_namespace)
     return cache
+
+
+def _sentence(trouble: Trouble | None) -> str:
+    return "Redis does not answer." if trouble is None else trouble.sentence

@@ -5,7 +5,8 @@ working folder, which wins over the default.
 """
 
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from whatsit.cache.address import require_redis_address
 from whatsit.errors import SettingsError
 from whatsit.exposure import (
     HostNames,
@@ -143,7 +145,10 @@ class Settings(BaseSettings):
     )
     cache: Literal["on", "off"] = Field("on", description="Whether answers are kept at all.")
     cache_ttl_seconds: int = Field(
-        604_800, ge=1, description="How long an answer may be reused, seconds."
+        604_800,
+        ge=1,
+        le=3_153_600_000,  # a hundred years; far above it, Redis refuses every entry
+        description="How long an answer may be reused, seconds.",
     )
     cache_namespace: str = Field(
         "whatsit",
@@ -203,6 +208,29 @@ class Settings(BaseSettings):
             return value
         return cls.model_fields[info.field_name].get_default(call_default_factory=True)
 
+    @field_validator("store", "keys_folder", "page_secrets")
+    @classmethod
+    def _means_the_same_everywhere(cls, value: Path | None) -> Path | None:
+        # Of a shell nobody expands ``~`` in ``.env``, in a unit file or behind ``--store=``.
+        if value is None:
+            return None
+        try:
+            return value.expanduser().absolute()
+        except (RuntimeError, OSError) as error:
+            raise PydanticCustomError(
+                "unplaceable",
+                "{path} can't be found, because the home or working folder is not known. "
+                "Write the whole path",
+                {"path": str(value)},
+            ) from error
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_of_a_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _require_sentence(require_redis_address, value.get_secret_value())
+        return value
+
     @field_validator("rate_limit", "allowed_hosts", "trusted_proxies", "fetch_ports", "fetch_allow")
     @classmethod
     def _can_be_parsed(cls, value: str, info: ValidationInfo) -> str:
@@ -214,12 +242,7 @@ class Settings(BaseSettings):
             "fetch_allow": (set[str](), parse_networks),
         }[str(info.field_name)]
         if value not in words:
-            try:
-                parse(value)
-            except ValueError as error:
-                raise PydanticCustomError(
-                    "unparsable", "{sentence}", {"sentence": str(error)}
-                ) from error
+            _require_sentence(parse, value)
         return value
 
     @field_validator("cache_secret")
@@ -301,10 +324,11 @@ def load_settings(options: Mapping[str, Any] | None = None) -> Settings:
         SettingsError: A value is out of range, a ``WHATSIT_...`` variable is not known, or
             ``.env`` can't be read.
     """
-    _require_known_variables({**_read_dotenv(), **os.environ})
+    dotenv = _find_dotenv()
+    _require_known_variables({**_read_dotenv(dotenv), **os.environ})
     given = {name: value for name, value in (options or {}).items() if value is not None}
     try:
-        return _with_redis_password(Settings(**given))
+        return _with_redis_password(Settings(_env_file=dotenv, **given))
     except ValidationError as error:
         complaint = error.errors(include_url=False, include_input=False)[0]
         name = str(complaint["loc"][0])
@@ -341,12 +365,37 @@ def _with_redis_password(settings: Settings) -> Settings:
     return settings.model_copy(update={"redis_url": SecretStr(located.geturl())})
 
 
-def _read_dotenv() -> dict[str, str | None]:
+def _require_sentence(parse: Callable[[str], object], value: str) -> None:
+    """Have a `ValueError` of `parse` told as it is, without the library's own words before it."""
     try:
-        return dotenv_values(".env")
-    except (OSError, UnicodeDecodeError) as error:
+        parse(value)
+    except ValueError as error:
+        raise PydanticCustomError("unparsable", "{sentence}", {"sentence": str(error)}) from error
+
+
+def _find_dotenv() -> Path | None:
+    """The ``.env`` of the working folder; None where there is none, or nobody may enter it."""
+    path = Path(".env")
+    try:
+        return path if stat.S_ISREG(path.stat().st_mode) else None
+    except OSError:
+        return None
+
+
+def _read_dotenv(path: Path | None) -> dict[str, str | None]:
+    if path is None:
+        return {}
+    try:
+        return dotenv_values(path)
+    except UnicodeDecodeError as error:
         raise SettingsError(
             "The file .env in the working folder can't be read as UTF-8 text. Save it as that."
+        ) from error
+    except OSError as error:
+        # It may hold what keeps others out, so whatsit does not start without it.
+        raise SettingsError(
+            f"The file .env in the working folder can't be read: {error.strerror}. "
+            "Let this user read it, or start whatsit in another folder."
         ) from error
 
 

@@ -27,6 +27,7 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 
 from whatsit import __version__
+from whatsit.cache.reasons import Reason, Trouble
 from whatsit.drift import Drift, Reference
 from whatsit.errors import (
     CacheFailure,
@@ -61,6 +62,8 @@ _REFUSALS: tuple[type[WhatsitError], ...] = (
 _MODEL_STAGES = ("preprocess", "infer", "answer")
 _STATES: dict[Drift, int] = {"too few": 0, "as usual": 0, "shifting": 1, "different": 2}
 _PUBLISH_SECONDS = 1.0
+_REPEAT_SECONDS = 60.0
+"""Between two log lines about one trouble that comes and goes."""
 _EXPOSITION = ".prom"
 _WATCHED = ".watched"
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({})))
@@ -145,6 +148,12 @@ class Telemetry:
         self._cache_paused = self._add(
             Gauge, "cache_breaker_open", "1 while the shared cache is left alone after a failure."
         )
+        self._cache_trouble = self._add(
+            Gauge,
+            "cache_trouble",
+            "1 for the reason why the shared cache does not keep or give answers, if it does not.",
+            "reason",
+        )
         self._waiting = self._add(Gauge, "queue_pictures", "Pictures that wait to be worked on.")
         self._queue_limit = self._add(
             Gauge, "queue_limit_pictures", "Pictures that may wait (WHATSIT_MAX_QUEUE)."
@@ -208,6 +217,8 @@ class Telemetry:
         )
         build = self._add(Gauge, "build_info", "Which whatsit runs.", "version", "python")
         build.labels(__version__, python_version()).set(1)
+        self._told_at: dict[Reason, float] = {}
+        self._trouble_is_told = False
         self.watch = Watch()
         traffic = _Traffic(self.watch)
         self._described += traffic.described
@@ -218,6 +229,8 @@ class Telemetry:
             self._answers.labels(outcome)
         for failure in get_args(CacheFailure):
             self._cache_failures.labels(failure)
+        for reason in get_args(Reason):
+            self._cache_trouble.labels(reason)
         for verdict in get_args(Verdict):
             self._feedback.labels(verdict)
         for swap in get_args(SwapOutcome):
@@ -277,10 +290,20 @@ class Telemetry:
     def cache_held_back(self, is_open: bool) -> None:
         """Tell whether the shared cache is left alone now."""
         self._cache_paused.set(is_open)
-        if is_open:
-            _log.warning("Redis does not answer in time. Pictures are answered without it.")
-        else:
-            _log.info("Redis answers again.")
+
+    def cache_troubled(self, trouble: Trouble | None) -> None:
+        """Tell why the shared cache does not do what it is asked; None where it does again."""
+        for reason in get_args(Reason):
+            self._cache_trouble.labels(reason).set(trouble is not None and reason == trouble.reason)
+        now = time.monotonic()
+        if trouble is None:
+            if self._trouble_is_told:
+                _log.info("Redis answers again, and keeps what it is given.")
+            self._trouble_is_told = False
+        elif now - self._told_at.get(trouble.reason, float("-inf")) >= _REPEAT_SECONDS:
+            self._told_at[trouble.reason] = now
+            self._trouble_is_told = True
+            _log.warning("%s Pictures are answered without it.", trouble.sentence)
 
     def corrected(self, verdict: Verdict, model: str | None) -> None:
         """Count a correction that was kept, of the answer of that model where it is known."""

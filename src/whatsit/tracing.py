@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from whatsit import __version__
+from whatsit.errors import SettingsError
 from whatsit.telemetry import FinishedRequest
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ def open_tracing(environment: Mapping[str, str]) -> Iterator[Tracing | None]:
         environment: Whose ``OTEL_EXPORTER_OTLP_ENDPOINT`` switches it on. All other ``OTEL_``
             variables are read by OpenTelemetry itself, from the process's environment.
 
+    Raises:
+        SettingsError: One of those variables has a value that can't be.
+
     Yields:
         None where no collector is named, or OpenTelemetry is not installed.
     """
@@ -65,7 +69,12 @@ def open_tracing(environment: Mapping[str, str]) -> Iterator[Tracing | None]:
         return
     # Each failed batch would be several lines; ours is one a minute.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL + 1)
-    opened = _Spans(OTLPSpanExporter(), environment)
+    try:
+        opened = _Spans(OTLPSpanExporter(), environment)
+    except ValueError as error:
+        raise SettingsError(
+            f"OpenTelemetry can't work with a variable OTEL_... of the environment: {error}"
+        ) from error
     try:
         yield opened
     finally:

@@ -237,6 +237,7 @@ def test_health_and_readiness(client):
         "status": "ready",
         "model": "efficientnet-lite2",
         "cache": "reachable",
+        "cache_note": None,
     }
 
 

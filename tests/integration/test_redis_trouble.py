@@ -2,9 +2,12 @@
 
 import hashlib
 import itertools
+import os
 import re
 import ssl
 import statistics
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from tests.proxy import Proxy
 from tests.running import RunningServer, start_server
 from tests.waiting import wait_until
 from whatsit.cache.key import build_cache_key
+from whatsit.cache.reasons import Trouble
 from whatsit.cache.redis import LEASE, RedisCache, connect
 from whatsit.errors import SettingsError
 from whatsit.testing import plain_picture
@@ -247,7 +251,109 @@ def test_a_wrong_password_costs_only_speed(tmp_path, private_redis):
         with serve(tmp_path, private_redis) as server:
             assert [classify(server, RED) for _ in range(2)] == ["miss", "miss"]
             assert cache_state(server) == "unreachable"
-            assert "falsch" not in server.log
+            told = told_of(server)
+            assert "refuses the user or the password" in told
+            assert server.metric('whatsit_cache_trouble{reason="password"}') == 1
+            assert "falsch" not in told
+
+
+def told_of(server: RunningServer) -> str:
+    """Why Redis does not do what it is asked: the same sentence in the log and for monitors."""
+    with server.client() as client:
+        note = client.get("/readyz").json()["cache_note"]
+    assert isinstance(note, str)
+    assert note in server.log
+    return note
+
+
+def test_a_replica_that_keeps_nothing_says_so_until_it_is_promoted(tmp_path, private_redis):
+    with private_redis, private_redis.client() as inside:
+        inside.execute_command("REPLICAOF", "127.0.0.1", "1")
+        with serve(tmp_path, private_redis) as server:
+            # Before any picture: the start has tried.
+            assert "read-only replica" in told_of(server)
+            assert cache_state(server) == "reachable"
+            assert classify(server, RED) == "miss"
+            assert server.metric('whatsit_cache_trouble{reason="read_only"}') == 1
+            stats = subprocess.run(
+                [sys.executable, "-m", "whatsit", "cache", "stats"],
+                env={**os.environ, "WHATSIT_REDIS_URL": private_redis.url},
+                capture_output=True,
+                text=True,
+            )
+            assert stats.stdout.split()[-2:] == ["all", "0"]
+            assert "read-only replica" in stats.stderr
+
+            inside.execute_command("REPLICAOF", "NO", "ONE")
+            assert hits_return(server)
+            with server.client() as client:
+                assert client.get("/readyz").json()["cache_note"] is None
+            assert server.metric('whatsit_cache_trouble{reason="read_only"}') == 0
+            assert "keeps what it is given" in server.log
+
+
+SECRET = "geheim"
+
+
+def alter(inside: redis.Redis, *commands: str) -> None:
+    for command in commands:
+        inside.execute_command(*command.split())
+
+
+@pytest.mark.parametrize(
+    ("before", "user", "path", "reason", "said"),
+    [
+        ("CONFIG SET requirepass other", f":{SECRET}@", "/0", "password", "refuses the user or"),
+        ("CONFIG SET requirepass other", "", "/0", "password", "asks for a password"),
+        ("CONFIG SET requirepass other", "", "/0?protocol=2", "password", "asks for a password"),
+        ("ACL SETUSER app on >geheim ~* -@all +ping", f"app:{SECRET}@", "/0", "permission", "SET"),
+        ("ACL SETUSER app on >geheim ~x +@all", f"app:{SECRET}@", "/0", "permission", "these keys"),
+        ("PING", "", "/99", "database", "no database of that number"),
+        ("REPLICAOF 127.0.0.1 1", "", "/0", "read_only", "read-only replica"),
+        ("CONFIG SET maxmemory 1 maxmemory-policy noeviction", "", "/0", "full", "is full"),
+        ("CONFIG SET min-replicas-to-write 1", "", "/0", "disk", "takes no writes"),
+        ("CONFIG SET maxclients 1", "", "/0", "clients", "as many clients"),
+    ],
+)
+def test_redis_says_why_it_refuses(private_redis, before, user, path, reason, said):
+    with private_redis, private_redis.client() as inside:
+        alter(inside, before)
+        url = f"redis://{user}127.0.0.1:{private_redis.port}{path}"
+        require_told(url, reason, said)
+
+
+def require_told(url: str, reason: str, said: str) -> None:
+    told: list[Trouble | None] = []
+    cache = RedisCache(connect(url, timeout_seconds=0.5), 60, on_trouble=told.append)
+    assert not (cache.ping() and cache.try_writing("whatsit"))
+    cache.close()
+    (trouble,) = told
+    assert trouble is not None
+    assert trouble == cache.trouble
+    assert (trouble.reason, SECRET in trouble.sentence) == (reason, False)
+    assert said in trouble.sentence
+
+
+def test_the_way_to_redis_says_what_is_wrong_with_it(tmp_path, private_redis):
+    ours, foreign = trustme.CA(), trustme.CA()
+    for name, authority in (("ours", ours), ("foreign", foreign)):
+        authority.cert_pem.write_to_path(tmp_path / f"{name}.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ours.issue_cert("elsewhere.example").configure_cert(context)
+    with private_redis, Proxy(private_redis.port, tls=context) as proxy:
+        tls, plain = f"127.0.0.1:{proxy.port}", f"127.0.0.1:{private_redis.port}"
+        trusted = f"ssl_ca_certs={tmp_path}/ours.pem"
+        untrusted = f"ssl_ca_certs={tmp_path}/foreign.pem"
+        require_told(f"rediss://{tls}/0?{untrusted}", "certificate", "not trusted: unable to get")
+        require_told(f"rediss://{tls}/0?{trusted}", "certificate", "mismatch")
+        require_told(f"redis://:{SECRET}@{tls}/0", "broken", "rediss://")
+        require_told(f"rediss://{plain}/0", "tls", "redis:// instead")
+        private_redis.freeze()
+        require_told(f"redis://{plain}/0", "silent", "in time")
+        private_redis.thaw()
+    require_told(f"redis://{plain}/0", "address", "nothing listens")
+    require_told("redis://no-such-host.invalid/0", "address", "host name is not known")
+    require_told(f"unix://{tmp_path}/none.sock", "address", "nothing listens")
 
 
 @pytest.mark.parametrize("is_trusted", [True, False], ids=["known CA", "unknown CA"])
@@ -264,6 +370,7 @@ def test_tls_is_spoken_and_certificates_are_checked(tmp_path, private_redis, is_
             if is_trusted:
                 assert hits_return(server)
             else:
+                assert "certificate of Redis is not trusted" in told_of(server)
                 assert [classify(server, RED) for _ in range(2)] == ["miss", "miss"]
 
 

@@ -15,6 +15,8 @@ from tests.private_redis import free_port
 from tests.running import RunningServer, start_server
 from tests.waiting import wait_until
 from whatsit.data import example_pictures
+from whatsit.errors import SettingsError
+from whatsit.tracing import open_tracing
 
 MODEL = "efficientnet-lite2"
 QUICKLY = {"OTEL_BSP_SCHEDULE_DELAY": "100"}
@@ -220,3 +222,18 @@ with open_tracing({}) as tracing:
     )
 
     assert run.stdout == "None []\n"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "-3"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "100000"),
+    ],
+)
+def test_a_variable_that_opentelemetry_refuses_is_told_in_a_sentence(monkeypatch, variable, value):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(SettingsError, match="can't work with a variable OTEL_"):
+        open_tracing(os.environ).__enter__()

@@ -14,7 +14,7 @@ SOURCE = ROOT / "src" / "whatsit"
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {
-            *("errors", "files", "printable"),
+            *("discretion", "errors", "files", "printable", "proxies"),
             *("prediction", "model_card", "labels", "taxonomy"),
         }
     ),

@@ -91,6 +91,37 @@ def test_a_dotenv_that_is_no_text_stops_the_start(folder):
         load_settings()
 
 
+@pytest.mark.parametrize("variable", ["WHATSIT_STORE", "WHATSIT_KEYS_FOLDER"])
+@pytest.mark.parametrize("source", [".env", "environment", "option"])
+def test_a_tilde_stands_for_the_home_folder(folder, monkeypatch, variable, source):
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    field = variable.removeprefix("WHATSIT_").lower()
+    if source == ".env":
+        (folder / ".env").write_text(f"{variable}=~/x\n")
+    elif source == "environment":
+        monkeypatch.setenv(variable, "~/x")
+
+    settings = load_settings({field: "~/x"} if source == "option" else None)
+
+    assert getattr(settings, field) == folder / "home" / "x"
+
+
+def test_a_relative_path_is_that_of_the_folder_whatsit_was_started_in(folder, monkeypatch):
+    monkeypatch.setenv("WHATSIT_STORE", "data/../x")
+
+    settings = load_settings()
+    monkeypatch.chdir("/")
+
+    assert settings.store == folder / "data/../x"
+
+
+def test_the_home_of_nobody_stops_the_start_with_a_sentence(monkeypatch):
+    monkeypatch.setenv("WHATSIT_STORE", "~no-such-user-here/x")
+
+    with pytest.raises(SettingsError, match="WHATSIT_STORE: ~no-such-user-here/x can't be found"):
+        load_settings()
+
+
 @pytest.mark.parametrize("name", FIELDS)
 def test_an_empty_value_stands_for_the_default(folder, monkeypatch, name):
     default = getattr(load_settings(), name)
@@ -130,6 +161,7 @@ def test_variables_of_others_are_none_of_our_business(folder, monkeypatch):
         ("max_pixels", "89000001"),
         ("cache", "maybe"),
         ("cache_ttl_seconds", "0"),
+        ("cache_ttl_seconds", "3153600001"),
         ("cache_namespace", "a b"),
         ("cache_namespace", "n" * 65),
         ("cache_memory_entries", "-1"),
@@ -164,6 +196,7 @@ def test_a_value_outside_its_range_stops_the_start_by_its_name(monkeypatch, name
         ("max_pixels", 1_000),
         ("max_pixels", 89_000_000),
         ("cache_ttl_seconds", 1),
+        ("cache_ttl_seconds", 3_153_600_000),
         ("cache_memory_entries", 0),
         ("redis_timeout_seconds", 10),
     ],

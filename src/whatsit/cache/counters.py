@@ -10,8 +10,10 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from whatsit.cache.address import require_redis_address
 from whatsit.cache.bounded import AnswerTooLong, AsyncBoundedParser
 from whatsit.cache.breaker import CircuitBreaker
+from whatsit.cache.reasons import explain
 from whatsit.errors import CacheError, SettingsError
 
 _MAX_TIMEOUT_SECONDS = 0.2
@@ -122,21 +124,19 @@ class RedisCounters:
         self._timeout_seconds = min(timeout_seconds, _MAX_TIMEOUT_SECONDS)
         self._breaker = breaker or CircuitBreaker()
         try:
-            pool = BlockingConnectionPool.from_url(
-                url,
-                max_connections=_CONNECTIONS,
-                timeout=self._timeout_seconds,
-                socket_connect_timeout=self._timeout_seconds,
-                socket_timeout=self._timeout_seconds,
-                parser_class=AsyncBoundedParser,
-                # One more try, for connections that a restart of Redis has left behind dead.
-                retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-            )
+            require_redis_address(url)
         except ValueError as error:
-            raise SettingsError(
-                "WHATSIT_REDIS_URL must look like redis://user:password@host:6379/0 "
-                "(or rediss://, or unix:///path) for requests to be counted there."
-            ) from error
+            raise SettingsError(f"WHATSIT_REDIS_URL: {error}.") from error
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=_CONNECTIONS,
+            timeout=self._timeout_seconds,
+            socket_connect_timeout=self._timeout_seconds,
+            socket_timeout=self._timeout_seconds,
+            parser_class=AsyncBoundedParser,
+            # One more try, for connections that a restart of Redis has left behind dead.
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+        )
         self._client = Redis.from_pool(pool)
         self._ended: dict[str, int] = {}
         self._stragglers: set[asyncio.Task[Tally]] = set()
@@ -153,13 +153,13 @@ class RedisCounters:
             tally = await self._count_in_time(caller, window)
         except redis.ResponseError as error:
             self._breaker.succeeded()
-            raise CacheError(f"Redis refused: {error}", "refused") from error
+            raise CacheError(explain(error).sentence, "refused") from error
         except AnswerTooLong as error:
             self._breaker.succeeded()
             raise _not_a_count() from error
-        except (redis.RedisError, OSError, TimeoutError) as error:
+        except (redis.RedisError, OSError, TimeoutError, ValueError) as error:
             self._breaker.failed()
-            raise CacheError(f"Redis does not answer: {type(error).__name__}") from error
+            raise CacheError(explain(error).sentence) from error
         self._breaker.succeeded()
         return tally
 

@@ -1,30 +1,36 @@
 """The tier in Redis or Valkey: shared by all replicas, trusted by none."""
 
 import random
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import redis
 from redis.backoff import NoBackoff
 from redis.connection import ConnectionInterface
 from redis.retry import Retry
 
+from whatsit.cache.address import require_redis_address
 from whatsit.cache.base import CacheEntry
 from whatsit.cache.bounded import AnswerTooLong, BoundedParser
 from whatsit.cache.breaker import CircuitBreaker
 from whatsit.cache.codec import Seal, decode_entry, encode_entries
 from whatsit.cache.key import build_prefix, parse_cache_key
+from whatsit.cache.reasons import SLOW, Trouble, explain
 from whatsit.errors import CacheError, SettingsError
 
 _Result = TypeVar("_Result")
+_Part = Literal["line", "reading", "writing"]
+"""What of Redis can be in trouble by itself; the line is in all that is asked."""
 
 LEASE = ":lease"
 """Behind the key of an entry: somebody is computing it."""
 
+_PROBE = "probe"
 _AT_ONCE = 500
 """Keys walked or deleted in one step."""
 _TTL_JITTER_RATIO = 0.1
@@ -39,6 +45,8 @@ class RedisCache:
         ttl_seconds: How long an entry is kept, give or take a tenth.
         breaker: Holds calls back while Redis fails.
         seal: What entries are sealed with; a checksum if left out.
+        on_trouble: Told why Redis does not do what it is asked, whenever that changes; None where
+            it does again.
     """
 
     def __init__(
@@ -47,17 +55,39 @@ class RedisCache:
         ttl_seconds: int,
         breaker: CircuitBreaker | None = None,
         seal: Seal | None = None,
+        on_trouble: Callable[[Trouble | None], None] = lambda trouble: None,
     ) -> None:
         self._client = client
         self._lines = _Lines(client)
         self._ttl_seconds = ttl_seconds
         self._breaker = breaker or CircuitBreaker()
         self._seal = seal or Seal()
+        self._on_trouble = on_trouble
+        self._troubles: dict[_Part, Trouble] = {}
+        self._troubles_lock = threading.Lock()
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """Why Redis did not do what it was asked last; None where it did."""
+        parts: tuple[_Part, ...] = ("line", "reading", "writing")
+        return next((self._troubles[part] for part in parts if part in self._troubles), None)
 
     def ping(self) -> bool:
         """Whether Redis answers now; bounded by the client's time-outs."""
         try:
             self._call(self._client.ping)
+        except CacheError:
+            return False
+        return True
+
+    def try_writing(self, namespace: str) -> bool:
+        """Whether Redis takes what is to be kept; it forgets what this writes at once.
+
+        Without it, nobody would know of a replica or a full Redis before there is an answer.
+        """
+        mark = ("SET", f"{build_prefix(namespace)}{_PROBE}", b"", "PX", 1)
+        try:
+            self._call(lambda: self._lines.ask(mark), "writing")
         except CacheError:
             return False
         return True
@@ -69,7 +99,7 @@ class RedisCache:
             SettingsError: It is one. A server that does not answer or say is not.
         """
         try:
-            facts = self._call(lambda: self._client.info("cluster"))
+            facts = self._call(lambda: self._client.info("cluster"), None)
         except CacheError:
             return
         if facts.get("cluster_enabled"):
@@ -111,6 +141,8 @@ class RedisCache:
             self._discard(place)
             raise
         # Where a lease can't be written (full, no right), everybody computes.
+        if isinstance(leads, redis.ResponseError):
+            self._note("writing", explain(leads))
         return self._decode(key, place, stored), leads is not None
 
     def put(self, key: str, entry: CacheEntry) -> None:
@@ -132,7 +164,7 @@ class RedisCache:
             for key, value in encode_entries(entries, self._seal)
         ]
         if commands:
-            self._call(lambda: self._lines.ask(*commands))
+            self._call(lambda: self._lines.ask(*commands), "writing")
 
     def _jittered_seconds(self) -> int:
         spread = self._ttl_seconds * _TTL_JITTER_RATIO
@@ -182,9 +214,10 @@ class RedisCache:
             raise
 
     def _discard(self, place: str) -> None:
-        self._call(lambda: self._client.delete(place))
+        self._call(lambda: self._client.delete(place), None)
 
-    def _call(self, command: Callable[[], _Result]) -> _Result:
+    def _call(self, command: Callable[[], _Result], part: _Part | None = "reading") -> _Result:
+        """Run a command and note whether that part works; None where that says nothing."""
         if not self._breaker.admits():
             raise CacheError("Redis is left alone for a moment after a failure.", "paused")
         start = time.monotonic()
@@ -193,15 +226,37 @@ class RedisCache:
         except redis.ResponseError as error:
             # Redis answered, so it lives; it just will not do this (full, read-only, no right).
             self._breaker.succeeded()
-            raise _refusal(error) from error
+            refusal = _refusal(error)
+            if part is not None and refusal.failure == "refused":
+                self._note(part, explain(error))
+            raise refusal from error
         except AnswerTooLong as error:
             self._breaker.succeeded()
             raise _Foreign("A cached value is longer than any entry.", "damaged") from error
         except (redis.RedisError, OSError) as error:
             self._breaker.failed()
-            raise CacheError(f"Redis does not answer: {type(error).__name__}") from error
+            trouble = explain(error)
+            self._note("line", trouble)
+            raise CacheError(trouble.sentence) from error
         self._breaker.succeeded(time.monotonic() - start)
+        if self._breaker.is_open:
+            self._note("line", SLOW)
+        elif self._troubles:
+            self._note("line", None)
+            if part is not None:
+                self._note(part, None)
         return result
+
+    def _note(self, part: _Part, trouble: Trouble | None) -> None:
+        with self._troubles_lock:
+            before = self.trouble
+            if trouble is None:
+                self._troubles.pop(part, None)
+            else:
+                self._troubles[part] = trouble
+            after = self.trouble
+        if after != before:
+            self._on_trouble(after)
 
 
 class _Lines:
@@ -268,7 +323,7 @@ class _Foreign(CacheError):
 def _refusal(error: redis.ResponseError) -> CacheError:
     if str(error).startswith("WRONGTYPE"):
         return _Foreign("A cached value is of another type.", "damaged")
-    return CacheError(f"Redis refused: {error}", "refused")
+    return CacheError(explain(error).sentence, "refused")
 
 
 def connect(url: str, *, timeout_seconds: float) -> redis.Redis:
@@ -282,17 +337,14 @@ def connect(url: str, *, timeout_seconds: float) -> redis.Redis:
         SettingsError: The address is of no known form, or of a cluster or Sentinel.
     """
     try:
-        return redis.Redis.from_url(
-            url,
-            socket_connect_timeout=timeout_seconds,
-            socket_timeout=timeout_seconds,
-            parser_class=BoundedParser,
-            # One more try, for connections that a restart of Redis has left behind dead.
-            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-        )
+        require_redis_address(url)
     except ValueError as error:
-        raise SettingsError(
-            "WHATSIT_REDIS_URL must be the address of one server, like "
-            "redis://user:password@host:6379/0 (or rediss://, or unix:///path). For a cluster or "
-            "Sentinel, give the address of a proxy before it."
-        ) from error
+        raise SettingsError(f"WHATSIT_REDIS_URL: {error}.") from error
+    return redis.Redis.from_url(
+        url,
+        socket_connect_timeout=timeout_seconds,
+        socket_timeout=timeout_seconds,
+        parser_class=BoundedParser,
+        # One more try, for connections that a restart of Redis has left behind dead.
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+    )

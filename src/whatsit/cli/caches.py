@@ -25,8 +25,11 @@ def stats(**options: Any) -> None:
     settings = load_settings(options)
     with open_shared_cache(settings) as shared:
         counts = shared.count(settings.cache_namespace)
+        trouble = shared.trouble
     rows = [(model[:16], str(number)) for model, number in sorted(counts.items())]
     print_rows(("fingerprint", "entries"), [*rows, ("all", str(sum(counts.values())))])
+    if trouble is not None:
+        click.echo(f"whatsit: {trouble.sentence}", err=True)
 
 
 @cache.command()

@@ -126,11 +126,16 @@ def import_model(
     *, source: str, weights: str, name: str | None, licence: str | None, **options: Any
 ) -> None:
     """Turn a network of another library into a model: keras:ResNet50, keras:ConvNeXtTiny, ..."""
+    from whatsit.models.importers.extra import keep_keras_in
     from whatsit.models.importers.keras import PREFIX, import_keras
+    from whatsit.models.store import ModelStore
+    from whatsit.settings import load_settings
 
     if not source.startswith(PREFIX):
         raise SettingsError(f"{source!r} is not of a known library. Say it like {PREFIX}ResNet50.")
-    added = import_keras(source, open_store(options), weights=weights, name=name, licence=licence)
+    home = load_settings(options).store
+    keep_keras_in(home)
+    added = import_keras(source, ModelStore(home), weights=weights, name=name, licence=licence)
     click.echo(
         f"{added.card.name} is here ({len(added.labels)} classes). "
         f"Serve it with: whatsit serve --model {added.card.name}"

@@ -100,9 +100,12 @@ def _with(options: Sequence[_Decorator]) -> _Decorator:
 
 
 def _home(store: str | None) -> Path:
+    from whatsit.models.importers.extra import keep_keras_in
     from whatsit.settings import load_settings
 
-    return load_settings({"store": store}).store
+    home = load_settings({"store": store}).store
+    keep_keras_in(home)
+    return home
 
 
 @click.group()

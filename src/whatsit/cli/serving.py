@@ -45,8 +45,8 @@ def serve(*, no_ui: bool, workers: int, **options: Any) -> None:
             else:
                 serve(settings, page_enabled=not no_ui, progress=progress)
     except OSError as error:
-        address = f"{settings.host}:{settings.port}"
-        raise SettingsError(f"Can't listen on {address}: {error.strerror}.") from error
+        where = "" if error.filename is None else f" ({error.filename})"
+        raise SettingsError(f"The server can't run: {error.strerror}{where}.") from error
 
 
 @click.command()

@@ -53,6 +53,7 @@ class Client:
 
     Raises:
         InvalidParameter: That is no address, or no key.
+        SettingsError: The environment names a proxy or certificates that can't be used.
     """
 
     def __init__(

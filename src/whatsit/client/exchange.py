@@ -1,6 +1,5 @@
 """What is sent to a server and what its answers mean, without sending anything."""
 
-import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,6 +20,7 @@ from whatsit.prediction import (
     Reply,
     ScoredLabel,
 )
+from whatsit.proxies import find_proxy, trusted_certificates
 
 DEFAULT_URL = "http://localhost:8501"
 DEFAULT_TIMEOUT_SECONDS = 30.0
@@ -147,6 +147,7 @@ def parse_target(url: str, key: str | None, timeout_seconds: float) -> Target:
 
     Raises:
         InvalidParameter: That is no address, or no key.
+        SettingsError: The environment names a proxy or certificates that can't be used.
     """
     try:
         address = httpx.URL(url)
@@ -164,11 +165,11 @@ def parse_target(url: str, key: str | None, timeout_seconds: float) -> Target:
         "base_url": address,
         "headers": headers,
         "timeout": httpx.Timeout(timeout_seconds, pool=None),
-        "verify": address.scheme == "https",
+        "verify": trusted_certificates() if address.scheme == "https" else False,
+        # Read here, because httpx fails over entries that do not concern this server.
+        "trust_env": False,
+        "proxy": find_proxy(address),
     }
-    if _is_loopback(address.host):
-        # A proxy that the environment names would look for its own loopback.
-        options["mounts"] = {f"{address.scheme}://": None}
     return Target(shown.rstrip("/"), timeout_seconds, options)
 
 
@@ -363,10 +364,3 @@ def _status(status: int) -> str:
         return f"{status} ({HTTPStatus(status).phrase})"
     except ValueError:
         return str(status)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

@@ -5,11 +5,15 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
+from whatsit.discretion import silence_dependencies
 from whatsit.engines.base import Engine
 from whatsit.errors import SettingsError
 from whatsit.model_card import ModelCard
 
 __all__ = ["Engine", "engine_names", "open_engine"]
+
+# Whoever imports an engine from here has come through this module.
+silence_dependencies()
 
 EngineFactory = Callable[[Path, ModelCard], Engine]
 

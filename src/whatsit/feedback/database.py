@@ -5,6 +5,7 @@ one after the other, numbers are committed in their order, and whoever remembers
 knows whether it missed something, and whether that was more than new rows.
 """
 
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -292,8 +293,10 @@ def parse_url(text: str) -> URL:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:
         raise SettingsError(f"WHATSIT_FEEDBACK_URL is no address. {_EXAMPLES}") from error
-    if url.drivername == "sqlite" and url.database not in (None, "", ":memory:"):
-        return url
+    if url.drivername == "sqlite" and url.database and url.database != ":memory:":
+        if url.query:
+            raise SettingsError("WHATSIT_FEEDBACK_URL: a SQLite file takes no options.")
+        return _place_file(url, url.database)
     if url.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
         if not url.database:
             raise SettingsError(f"WHATSIT_FEEDBACK_URL names no database. {_EXAMPLES}")
@@ -304,11 +307,45 @@ def parse_url(text: str) -> URL:
                 "WHATSIT_FEEDBACK_URL names a PostgreSQL database, for which the driver is "
                 "missing. Install it with: pip install 'whatsit[postgresql]'"
             ) from error
-        return url.set(drivername="postgresql+psycopg")
+        url = url.set(drivername="postgresql+psycopg")
+        _require_options(url)
+        return url
     raise SettingsError(f"WHATSIT_FEEDBACK_URL names no database that is known here. {_EXAMPLES}")
 
 
+_TLS_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _EXAMPLES = "Write it like postgresql://user:password@host/name or sqlite:////folder/file.db."
+
+
+def _place_file(url: URL, file: str) -> URL:
+    try:
+        return url.set(database=str(Path(file).expanduser().absolute()))
+    except (RuntimeError, OSError) as error:
+        raise SettingsError(
+            "WHATSIT_FEEDBACK_URL: the home or working folder is not known. Write the whole path."
+        ) from error
+
+
+def _require_options(url: URL) -> None:
+    """Refuse what the driver would refuse at every connection."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+    try:
+        options = url.get_dialect()().create_connect_args(url)[1]
+        conninfo_to_dict(make_conninfo(**options))
+    except (ProgrammingError, ArgumentError, TypeError, ValueError) as error:
+        unknown = re.search(r'invalid connection option "(\w+)"', str(error))
+        what = f"there is no option {unknown[1]!r}" if unknown else "its options can't be read"
+        raise SettingsError(f"WHATSIT_FEEDBACK_URL: {what}. {_EXAMPLES}") from error
+    if (mode := options.get("sslmode", "prefer")) not in _TLS_MODES:
+        raise SettingsError(
+            f"WHATSIT_FEEDBACK_URL: sslmode must be one of {', '.join(_TLS_MODES)}, not {mode!r}."
+        )
+    for name in ("sslrootcert", "sslcert", "sslkey"):
+        file = options.get(name, "system")
+        if file != "system" and not Path(file).is_file():
+            raise SettingsError(f"WHATSIT_FEEDBACK_URL: {name} names no file: {file!r}.")
 
 
 def _create_engine(url: URL) -> Engine:

@@ -1,6 +1,7 @@
 """Fetching a file that is known by its digest: resumable, with several addresses to try."""
 
 import hashlib
+import ssl
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import httpx
 
-from whatsit.errors import ModelUnavailable
+from whatsit.errors import ModelUnavailable, SettingsError
 from whatsit.files import exclusive, open_to_change
 from whatsit.models.catalogue import Progress
+from whatsit.proxies import find_proxy, trusted_certificates
 
 REFUSAL_SECONDS = 1.5
 """If no address has answered by then, the network counts as closed."""
@@ -60,7 +62,7 @@ def download(
             try:
                 attempt.ask(url, share_seconds)
                 return part.rename(target)
-            except (httpx.HTTPError, OSError) as error:
+            except (httpx.HTTPError, OSError, SettingsError) as error:
                 host = httpx.URL(url).host
                 complaints.append(f"{host}: {str(error) or type(error).__name__}")
                 if isinstance(error, _NoAnswer):
@@ -105,7 +107,10 @@ class _Attempt:
         headers = {"Accept-Encoding": "identity"}  # the digest is that of the plain file
         if present:
             headers["Range"] = f"bytes={present}-"
-        with httpx.Client(timeout=timeout, follow_redirects=True) as client:
+        transport = _ByEnvironment(trusted_certificates())
+        with httpx.Client(
+            timeout=timeout, follow_redirects=True, transport=transport, trust_env=False
+        ) as client:
             request = client.build_request("GET", url, headers=headers)
             response = _first_answer(lambda: client.send(request, stream=True), patience_seconds)
             try:
@@ -134,6 +139,24 @@ class _Attempt:
                 self.progress(present, self.size_bytes)
 
 
+class _ByEnvironment(httpx.BaseTransport):
+    """Takes the way that the environment prescribes, for each host that redirects lead to."""
+
+    def __init__(self, certificates: ssl.SSLContext) -> None:
+        self._certificates = certificates
+        self._ways: list[httpx.HTTPTransport] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        proxy = find_proxy(request.url)
+        way = httpx.HTTPTransport(verify=self._certificates, trust_env=False, proxy=proxy)
+        self._ways.append(way)
+        return way.handle_request(request)
+
+    def close(self) -> None:
+        for way in self._ways:
+            way.close()
+
+
 def _first_answer(connect: Callable[[], httpx.Response], seconds: float) -> httpx.Response:
     """Run `connect`; give up waiting, and leave it behind, when the time is up."""
     # Looking a name up can block far longer than any time-out that a socket knows.
@@ -143,7 +166,7 @@ def _first_answer(connect: Callable[[], httpx.Response], seconds: float) -> http
     def work() -> None:
         try:
             box.append(connect())
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, OSError, SettingsError) as error:
             box.append(error)
         finally:
             done.set()

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
+from urllib.parse import urlsplit
 
 import platformdirs
 
@@ -24,6 +25,7 @@ from whatsit.errors import (
     InvalidModelCard,
     ModelError,
     ModelUnavailable,
+    SettingsError,
     StoreUnusable,
     UnknownModel,
     WeightsRejected,
@@ -83,8 +85,17 @@ class ResolvedModel:
 
 
 def default_home() -> Path:
-    """Where models and state live unless somebody says otherwise; nothing is made there yet."""
-    return platformdirs.user_data_path("whatsit")
+    """Where models and state live unless somebody says otherwise; nothing is made there yet.
+
+    Raises:
+        SettingsError: The user has no home folder, so there is no such place.
+    """
+    try:
+        return platformdirs.user_data_path("whatsit")
+    except RuntimeError as error:
+        raise SettingsError(
+            "This user has no home folder (HOME). Say in WHATSIT_STORE which folder to use."
+        ) from error
 
 
 class ModelStore:
@@ -165,6 +176,10 @@ class ModelStore:
                 # Another process may have stored it while this one waited.
                 if (present := self._sound(name)) is not None and present.card == entry.card:
                     return present
+                _log.info(
+                    "%s is not on this machine yet: fetching it (%.0f MB), first from %s.",
+                    *(name, entry.size_bytes / 1e6, urlsplit(entry.urls[0]).hostname),
+                )
                 weights = download(
                     entry.urls,
                     downloads / f"{entry.card.weights.sha256}.onnx",

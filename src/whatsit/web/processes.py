@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from types import FrameType
 
 from whatsit.bootstrap import open_redis
-from whatsit.errors import WhatsitError
+from whatsit.errors import SettingsError, WhatsitError
 from whatsit.models.catalogue import Progress
 from whatsit.models.live import resolve_served
 from whatsit.models.store import LIVE, ModelStore
@@ -59,8 +59,7 @@ def serve_in_processes(settings: Settings, count: int, progress: Progress | None
         progress: Told about the download of a model that is not there yet.
 
     Raises:
-        WhatsitError: A process can't be started.
-        OSError: The address can't be listened on.
+        WhatsitError: A process can't be started, or the address can't be listened on.
     """
     configure_logging(settings.log_level, settings.log_format)
     with ExitStack() as stack:
@@ -84,7 +83,7 @@ def bind(host: str, port: int, *, is_shared: bool) -> socket.socket:
         is_shared: Whether other processes may bind it too; the system then spreads connections.
 
     Raises:
-        OSError: The address can't be bound.
+        SettingsError: The address can't be bound; the sentence says why.
     """
     # Made for TCP by name, because asyncio then switches Nagle's algorithm off, which costs an
     # answered keep-alive request 40 ms otherwise.
@@ -95,9 +94,10 @@ def bind(host: str, port: int, *, is_shared: bool) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         bound.bind((host, port))
-    except OSError:
+    except (OSError, UnicodeError) as error:
         bound.close()
-        raise
+        reason = getattr(error, "strerror", None) or "no host can have this name"
+        raise SettingsError(f"Can't listen on {host}:{port}: {reason}.") from error
     return bound
 
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -45,8 +46,7 @@ def serve(
         progress: Told about the download of a model that is not there yet.
 
     Raises:
-        WhatsitError: Something can't be opened.
-        OSError: The address can't be listened on.
+        WhatsitError: Something can't be opened, or the address can't be listened on.
     """
     configure_logging(settings.log_level, settings.log_format)
     with bind(settings.host, settings.port, is_shared=False) as listener:
@@ -85,6 +85,7 @@ def serve_on(
     # the process would end right there, and leave the embedded cache behind.
     signal.signal(signal.SIGTERM, _end_in_order)
     _give_memory_back()
+    _stand_somewhere(settings.store)
     with ThreadPoolExecutor(1) as loader:
         # Loading the web frameworks takes as long as loading the model, so both happen at once.
         web = loader.submit(_load_web, page_enabled=page_enabled)
@@ -100,6 +101,22 @@ def serve_on(
             _spare_what_stays()
             protocols = _protocols(settings, page_enabled=page_enabled)
             _run(application, protocols, listener, lambda: on_ready(running))
+
+
+def _stand_somewhere(store: Path) -> None:
+    """Give the process a home and a working folder where it has none: frameworks ask for both.
+
+    A container's user need not be in its list of users, and a service may be started from a folder
+    that is deleted.
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(store)
+    try:
+        Path.cwd()
+    except OSError:
+        os.chdir("/")
 
 
 def _give_memory_back() -> None:

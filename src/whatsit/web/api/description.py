@@ -413,5 +413,6 @@ DRIFT_EXAMPLE: dict[str, Any] = {
 READY_EXAMPLE: dict[str, Any] = {
     "status": "ready",
     "model": "efficientnet-lite2",
-    "cache": "reachable",
+    "cache": "unreachable",
+    "cache_note": "Redis refuses the user or the password of WHATSIT_REDIS_URL.",
 }

@@ -207,7 +207,8 @@ def build_router(running: Running, intake: Intake) -> APIRouter:
     )
     async def readyz() -> ReadyDocument:
         cache = await asyncio.to_thread(running.cache_state)
-        return ReadyDocument(status="ready", model=service.classifier.card.name, cache=cache)
+        name, note = service.classifier.card.name, running.cache_note
+        return ReadyDocument(status="ready", model=name, cache=cache, cache_note=note)
 
     @router.get(
         "/metrics",

@@ -277,6 +277,9 @@ class ReadyDocument(_Document):
     cache: CacheState = Field(
         description="State of the shared cache; without one, answers still come."
     )
+    cache_note: str | None = Field(
+        description="Why it does not keep or give answers, for people; null where it does."
+    )
 
 
 class HealthDocument(_Document):
