@@ -208,7 +208,7 @@ class Settings(BaseSettings):
             return value
         return cls.model_fields[info.field_name].get_default(call_default_factory=True)
 
-    @field_validator("store", "keys_folder", "page_secrets")
+    @field_validator("store", "keys_folder", "page_secrets", "redis_password_file")
     @classmethod
     def _means_the_same_everywhere(cls, value: Path | None) -> Path | None:
         # Of a shell nobody expands ``~`` in ``.env``, in a unit file or behind ``--store=``.
