@@ -28,6 +28,8 @@ from whatsit.errors import (
     ImageUnsupported,
     InputError,
 )
+from whatsit.jpeg import with_two_ends
+from whatsit.samples import SampleLayout, SamplePlanes, Spread, full_range, to_eight_bit
 
 DEFAULT_MAX_UPLOAD_BYTES = 20_000_000
 DEFAULT_MAX_PIXELS = 50_000_000
@@ -35,7 +37,7 @@ MEMORY_PER_PIXEL = 6
 """A picture may take this many bytes of memory for each pixel that is allowed."""
 
 _PILLOW_PLUGINS = ("Jpeg", "Png", "WebP", "Gif", "Bmp", "Tiff")
-_SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+_SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, straight from the DCT coefficients. Keeping
 # twice the wanted size leaves the final antialiased resize enough to work with: of 300 photographs
 # of 3 megapixels, 299 kept their best label, and decoding took half as long (`make bench-draft`).
@@ -219,7 +221,7 @@ class _Buffer:
         return Image.frombytes(self.mode, size, bytes(part), "raw", self.layout, stride)
 
 
-_Pixels = Image.Image | _Buffer
+_Pixels = Image.Image | _Buffer | SamplePlanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +258,8 @@ def _open(image_bytes: bytes, wanted: int | None, max_pixels: int) -> _Source:
             return _open_avif(container)
         if container.kind == "HEIF":
             return _open_heif(container)
+        if container.samples is not None:
+            return _open_samples(container, container.samples)
         return _open_with_pillow(container, wanted)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooManyPixels(max_pixels) from error
@@ -263,6 +267,20 @@ def _open(image_bytes: bytes, wanted: int | None, max_pixels: int) -> _Source:
         raise
     except Exception as error:
         raise ImageUnreadable(_HEADER_DAMAGED) from error
+
+
+def _open_samples(container: Container, layout: SampleLayout) -> _Source:
+    size = layout.width, layout.height
+    return _Source(
+        "TIFF",
+        "a TIFF",
+        layout.mode,
+        size,
+        size,
+        container.orientation,
+        layout.decoded_bytes + container.scratch_bytes,
+        lambda: SamplePlanes(layout),
+    )
 
 
 def _open_with_pillow(container: Container, wanted: int | None) -> _Source:
@@ -296,16 +314,35 @@ def _open_with_pillow(container: Container, wanted: int | None) -> _Source:
         image.load()
         return image
 
+    def read_without_end() -> _Pixels:
+        first, second = (
+            Image.open(io.BytesIO(file), formats=("JPEG",))
+            for file in with_two_ends(container.picture)
+        )
+        for each in (first, second):
+            if wanted is not None:
+                each.draft(None, (wanted, wanted))
+            each.load()
+        _require_equal(first, second)
+        return first
+
     return _Source(
-        container.kind,
+        "RAW" if container.is_preview else container.kind,
         f"a {kind}",
         mode,
         size,
         image.size,
         container.orientation,
-        bytes_per_pixel * prod(image.size) + container.scratch_bytes,
-        read,
+        bytes_per_pixel * prod(image.size) * (1 if container.has_end else 2)
+        + container.scratch_bytes,
+        read if container.has_end else read_without_end,
     )
+
+
+def _require_equal(first: Image.Image, second: Image.Image) -> None:
+    for top, bottom in _strips(first.size):
+        if _rows(first, top, bottom).tobytes() != _rows(second, top, bottom).tobytes():
+            raise ValueError("The last pixels are missing.")
 
 
 def _require_few_runs(container: Container, pixels: int) -> None:
@@ -409,7 +446,7 @@ def _to_rgb(pixels: _Pixels, step: int) -> Image.Image:
 
 
 def _rows(pixels: _Pixels, top: int, bottom: int) -> Image.Image:
-    if isinstance(pixels, _Buffer):
+    if not isinstance(pixels, Image.Image):
         return pixels.rows(top, bottom)
     width, height = pixels.size
     return pixels if bottom - top == height else pixels.crop((0, top, width, bottom))
@@ -423,10 +460,13 @@ def _strips(size: tuple[int, int], step: int = 1) -> Iterator[tuple[int, int]]:
 
 
 def _strip_converter(pixels: _Pixels) -> Callable[[Image.Image], Image.Image]:
-    if pixels.mode not in _SIXTEEN_BIT and pixels.mode != "F":
+    if pixels.mode not in _SIXTEEN_BIT:
         return _over_white
-    low, high = _range_of(pixels)
-    return lambda strip: _over_white(_to_eight_bit(strip, low, high))
+    spread = Spread()
+    for top, bottom in _strips(pixels.size):
+        spread.add(np.asarray(_rows(pixels, top, bottom)))
+    high = full_range(spread, 65535.0)
+    return lambda strip: _over_white(_to_grey(strip, high))
 
 
 def _over_white(image: Image.Image) -> Image.Image:
@@ -438,31 +478,9 @@ def _over_white(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _range_of(pixels: _Pixels) -> tuple[float, float]:
-    """Which values of a grey stand for black and white."""
-    low, high = np.inf, -np.inf
-    for top, bottom in _strips(pixels.size):
-        values = np.asarray(_rows(pixels, top, bottom), dtype=np.float32)
-        finite = values[np.isfinite(values)]
-        if finite.size:
-            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
-    if low > high:
-        low, high = 0.0, 0.0
-    if pixels.mode in _SIXTEEN_BIT:
-        # Full range is 65535 by format; only wider values (32-bit greys) need their own scale.
-        return 0.0, max(65535.0, high)
-    if low >= 0 and high <= 1:
-        return 0.0, 1.0
-    if low >= 0 and high <= 255:
-        return 0.0, 255.0
-    return low, high
-
-
-def _to_eight_bit(image: Image.Image, low: float, high: float) -> Image.Image:
-    values = np.asarray(image, dtype=np.float32)
-    scale = 255.0 / ((high - low) or 1.0)
-    within = np.clip(np.nan_to_num(values, nan=low), low, high)
-    grey = (within * scale - low * scale).round().astype(np.uint8)
+def _to_grey(image: Image.Image, high: float) -> Image.Image:
+    values = np.asarray(image)
+    grey = to_eight_bit(values, 0.0, high)
     if (transparent := image.info.get("transparency")) is not None:
         grey[values == transparent] = 255
     return Image.fromarray(grey)

@@ -507,14 +507,14 @@ def _jpegs() -> Iterator[HostilePicture]:
         yield case(f"with garbled tables {seed}", partial(garbled_tables, seed))
     yield case("without tables", partial(without_tables), UNREADABLE)
     yield case("in arithmetic coding", partial(renamed_frame, 0xC9))
-    yield case("without loss", partial(renamed_frame, 0xC3), UNREADABLE)
-    yield case("of 12 bits", partial(twelve_bits), UNREADABLE)
+    yield case("without loss", partial(renamed_frame, 0xC3), UNSUPPORTED)
+    yield case("of 12 bits", partial(twelve_bits), UNSUPPORTED)
     yield case("with a ZIP archive behind it", lambda: encode(photo(), "JPEG") + zipped(), ANSWERED)
     yield case(
         "with 15 MB behind it", lambda: encode(photo(), "JPEG") + bytes(15_000_000), ANSWERED
     )
     yield case("of nothing but an end", partial(bytes, b"\xff\xd8\xff\xd9"), UNREADABLE)
-    yield case("of five colours", partial(five_colours), UNREADABLE)
+    yield case("of five colours", partial(five_colours), UNSUPPORTED)
 
 
 def announced_jpeg(side: int) -> bytes:
