@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from math import prod
 from typing import Any, TypeVar
@@ -19,7 +19,14 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image
 
-from whatsit.coded_frames import OddFrames, inspect_avif, require_few_frames
+from whatsit.coded_frames import (
+    Box,
+    OddFrames,
+    inspect_avif,
+    read_crop,
+    require_few_frames,
+    without_crops,
+)
 from whatsit.containers import Container, open_container, read_orientation
 from whatsit.errors import (
     ImageTooLarge,
@@ -139,8 +146,9 @@ def decode_image(
     wanted = None if shorter_side is None else _DRAFT_OVERSAMPLING * shorter_side
     source = _open(image_bytes, wanted, max_pixels)
     width, height = source.size
-    if width * height > max_pixels:
-        raise ImageTooManyPixels(max_pixels, width * height)
+    pixels = max(width * height, source.frame_pixels)
+    if pixels > max_pixels:
+        raise ImageTooManyPixels(max_pixels, pixels)
     if width < 1 or height < 1:
         raise ImageUnreadable("This picture has no pixels. Send another one.")
     if max(width, height) > _MAX_SIDE:
@@ -153,22 +161,22 @@ def decode_image(
     memory = _memory_needed(source, step, is_turned=turn is not None)
     is_large = memory > MEMORY_PER_PIXEL * _LARGE_PIXELS
     if is_large and memory > MEMORY_PER_PIXEL * max_pixels:
-        limit = int(MEMORY_PER_PIXEL * max_pixels / memory * width * height)
-        raise ImageTooManyPixels(limit, width * height, source.kind)
+        limit = int(MEMORY_PER_PIXEL * max_pixels / memory * pixels)
+        raise ImageTooManyPixels(limit, pixels, source.kind)
     if source.orientation in _ON_ITS_SIDE:
         width, height = height, width
     image_format, read = source.format, source.read
     del source
     with _one_large_at_a_time if is_large else nullcontext():
         try:
-            pixels = _to_rgb(read(), step)
+            image = _to_rgb(read(), step)
             if turn is not None:
-                pixels = pixels.transpose(turn)
+                image = image.transpose(turn)
         except Exception as error:
             raise ImageUnreadable(_DAMAGED) from error
         finally:
             del read  # and with it the decoder, before another one starts
-    return DecodedImage(pixels, width, height, image_format)
+    return DecodedImage(image, width, height, image_format)
 
 
 def encode_preview(image_bytes: bytes, max_side: int, *, max_pixels: int) -> bytes:
@@ -209,16 +217,30 @@ class _Buffer:
     """Pixels as a decoder keeps them, where an image of all of them would take as much again."""
 
     mode: str
-    size: tuple[int, int]
+    frame: tuple[int, int]
     data: Any
     layout: str
     stride: int = 0
+    crop: Box | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.frame if self.crop is None else _size_of(self.crop)
 
     def rows(self, top: int, bottom: int) -> Image.Image:
-        stride = self.stride or len(self.data) // self.size[1]
+        stride = self.stride or len(self.data) // self.frame[1]
+        if self.crop is not None:
+            top, bottom = top + self.crop[1], bottom + self.crop[1]
         part = memoryview(self.data)[top * stride : bottom * stride]
-        size = (self.size[0], bottom - top)
-        return Image.frombytes(self.mode, size, bytes(part), "raw", self.layout, stride)
+        size = (self.frame[0], bottom - top)
+        rows = Image.frombytes(self.mode, size, bytes(part), "raw", self.layout, stride)
+        if self.crop is not None:
+            rows = rows.crop((self.crop[0], 0, self.crop[2], bottom - top))
+        return rows
+
+
+def _size_of(box: Box) -> tuple[int, int]:
+    return box[2] - box[0], box[3] - box[1]
 
 
 _Pixels = Image.Image | _Buffer | SamplePlanes
@@ -233,10 +255,11 @@ class _Source:
         kind: For a refusal: "a ... picture".
         mode: Of the pixels that `read` gives.
         size: Width and height in the file.
-        decoded_size: Width and height of what `read` gives.
+        decoded_size: Width and height of what `read` gives; less if it is decoded smaller.
         orientation: EXIF orientation.
         decoding_bytes: Memory that `read` takes.
         read: Decodes it.
+        frame_pixels: Of what is decoded for it, where `size` is only a part of that.
     """
 
     format: str
@@ -247,6 +270,7 @@ class _Source:
     orientation: int | None
     decoding_bytes: float
     read: Callable[[], _Pixels]
+    frame_pixels: int = 0
 
 
 def _open(image_bytes: bytes, wanted: int | None, max_pixels: int) -> _Source:
@@ -369,15 +393,18 @@ def _open_avif(container: Container) -> _Source:
         bytes_per_pixel += _AVIF_ALPHA_BYTES
     # The container's own turn goes first; 1 stands for none.
     orientation = turned if turned != 1 else read_orientation(exif, xmp)
+    crop = _inspect(partial(read_crop, is_turned=False), container)
+    shown = size if crop is None else _size_of(crop)
     return _Source(
         "AVIF",
         "an AVIF",
         mode,
-        size,
-        size,
+        shown,
+        shown,
         orientation,
         bytes_per_pixel * max(prod(size), frames.pixels),
-        lambda: _Buffer(mode, size, decoder.get_frame(0)[0], mode),
+        lambda: _Buffer(mode, size, decoder.get_frame(0)[0], mode, crop=crop),
+        prod(size),
     )
 
 
@@ -385,21 +412,24 @@ def _open_heif(container: Container) -> _Source:
     import pi_heif
 
     _inspect(require_few_frames, container)
-    heif = pi_heif.open_heif(
-        io.BytesIO(container.picture), convert_hdr_to_8bit=True, remove_stride=False
-    )
+    crop = _inspect(partial(read_crop, is_turned=True), container)
+    # The decoder takes its limits from the size of the part, and refuses the frame by them.
+    file = container.picture if crop is None else _inspect(without_crops, container)
+    heif = pi_heif.open_heif(io.BytesIO(file), convert_hdr_to_8bit=True, remove_stride=False)
     size, mode = heif.size, heif.mode
 
     def read() -> _Pixels:
         data = heif.data
         if heif.size != size:
             raise ValueError("The picture has another size than its header says.")
-        return _Buffer(mode, size, data, mode, heif.stride)
+        return _Buffer(mode, size, data, mode, heif.stride, crop)
 
     costly = (mode not in ("RGB", "L"), heif.info.get("chroma") == 444, _bits(heif.info) > 8)
     bytes_per_pixel = _HEIF_PIXEL_BYTES[sum(costly)]
+    shown = size if crop is None else _size_of(crop)
+    memory = bytes_per_pixel * prod(size)
     # The decoder turns it by itself.
-    return _Source("HEIC", "a HEIC", mode, size, size, None, bytes_per_pixel * prod(size), read)
+    return _Source("HEIC", "a HEIC", mode, shown, shown, None, memory, read, prod(size))
 
 
 def _bits(info: Mapping[str, Any]) -> int:

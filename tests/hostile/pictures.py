@@ -881,6 +881,41 @@ def resized(whole: bytes, width: int, height: int) -> bytes:
     return whole
 
 
+def _grown(whole: bytes, kind: bytes, by: int) -> bytes:
+    at = whole.index(kind) - 4
+    (size,) = struct.unpack_from(">I", whole, at)
+    return patched(whole, at, struct.pack(">I", size + by))
+
+
+def with_properties(whole: bytes, *properties: tuple[bytes, bytes], times: int = 1) -> bytes:
+    """An AVIF or HEIC of one item with further properties: kind and content of each."""
+    boxes = [struct.pack(">I", 8 + len(content)) + kind + content for kind, content in properties]
+    new, said = sum(map(len, boxes)), len(boxes) * times
+    pixels = whole.index(b"mdat") + 4
+    shared, said_at = whole.index(b"ipco") - 4, whole.index(b"ipma") - 4
+    (shared_size,), (said_size,) = (struct.unpack_from(">I", whole, at) for at in (shared, said_at))
+    known, at = 0, shared + 8
+    while at < shared + shared_size:
+        known, at = known + 1, at + struct.unpack_from(">I", whole, at)[0]
+    entry = bytearray(whole[said_at : said_at + said_size])
+    entry[18] += said
+    entry += bytes(0x80 | known + 1 + number for number in range(len(boxes))) * times
+    end = shared + shared_size
+    changed = whole[:end] + b"".join(boxes) + whole[end:said_at] + entry
+    changed += whole[said_at + said_size :]
+    for kind, by in ((b"ipco", new), (b"ipma", said), (b"iprp", new + said), (b"meta", new + said)):
+        changed = _grown(changed, kind, by)
+    place = changed.index(struct.pack(">I", pixels), changed.index(b"iloc"))
+    return patched(changed, place, struct.pack(">I", pixels + new + said))
+
+
+def crop(
+    width: int, height: int, right_by: int = 0, down_by: int = 0, unit: int = 1
+) -> tuple[bytes, bytes]:
+    """A property that shows only a part around the middle of a frame; its shift is in `unit`ths."""
+    return b"clap", struct.pack(">IIIIiIiI", width, 1, height, 1, right_by, unit, down_by, unit)
+
+
 FAST_HEIC = {"enc_params": {"preset": "ultrafast"}}
 
 
@@ -912,6 +947,25 @@ def _containers() -> Iterator[HostilePicture]:
                 f"{TOO_MANY_PIXELS} {UNREADABLE}",
             )
         yield HostilePicture(f"{name} of no width", partial(resized, whole, 0, 9), UNREADABLE)
+        for told, properties, times, outcomes in (
+            ("a part of it", [crop(20, 10)], 1, ANSWERED),
+            ("parts of parts", [crop(20, 10)], 90, ANSWERED),
+            ("more than it", [crop(200, 300)], 1, ANSWERED),
+            ("nothing", [crop(0, 0)], 1, UNREADABLE),
+            ("what lies beside it", [crop(9, 9, 2**31 - 1, -(2**31))], 1, UNREADABLE),
+            ("a part in units of nothing", [crop(9, 9, unit=0)], 1, UNREADABLE),
+            ("half a part", [(b"clap", bytes(9))], 1, UNREADABLE),
+        ):
+            yield HostilePicture(
+                f"{name} showing {told}",
+                partial(with_properties, whole, *properties, times=times),
+                outcomes,
+            )
+        yield HostilePicture(
+            f"{name} announcing 30,000 and showing a part",
+            partial(lambda it: resized(with_properties(it, crop(9, 9)), 30_000, 30_000), whole),
+            f"{TOO_MANY_PIXELS} {UNREADABLE}",
+        )
         yield HostilePicture(
             f"{name} with a larger frame than announced", partial(large_frame, name, 64), UNREADABLE
         )
