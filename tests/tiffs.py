@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
@@ -43,9 +43,7 @@ def write_tiff(
     parts = []
     for block in blocks:
         raw = _pack(block, bits, order, number_format, predictor)
-        packed = {NONE: bytes, LZW: _lzw, DEFLATE: zlib.compress, PACKBITS: _packbits}[compression](
-            raw
-        )
+        packed = _PACK[compression](raw)
         parts.append(packed.translate(_REVERSED) if fill_order == 2 else packed)
     starts = list(np.cumsum([8, *(len(part) + len(part) % 2 for part in parts)]).tolist())
     sizes = [len(part) for part in parts]
@@ -117,3 +115,11 @@ def _lzw(raw: bytes) -> bytes:
         codes += [256, byte] if at and at % 200 == 0 else [byte]
     bits = "".join(f"{code:09b}" for code in (*codes, 257))
     return int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big")
+
+
+_PACK: dict[int, Callable[[bytes], bytes]] = {
+    NONE: bytes,
+    LZW: _lzw,
+    DEFLATE: zlib.compress,
+    PACKBITS: _packbits,
+}

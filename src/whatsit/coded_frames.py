@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 
+from whatsit.errors import ImageUnsupported
+
 _MAX_ITEMS = 10_000
 _MAX_EXTENTS = 50_000
 _MAX_FRAMES = 32
@@ -23,6 +25,18 @@ _CROP, _SIZE, _TURN, _MIRROR = b"clap", b"ispe", b"irot", b"imir"
 
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom edge, pixels."""
+
+
+_CODECS = {
+    b"avc1": "H.264",
+    b"vvc1": "H.266",
+    b"j2k1": "JPEG 2000",
+    b"jpeg": "JPEG",
+    b"evc1": "EVC",
+    b"unci": "plain numbers",
+}
+_UNREAD_HEVC_PROFILES = frozenset(range(6, 12))
+"""For several views, several layers and contents of screens."""
 
 
 class OddFrames(Exception):
@@ -66,13 +80,19 @@ def inspect_avif(file: bytes) -> CodedFrames:
 
 
 def require_few_frames(file: bytes) -> None:
-    """Refuse a HEIC whose items hold more than a picture.
+    """Refuse a HEIC whose items hold more than a picture, or no HEVC.
 
     Raises:
+        ImageUnsupported: They are coded in a way that is not read here.
         OddFrames: There are far too many frames, or they are hidden.
         struct.error: The file is cut short.
     """
     items = _Items(file)
+    for kind, start in items.properties():
+        if kind == b"hvcC" and file[start + 1] & 31 in _UNREAD_HEVC_PROFILES:
+            raise ImageUnsupported(f"a HEIC picture of HEVC profile {file[start + 1] & 31}")
+    if (codec := items.codec()) in _CODECS:
+        raise ImageUnsupported(f"a HEIF picture coded as {_CODECS[codec]}")
     for item in items.of_kind(b"hvc1"):
         frames = units = at = 0
         while at + 4 < len(item):
@@ -187,14 +207,22 @@ class _Items:
                 most = max(most, (grid[2] + 1) * (grid[3] + 1))
         return most
 
+    def codec(self) -> bytes:
+        """How the picture is coded; empty if the file does not say."""
+        return self._kinds.get(self._picture(), b"")
+
     def properties(self) -> list[tuple[bytes, int]]:
         """Kind of each property of the picture, in their order, and where its content starts."""
+        picture = self._picture()
+        return [(kind, at) for item, kind, at, _ in self._associations() if item == picture]
+
+    def _picture(self) -> int:
         if self._primary is None:
-            return []
+            return -1
         start = self._primary[0]
-        wide = self._file[start] > 0
-        (primary,) = struct.unpack_from(">I" if wide else ">H", self._file, start + 4)
-        return [(kind, place) for item, kind, place, _ in self._associations() if item == primary]
+        number = ">I" if self._file[start] > 0 else ">H"
+        item: int = struct.unpack_from(number, self._file, start + 4)[0]
+        return item
 
     def crop_references(self) -> list[tuple[int, int]]:
         """Where items say that they are cropped, and in how many bytes."""

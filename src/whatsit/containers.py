@@ -11,7 +11,7 @@ import struct
 import zlib
 from dataclasses import dataclass, replace
 
-from whatsit.errors import ImageUnreadable
+from whatsit.errors import ImageUnreadable, ImageUnsupported
 from whatsit.jpeg import open_jpeg
 from whatsit.samples import SampleLayout
 from whatsit.tiff import open_tiff
@@ -22,8 +22,12 @@ Kind = str
 
 _MAX_PNG_CHUNKS = 100_000
 _MAX_GIF_BLOCKS = 200_000
+_BMP_OLD_HEADER = 12
+_BMP_RARE_DEPTHS = frozenset({2, 64})
+_BMP_CONTENTS = {4: "JPEG", 5: "PNG"}
 _MAX_TEXT_BYTES = 1_000_000
 
+_PNG_GREY, _PNG_RGB = 0, 2
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIF_BRANDS = frozenset(
@@ -51,6 +55,7 @@ class Container:
             decoder can tell.
         scratch_bytes: What the decoder keeps in memory besides the picture's pixels.
         run_length_encoded: Whether the picture is a BMP of runs, which are read slowly.
+        has_masks: Whether it is a BMP that says by itself which bits are which colour.
         has_end: False for a JPEG that is not closed, so that its last pixels may be missing.
         samples: How to read a TIFF as numbers; None where its decoder gets it right.
         is_preview: Whether this is the preview in a raw photograph.
@@ -61,6 +66,7 @@ class Container:
     orientation: int | None = None
     scratch_bytes: int = 0
     run_length_encoded: bool = False
+    has_masks: bool = False
     has_end: bool = True
     samples: SampleLayout | None = None
     is_preview: bool = False
@@ -92,8 +98,9 @@ def open_container(image_bytes: bytes) -> Container:
         raise ImageUnreadable(
             "The picture's header is damaged or cut short. Send the whole file."
         ) from error
-    runs = kind == "BMP" and len(image_bytes) > 34 and image_bytes[30] in (1, 2)
-    return Container(kind, image_bytes, run_length_encoded=runs)
+    if kind == "BMP" and len(image_bytes) > 34:
+        return _open_bmp(image_bytes)
+    return Container(kind, image_bytes)
 
 
 def read_orientation(exif: bytes | None, xmp: bytes | None = None) -> int | None:
@@ -156,7 +163,9 @@ def _open_png(image_bytes: bytes) -> Container:
         (length,) = struct.unpack(">I", image_bytes[at : at + 4].ljust(4, b"\0"))
         kind = image_bytes[at + 4 : at + 8]
         end = at + 12 + length
-        if kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND") or end > len(image_bytes):
+        if kind == b"tRNS" and end <= len(image_bytes):
+            kept.append(_transparency_of_eight_bits(image_bytes, at, end))
+        elif kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND") or end > len(image_bytes):
             kept.append(image_bytes[at:end])
         elif kind == b"eXIf":
             exif = image_bytes[at + 8 : end - 4]
@@ -172,6 +181,21 @@ def _open_png(image_bytes: bytes) -> Container:
     return Container("PNG", b"".join(kept), read_orientation(exif, xmp))
 
 
+def _transparency_of_eight_bits(png: bytes, at: int, end: int) -> bytes:
+    """The chunk that names a transparent colour, in the depth that the decoder compares it in."""
+    depth, colour = png[24], png[25]
+    content = png[at + 8 : end - 4]
+    if colour == _PNG_GREY and depth in (2, 4) and len(content) == 2:
+        content = bytes((0, content[1] % (1 << depth) * (255 // ((1 << depth) - 1))))
+    elif colour == _PNG_RGB and depth == 16 and len(content) == 6:
+        # Colours that differ from it in their low bytes alone are taken for it.
+        content = bytes((0, content[0], 0, content[2], 0, content[4]))
+    else:
+        return png[at:end]
+    chunk = b"tRNS" + content
+    return png[at : at + 4] + chunk + struct.pack(">I", zlib.crc32(chunk))
+
+
 def _raw_profile(kind: bytes, content: bytes) -> bytes | None:
     """The EXIF block that ImageMagick used to write in hexadecimal digits."""
     keyword = b"Raw profile type exif\0"
@@ -184,6 +208,17 @@ def _raw_profile(kind: bytes, content: bytes) -> bytes | None:
         return bytes.fromhex(b"".join(text.split(b"\n")[3:]).decode("ascii"))
     except (zlib.error, ValueError):
         return None
+
+
+def _open_bmp(image_bytes: bytes) -> Container:
+    depth, how = struct.unpack_from("<HI", image_bytes, 28)
+    if image_bytes[14] == _BMP_OLD_HEADER:
+        depth, how = image_bytes[24], 0
+    if depth in _BMP_RARE_DEPTHS:
+        raise ImageUnsupported(f"a BMP picture of {depth} bits a pixel")
+    if how in _BMP_CONTENTS:
+        raise ImageUnsupported(f"a BMP file with a {_BMP_CONTENTS[how]} picture in it")
+    return Container("BMP", image_bytes, run_length_encoded=how in (1, 2), has_masks=how in (3, 6))
 
 
 def _open_gif(image_bytes: bytes) -> Container:

@@ -37,6 +37,7 @@ from whatsit.errors import (
 )
 from whatsit.jpeg import with_two_ends
 from whatsit.samples import SampleLayout, SamplePlanes, Spread, full_range, to_eight_bit
+from whatsit.strangers import refusal
 
 DEFAULT_MAX_UPLOAD_BYTES = 20_000_000
 DEFAULT_MAX_PIXELS = 50_000_000
@@ -276,7 +277,7 @@ class _Source:
 def _open(image_bytes: bytes, wanted: int | None, max_pixels: int) -> _Source:
     container = open_container(image_bytes)
     if not container.kind:
-        raise _refusal(image_bytes)
+        raise refusal(image_bytes)
     try:
         if container.kind == "AVIF":
             return _open_avif(container)
@@ -308,7 +309,12 @@ def _open_samples(container: Container, layout: SampleLayout) -> _Source:
 
 
 def _open_with_pillow(container: Container, wanted: int | None) -> _Source:
-    image = Image.open(io.BytesIO(container.picture), formats=(container.kind,))
+    try:
+        image = Image.open(io.BytesIO(container.picture), formats=(container.kind,))
+    except OSError as error:
+        if container.has_masks:
+            raise ImageUnsupported("a BMP picture with unusual places for its colours") from error
+        raise
     size, mode = image.size, image.mode
     if container.kind == "WEBP":
         orientation = read_orientation(image.info.get("exif"), image.info.get("xmp"))
@@ -514,38 +520,3 @@ def _to_grey(image: Image.Image, high: float) -> Image.Image:
     if (transparent := image.info.get("transparency")) is not None:
         grey[values == transparent] = 255
     return Image.fromarray(grey)
-
-
-# What people send by mistake, told apart from noise so that the sentence helps them.
-_KNOWN_STRANGERS: tuple[tuple[bytes, str], ...] = (
-    (b"%PDF-", "a PDF document"),
-    (b"8BPS", "a Photoshop file"),
-    (b"PK\x03\x04", "a ZIP archive or office document"),
-    (b"\x00\x00\x01\x00", "a Windows icon"),
-    (b"\x00\x00\x02\x00\x01\x00", "a Windows cursor"),
-    (b"\x1a\x45\xdf\xa3", "a Matroska or WebM video"),
-    (b"%!PS", "a PostScript file"),
-    (b"\xff\x0a", "a JPEG XL picture"),
-    (b"\x00\x00\x00\x0cJXL \x0d\x0a\x87\x0a", "a JPEG XL picture"),
-    (b"\x00\x00\x00\x0cjP  \x0d\x0a\x87\x0a", "a JPEG 2000 picture"),
-    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
-    (b"qoif", "a QOI picture"),
-    (b"P4", "a portable bitmap"),
-    (b"P5", "a portable greymap"),
-    (b"P6", "a portable pixmap"),
-)
-
-
-def _refusal(image_bytes: bytes) -> InputError:
-    head = image_bytes[:1024]
-    for magic, kind in _KNOWN_STRANGERS:
-        if head.startswith(magic):
-            return ImageUnsupported(kind)
-    if head[4:8] == b"ftyp":
-        return ImageUnsupported("a video or a picture in an unusual container")
-    if b"<svg" in head.lower():
-        return ImageUnsupported("an SVG drawing")
-    return ImageUnreadable(
-        "This is not a picture that can be recognised as one. "
-        "Send a JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF file."
-    )

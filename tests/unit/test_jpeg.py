@@ -2,6 +2,7 @@
 
 import io
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from tests.hostile.pictures import encode, photo
 from whatsit.errors import ImageUnreadable, ImageUnsupported, InputError
 from whatsit.images import decode_image
 
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "baseline": {},
     "progressive": {"progressive": True},
     "with restarts": {"restart_marker_blocks": 2},

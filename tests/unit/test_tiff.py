@@ -217,7 +217,7 @@ def test_lab_colours_are_read():
     assert np.abs(pixels_of(picture) - (255, 0, 0)).max() < 16
 
 
-UNREAD = {
+UNREAD: dict[str, dict[str, Any]] = {
     "32-bit floating-point colours": {"bits": 32, "number_format": FLOATING, "colours": RGB},
     "16-bit floating-point colours": {"bits": 16, "number_format": FLOATING, "colours": RGB},
     "32-bit colours": {"bits": 32, "colours": RGB},
@@ -239,7 +239,7 @@ UNREAD = {
 
 @pytest.mark.parametrize("name", UNREAD)
 def test_what_has_no_single_meaning_is_refused_by_its_name(name):
-    layout: dict[str, Any] = UNREAD[name]
+    layout = UNREAD[name]
     count = 1 if layout["colours"] in (BLACK_IS_ZERO, PALETTE, 32844) else 3
 
     with pytest.raises(ImageUnsupported, match=f"a TIFF picture .*{name}"):
