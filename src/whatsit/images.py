@@ -101,9 +101,10 @@ class DecodedImage:
 
     Attributes:
         pixels: Mode RGB, upright; smaller than the original if it was decoded at reduced size.
-        width: Pixels of the original, upright.
-        height: Pixels of the original, upright.
-        format: Name of the file format, such as ``JPEG`` or ``HEIC``.
+        width: Pixels of the original, cropped and upright.
+        height: Pixels of the original, cropped and upright.
+        format: Name of the file format, such as ``JPEG`` or ``HEIC``; ``RAW`` for the preview of
+            a raw photograph.
     """
 
     pixels: Image.Image
@@ -121,11 +122,11 @@ def decode_image(
 ) -> DecodedImage:
     """Decode a picture that nobody vouches for.
 
-    The first frame of an animation, transparent parts over white, 16-bit and floating-point
-    greys brought to 8 bit, EXIF orientation applied.
+    The first frame of an animation, the preview of a raw photograph, transparent parts over white,
+    numbers of any depth brought to 8 bits, cropped and turned upright as the file says.
 
     Args:
-        image_bytes: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF.
+        image_bytes: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF; see docs/pictures.md.
         shorter_side: What the caller will resize the shorter side to, pixels. Large pictures are
             then decoded at a fraction of their size, never below twice this.
         max_bytes: Refuse more bytes than this.

@@ -21,8 +21,8 @@ UNSIGNED, SIGNED, FLOATING = 1, 2, 3
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, CMYK = 0, 1, 2, 5
 
 _STRIP_VALUES = 250_000
-_FULL_RANGES = (255, 1_023, 4_095)
-"""What 8, 10 and 12 bits reach."""
+_FULL_RANGES = (255, 1_023, 4_095, 16_383)
+"""What 8, 10, 12 and 14 bits reach."""
 _COPIED_BYTE = 257
 """An 8-bit value that was widened to 16 bits is a multiple of this."""
 
@@ -180,9 +180,9 @@ class Spread:
 def full_range(spread: Spread, highest: float) -> float:
     """Which value of an integer picture stands for white: `highest`, unless all are far below it.
 
-    Cameras with 8, 10 or 12 bits are often saved in 16 as they are; shown by `highest` the
-    picture is black. One that is dark for another reason keeps its darkness where it can be told:
-    if it was widened from 8 bits.
+    What cameras give in 8 to 14 bits is often saved in 16 as it is, and shown by `highest` it is
+    black. One that is dark for another reason keeps its darkness where that can be told: if it
+    was widened from 8 bits. See docs/pictures.md.
     """
     if highest <= _FULL_RANGES[-1] or spread.high > _FULL_RANGES[-1] or spread.high < 1:
         return highest

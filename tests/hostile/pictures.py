@@ -454,6 +454,12 @@ def _jpegs() -> Iterator[HostilePicture]:
     for side in (7_072, 30_000, 65_500):
         yield case(f"announcing {side}", partial(announced_jpeg, side), TOO_MANY_PIXELS)
     yield case("of no height", partial(announced_jpeg, 0), UNREADABLE)
+    yield case("of 49 megapixels without its end", partial(endless_jpeg, 7_000), ANSWERED)
+    yield case("of 10 passes without its end", partial(endless_jpeg, 4_000, 10), ANSWERED)
+    yield case("of 99 passes without its end", partial(endless_jpeg, 256, 90), UNREADABLE)
+    yield case(
+        "of half its pixels, without its end", lambda: announced_jpeg(4_000)[:-2], UNREADABLE
+    )
     yield case("of 99 passes", partial(many_scans, 85, 256), ANSWERED)
     yield case("of 2,000 passes", partial(many_scans, 2_000, 256), UNREADABLE)
     yield case(
@@ -515,6 +521,13 @@ def _jpegs() -> Iterator[HostilePicture]:
     )
     yield case("of nothing but an end", partial(bytes, b"\xff\xd8\xff\xd9"), UNREADABLE)
     yield case("of five colours", partial(five_colours), UNSUPPORTED)
+
+
+def endless_jpeg(side: int, passes: int = 0) -> bytes:
+    """A JPEG that lacks nothing but its end."""
+    if passes:
+        return many_scans(passes - 9, side)[:-2]
+    return encode(Image.new("RGB", (side, side), "teal"), "JPEG")[:-2]
 
 
 def announced_jpeg(side: int) -> bytes:
@@ -746,14 +759,14 @@ def _bmps() -> Iterator[HostilePicture]:
 # TIFF
 
 
-def shared_strips(count: int) -> bytes:
+def shared_strips(count: int, depth: int = 8) -> bytes:
     """A TIFF whose strips all lie in the same place."""
     places = struct.pack("<I", 8) * count
-    sizes = struct.pack("<I", 1) * count
-    data = b"\x55" + places + sizes
-    entries = plain_entries(1, count, _278=1)
+    sizes = struct.pack("<I", depth // 8) * count
+    data = b"\x55\xaa" + places + sizes
+    entries = plain_entries(1, count, _258=depth, _278=1)
     entries = [entry for entry in entries if entry[0] not in (273, 279)]
-    entries += [(273, 4, count, 9), (279, 4, count, 9 + len(places))]
+    entries += [(273, 4, count, 10), (279, 4, count, 10 + len(places))]
     return tiff(*sorted(entries), data=data)
 
 
@@ -843,6 +856,51 @@ def _tiffs() -> Iterator[HostilePicture]:
         lambda: encode(Image.fromarray(np.full((9, 9), np.nan, np.float32)), "TIFF"),
         ANSWERED,
     )
+    for depth, colours, samples in ((16, 1, 1), (16, 2, 3), (12, 2, 3), (1, 2, 3), (16, 2, 16)):
+        yield case(
+            f"of 49 megapixels in {samples} samples of {depth} bits",
+            partial(flat_samples, 7_000, 7_000, depth, colours, samples),
+            f"{ANSWERED} {TOO_MANY_PIXELS}",
+        )
+    for samples in (3, 16):
+        yield case(
+            f"of 25 megapixels in {samples} planes of 16 bits",
+            partial(flat_samples, 5_000, 5_000, 16, 2, samples, planar=True),
+            f"{ANSWERED} {TOO_MANY_PIXELS}",
+        )
+    yield case(
+        "of 3 planes in one strip", partial(flat_samples, 99, 99, 16, 2, 3, strips=1, planar=True)
+    )
+    yield case("of 2^31 samples", partial(tiff, *plain_entries(16, 16, _258=16, _277=2**31)), ANY)
+    yield case("of 16 bits and no width", partial(tiff, *plain_entries(0, 9, _258=16)), UNREADABLE)
+    yield case(
+        "of 16 bits in tiles of no width", partial(flat_samples, 9, 9, 16, 1, 1, _322=0), ANY
+    )
+    yield case(
+        "of 16 bits in tiles of 2^31",
+        partial(flat_samples, 9, 9, 16, 1, 1, _322=2**31),
+        f"{TOO_MANY_PIXELS} {UNREADABLE}",
+    )
+    for side in (7_072, 30_000, 2**31):
+        entries = plain_entries(side, side, _258=16)
+        yield case(f"of 16 bits announcing {side}", partial(tiff, *entries), TOO_MANY_PIXELS)
+    yield case("of 16 bits in 40,000 strips", partial(shared_strips, 40_000, 16), ANSWERED)
+    yield case("of 5,000 directories, all small copies", partial(many_directories, 5_000), ANY)
+    yield case(
+        "whose directories lead in a circle",
+        partial(tiff, *plain_entries(16, 16, _254=1), data=bytes(256), following=264),
+        ANSWERED,
+    )
+    yield case(
+        "whose branches are its own directory",
+        partial(tiff, *plain_entries(16, 16, _254=1, _330=264), data=bytes(256)),
+        ANSWERED,
+    )
+    yield case(
+        "that is a raw photograph of nothing",
+        partial(tiff, *plain_entries(16, 16, _262=32_803), data=bytes(256)),
+        UNSUPPORTED,
+    )
     yield case("BigTIFF of nothing", partial(bytes, b"II+\0\x08\0\0\0" + bytes(8)), UNREADABLE)
     yield case(
         "BigTIFF of 2^60 entries",
@@ -861,6 +919,43 @@ def long_entry(tag: int, count: int) -> bytes:
     """A TIFF with one entry of very many numbers."""
     entries = [entry for entry in plain_entries(16, 16) if entry[0] != tag]
     return tiff(*sorted([*entries, (tag, 3, count, 8)]), data=bytes(2 * count))
+
+
+def flat_samples(
+    width: int,
+    height: int,
+    depth: int,
+    colours: int,
+    samples: int,
+    *,
+    planar: bool = False,
+    strips: int | None = None,
+    **changed: int,
+) -> bytes:
+    """A small file that really inflates to so many samples, black and empty."""
+    planes = samples if planar else 1
+    size = (width * depth * samples // planes + 7) // 8 * height
+    data = bomb(size // 1_000_000 * 1_000_000 + 1_000_000)
+    entries = plain_entries(width, height, _258=depth, _259=8, _262=colours, _277=samples)
+    entries = [entry for entry in entries if entry[0] not in (273, 279)]
+    count = strips or planes
+    places = struct.pack("<I", 8) * count + struct.pack("<I", len(data)) * count
+    at = 8 + len(data)
+    inline = count == 1
+    entries += [(273, 4, count, 8 if inline else at)]
+    entries += [(279, 4, count, len(data) if inline else at + 4 * count)]
+    entries += [(284, 4, 1, 2 if planar else 1)]
+    entries += [(int(tag[1:]), 4, 1, value) for tag, value in changed.items()]
+    return tiff(*sorted(entries), data=data + places)
+
+
+def many_directories(count: int) -> bytes:
+    """A TIFF of so many small copies of a picture, one behind the other."""
+    entries = plain_entries(16, 16, _254=1)
+    size = 2 + 12 * len(entries) + 4
+    start = 8 + 256
+    pages = (directory(*entries, following=start + (each + 1) * size) for each in range(count))
+    return b"II*\0" + struct.pack("<I", start) + bytes(256) + b"".join(pages) + bytes(6)
 
 
 def flat_tiff(width: int, height: int, compression: int) -> bytes:
@@ -1125,7 +1220,7 @@ def _strangers() -> Iterator[HostilePicture]:
         "TGA": (encode(photo(), "TGA"), UNREADABLE),
         "PCX": (encode(photo(), "PCX"), UNREADABLE),
         "SGI": (encode(photo(), "SGI"), UNREADABLE),
-        "a WAV file": (b"RIFF\x24\0\0\0WAVEfmt " + bytes(99), UNREADABLE),
+        "a WAV file": (b"RIFF\x24\0\0\0WAVEfmt " + bytes(99), UNSUPPORTED),
         "a picture behind a byte": (b"\n" + encode(photo(), "PNG"), UNREADABLE),
     }
     if features.check("jpg_2000"):
