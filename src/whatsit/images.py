@@ -8,7 +8,7 @@ and refused before anything is decoded; so is a picture whose decoder would need
 import io
 import struct
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
@@ -16,11 +16,9 @@ from importlib import import_module
 from math import prod
 from typing import Any, TypeVar
 
-import numpy as np
 from PIL import Image
 
 from whatsit.coded_frames import (
-    Box,
     OddFrames,
     inspect_avif,
     read_crop,
@@ -36,7 +34,17 @@ from whatsit.errors import (
     InputError,
 )
 from whatsit.jpeg import with_two_ends
-from whatsit.samples import SampleLayout, SamplePlanes, Spread, full_range, to_eight_bit
+from whatsit.samples import SampleLayout, SamplePlanes
+from whatsit.shrinking import (
+    LARGE_PIXELS,
+    Buffer,
+    Pixels,
+    reduction,
+    rows_of,
+    size_of,
+    strips_of,
+    to_rgb,
+)
 from whatsit.strangers import refusal
 
 DEFAULT_MAX_UPLOAD_BYTES = 20_000_000
@@ -45,7 +53,6 @@ MEMORY_PER_PIXEL = 6
 """A picture may take this many bytes of memory for each pixel that is allowed."""
 
 _PILLOW_PLUGINS = ("Jpeg", "Png", "WebP", "Gif", "Bmp", "Tiff")
-_SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, straight from the DCT coefficients. Keeping
 # twice the wanted size leaves the final antialiased resize enough to work with: of 300 photographs
 # of 3 megapixels, 299 kept their best label, and decoding took half as long (`make bench-draft`).
@@ -75,7 +82,6 @@ _AVIF_PIXEL_BYTES = (9.2, 12.0, 16.0)
 """By profile."""
 _AVIF_ALPHA_BYTES = 2.7
 _BMP_PIXEL_BYTES = 3
-_KEPT_IN_BUFFERS = frozenset({"WEBP", "AVIF", "HEIC"})
 _AVIF_THREADS = 2
 """More of them take more memory."""
 _RUN_LENGTH_MAX_PIXELS = 4_000_000
@@ -84,10 +90,6 @@ _RUN_LENGTH_MAX_BYTES = 2_000_000
 
 _MAX_SIDE = 100_000
 """Each line takes memory of its own, however short it is."""
-_LARGE_PIXELS = 12_500_000
-"""From here on a picture is made smaller piece by piece, and waits for other large ones."""
-_STRIP_PIXELS = 250_000
-"""Small enough that threads which keep some of it keep little."""
 _BLOCK_BYTES = 64 * 1024 * 1024
 _SMALL_PIXELS = 1_000_000
 _one_large_at_a_time = threading.Lock()
@@ -159,9 +161,9 @@ def decode_image(
             f"{_MAX_SIDE:,}. Cut it into pieces and send one."
         )
     turn = _TURNS.get(source.orientation)
-    step = _reduction(source.decoded_size, wanted)
+    step = reduction(source.decoded_size, wanted)
     memory = _memory_needed(source, step, is_turned=turn is not None)
-    is_large = memory > MEMORY_PER_PIXEL * _LARGE_PIXELS
+    is_large = memory > MEMORY_PER_PIXEL * LARGE_PIXELS
     if is_large and memory > MEMORY_PER_PIXEL * max_pixels:
         limit = int(MEMORY_PER_PIXEL * max_pixels / memory * pixels)
         raise ImageTooManyPixels(limit, pixels, source.kind)
@@ -171,7 +173,7 @@ def decode_image(
     del source
     with _one_large_at_a_time if is_large else nullcontext():
         try:
-            image = _to_rgb(read(), step)
+            image = to_rgb(read(), step)
             if turn is not None:
                 image = image.transpose(turn)
         except Exception as error:
@@ -215,40 +217,6 @@ def load_decoders() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Buffer:
-    """Pixels as a decoder keeps them, where an image of all of them would take as much again."""
-
-    mode: str
-    frame: tuple[int, int]
-    data: Any
-    layout: str
-    stride: int = 0
-    crop: Box | None = None
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return self.frame if self.crop is None else _size_of(self.crop)
-
-    def rows(self, top: int, bottom: int) -> Image.Image:
-        stride = self.stride or len(self.data) // self.frame[1]
-        if self.crop is not None:
-            top, bottom = top + self.crop[1], bottom + self.crop[1]
-        part = memoryview(self.data)[top * stride : bottom * stride]
-        size = (self.frame[0], bottom - top)
-        rows = Image.frombytes(self.mode, size, bytes(part), "raw", self.layout, stride)
-        if self.crop is not None:
-            rows = rows.crop((self.crop[0], 0, self.crop[2], bottom - top))
-        return rows
-
-
-def _size_of(box: Box) -> tuple[int, int]:
-    return box[2] - box[0], box[3] - box[1]
-
-
-_Pixels = Image.Image | _Buffer | SamplePlanes
-
-
-@dataclass(frozen=True, slots=True)
 class _Source:
     """A picture of which nothing but the header has been read.
 
@@ -262,6 +230,7 @@ class _Source:
         decoding_bytes: Memory that `read` takes.
         read: Decodes it.
         frame_pixels: Of what is decoded for it, where `size` is only a part of that.
+        is_in_buffer: Whether `read` gives something else than an image, which has yet to be made.
     """
 
     format: str
@@ -271,8 +240,9 @@ class _Source:
     decoded_size: tuple[int, int]
     orientation: int | None
     decoding_bytes: float
-    read: Callable[[], _Pixels]
+    read: Callable[[], Pixels]
     frame_pixels: int = 0
+    is_in_buffer: bool = False
 
 
 def _open(image_bytes: bytes, wanted: int | None, max_pixels: int) -> _Source:
@@ -306,6 +276,7 @@ def _open_samples(container: Container, layout: SampleLayout) -> _Source:
         container.orientation,
         layout.decoded_bytes + container.scratch_bytes,
         lambda: SamplePlanes(layout),
+        is_in_buffer=True,
     )
 
 
@@ -329,7 +300,8 @@ def _open_with_pillow(container: Container, wanted: int | None) -> _Source:
             orientation,
             _WEBP_PIXEL_BYTES * prod(size),
             # Pillow's own `load` would copy the picture once more.
-            lambda: _Buffer(mode, size, image._decoder.get_next()[0], layout),  # type: ignore[attr-defined]
+            lambda: Buffer(mode, size, image._decoder.get_next()[0], layout),  # type: ignore[attr-defined]
+            is_in_buffer=True,
         )
     kind, bytes_per_pixel = container.kind, float(_PIXEL_BYTES.get(mode, _RGB_BYTES))
     if kind == "JPEG" and wanted is not None:
@@ -341,11 +313,11 @@ def _open_with_pillow(container: Container, wanted: int | None) -> _Source:
             _require_few_runs(container, prod(size))
         bytes_per_pixel = max(bytes_per_pixel, _BMP_PIXEL_BYTES)
 
-    def read() -> _Pixels:
+    def read() -> Pixels:
         image.load()
         return image
 
-    def read_without_end() -> _Pixels:
+    def read_without_end() -> Pixels:
         first, second = (
             Image.open(io.BytesIO(file), formats=("JPEG",))
             for file in with_two_ends(container.picture)
@@ -371,8 +343,8 @@ def _open_with_pillow(container: Container, wanted: int | None) -> _Source:
 
 
 def _require_equal(first: Image.Image, second: Image.Image) -> None:
-    for top, bottom in _strips(first.size):
-        if _rows(first, top, bottom).tobytes() != _rows(second, top, bottom).tobytes():
+    for top, bottom in strips_of(first.size):
+        if rows_of(first, top, bottom).tobytes() != rows_of(second, top, bottom).tobytes():
             raise ValueError("The last pixels are missing.")
 
 
@@ -401,7 +373,7 @@ def _open_avif(container: Container) -> _Source:
     # The container's own turn goes first; 1 stands for none.
     orientation = turned if turned != 1 else read_orientation(exif, xmp)
     crop = _inspect(partial(read_crop, is_turned=False), container)
-    shown = size if crop is None else _size_of(crop)
+    shown = size if crop is None else size_of(crop)
     return _Source(
         "AVIF",
         "an AVIF",
@@ -410,8 +382,9 @@ def _open_avif(container: Container) -> _Source:
         shown,
         orientation,
         bytes_per_pixel * max(prod(size), frames.pixels),
-        lambda: _Buffer(mode, size, decoder.get_frame(0)[0], mode, crop=crop),
+        lambda: Buffer(mode, size, decoder.get_frame(0)[0], mode, crop=crop),
         prod(size),
+        is_in_buffer=True,
     )
 
 
@@ -425,18 +398,20 @@ def _open_heif(container: Container) -> _Source:
     heif = pi_heif.open_heif(io.BytesIO(file), convert_hdr_to_8bit=True, remove_stride=False)
     size, mode = heif.size, heif.mode
 
-    def read() -> _Pixels:
+    def read() -> Pixels:
         data = heif.data
         if heif.size != size:
             raise ValueError("The picture has another size than its header says.")
-        return _Buffer(mode, size, data, mode, heif.stride, crop)
+        return Buffer(mode, size, data, mode, heif.stride, crop)
 
     costly = (mode not in ("RGB", "L"), heif.info.get("chroma") == 444, _bits(heif.info) > 8)
     bytes_per_pixel = _HEIF_PIXEL_BYTES[sum(costly)]
-    shown = size if crop is None else _size_of(crop)
+    shown = size if crop is None else size_of(crop)
     memory = bytes_per_pixel * prod(size)
     # The decoder turns it by itself.
-    return _Source("HEIC", "a HEIC", mode, shown, shown, None, memory, read, prod(size))
+    return _Source(
+        "HEIC", "a HEIC", mode, shown, shown, None, memory, read, prod(size), is_in_buffer=True
+    )
 
 
 def _bits(info: Mapping[str, Any]) -> int:
@@ -450,74 +425,7 @@ def _inspect(inspect: Callable[[bytes], _Found], container: Container) -> _Found
         raise ImageUnreadable(_HEADER_DAMAGED) from error
 
 
-# Making it small and RGB
-
-
-def _reduction(size: tuple[int, int], wanted: int | None) -> int:
-    """By which whole number a large picture is made smaller while it is brought to RGB."""
-    if wanted is None or prod(size) < _LARGE_PIXELS:
-        return 1
-    return max(1, min(size) // wanted)
-
-
 def _memory_needed(source: _Source, step: int, *, is_turned: bool) -> float:
     result = _RGB_BYTES * prod(source.decoded_size) / step**2
-    is_ready = source.mode == "RGB" and step == 1 and source.format not in _KEPT_IN_BUFFERS
+    is_ready = source.mode == "RGB" and step == 1 and not source.is_in_buffer
     return source.decoding_bytes + result * ((not is_ready) + is_turned)
-
-
-def _to_rgb(pixels: _Pixels, step: int) -> Image.Image:
-    width, height = pixels.size
-    if isinstance(pixels, Image.Image):
-        is_opaque_rgb = pixels.mode == "RGB" and "transparency" not in pixels.info
-        if is_opaque_rgb and step == 1:
-            return pixels
-    convert = _strip_converter(pixels)
-    if step == 1 and width * height <= _STRIP_PIXELS:
-        return convert(_rows(pixels, 0, height))
-    small = Image.new("RGB", (-(-width // step), -(-height // step)))
-    for top, bottom in _strips(pixels.size, step):
-        strip = convert(_rows(pixels, top, bottom))
-        small.paste(strip.reduce(step) if step > 1 else strip, (0, top // step))
-    return small
-
-
-def _rows(pixels: _Pixels, top: int, bottom: int) -> Image.Image:
-    if not isinstance(pixels, Image.Image):
-        return pixels.rows(top, bottom)
-    width, height = pixels.size
-    return pixels if bottom - top == height else pixels.crop((0, top, width, bottom))
-
-
-def _strips(size: tuple[int, int], step: int = 1) -> Iterator[tuple[int, int]]:
-    width, height = size
-    rows = max(1, _STRIP_PIXELS // (width * step)) * step
-    for top in range(0, height, rows):
-        yield top, min(top + rows, height)
-
-
-def _strip_converter(pixels: _Pixels) -> Callable[[Image.Image], Image.Image]:
-    if pixels.mode not in _SIXTEEN_BIT:
-        return _over_white
-    spread = Spread()
-    for top, bottom in _strips(pixels.size):
-        spread.add(np.asarray(_rows(pixels, top, bottom)))
-    high = full_range(spread, 65535.0)
-    return lambda strip: _over_white(_to_grey(strip, high))
-
-
-def _over_white(image: Image.Image) -> Image.Image:
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        canvas = Image.new("RGBA", rgba.size, "white")
-        canvas.alpha_composite(rgba)
-        return canvas.convert("RGB")
-    return image.convert("RGB")
-
-
-def _to_grey(image: Image.Image, high: float) -> Image.Image:
-    values = np.asarray(image)
-    grey = to_eight_bit(values, 0.0, high)
-    if (transparent := image.info.get("transparency")) is not None:
-        grey[values == transparent] = 255
-    return Image.fromarray(grey)

@@ -1086,6 +1086,13 @@ def _containers() -> Iterator[HostilePicture]:
             ANSWERED,
         )
     yield HostilePicture(
+        "AVIF of 30 megapixels showing a column of it",
+        lambda: with_properties(
+            encode(Image.new("RGB", (6_000, 5_000)), "AVIF", speed=10), crop(1, 5_000)
+        ),
+        ANSWERED,
+    )
+    yield HostilePicture(
         "AVIF of 30 megapixels",
         lambda: encode(Image.new("RGB", (6_000, 5_000)), "AVIF", speed=10),
         ANSWERED,
