@@ -345,7 +345,7 @@ class _Directory:
         if entry is None or entry.type != 3 or self._number(_COLOURS) != _PALETTE:
             return self._file
         colours = self._layout.numbers(self._file, entry, 3 * 256)
-        if max(colours) > 255:
+        if max(colours, default=256) > 255:
             return self._file
         wide = struct.pack(
             f"{self._layout.order}{len(colours)}H", *(257 * each for each in colours)
