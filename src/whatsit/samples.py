@@ -9,6 +9,7 @@ the bytes mean is read with numpy, a few rows at a time.
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -113,7 +114,10 @@ class SamplePlanes:
         """Some rows, with 8 bits a sample."""
         layout = self._layout
         values = self._values(top, bottom)[..., : layout.meaningful]
-        grey = to_eight_bit(values, self._low, self._high)
+        if layout.number_format == UNSIGNED and layout.bits <= 8:
+            grey = _shades(layout.bits)[values]
+        else:
+            grey = to_eight_bit(values, self._low, self._high)
         if layout.colours == WHITE_IS_ZERO:
             grey[..., 0] = 255 - grey[..., 0]
         if self.mode == "La":
@@ -199,6 +203,12 @@ def to_eight_bit(values: Values, low: float, high: float) -> npt.NDArray[np.uint
     return (within * scale - low * scale).round().astype(np.uint8)
 
 
+@cache
+def _shades(bits: int) -> npt.NDArray[np.uint8]:
+    highest = (1 << bits) - 1
+    return to_eight_bit(np.arange(highest + 1), 0.0, float(highest))
+
+
 def range_of_floats(spread: Spread) -> tuple[float, float]:
     """Which floating-point values stand for black and white."""
     low, high = (spread.low, spread.high) if spread.low <= spread.high else (0.0, 0.0)
@@ -237,8 +247,14 @@ def _tile_columns(layout: SampleLayout) -> list[slice]:
 
 
 def _unpack_bits(rows: npt.NDArray[np.uint8], bits: int, count: int) -> Values:
-    apart = np.unpackbits(rows, axis=1, count=count * bits).reshape(len(rows), count, bits)
-    return apart @ (1 << np.arange(bits - 1, -1, -1, dtype=np.int32))
+    if bits == 1:
+        return np.unpackbits(rows, axis=1, count=count)
+    # No sample reaches further than into the third byte.
+    padded = np.pad(rows, ((0, 0), (0, 2))).astype(np.int32)
+    first = np.arange(count) * bits
+    at, within = first >> 3, first & 7
+    three = padded[:, at] << 16 | padded[:, at + 1] << 8 | padded[:, at + 2]
+    return three >> 24 - bits - within & (1 << bits) - 1
 
 
 def _floats_put_together(rows: npt.NDArray[np.uint8], layout: SampleLayout, samples: int) -> Values:
