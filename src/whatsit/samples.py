@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from math import lcm
 
 import numpy as np
 import numpy.typing as npt
@@ -249,12 +250,23 @@ def _tile_columns(layout: SampleLayout) -> list[slice]:
 def _unpack_bits(rows: npt.NDArray[np.uint8], bits: int, count: int) -> Values:
     if bits == 1:
         return np.unpackbits(rows, axis=1, count=count)
-    # No sample reaches further than into the third byte.
-    padded = np.pad(rows, ((0, 0), (0, 2))).astype(np.int32)
-    first = np.arange(count) * bits
-    at, within = first >> 3, first & 7
-    three = padded[:, at] << 16 | padded[:, at + 1] << 8 | padded[:, at + 2]
-    return three >> 24 - bits - within & (1 << bits) - 1
+    # After so many samples, and bytes, one begins with a byte again.
+    samples, size = lcm(bits, 8) // bits, lcm(bits, 8) // 8
+    groups = -(-count // samples)
+    padded = np.pad(rows, ((0, 0), (0, max(0, groups * size + 2 - rows.shape[1]))))
+    kind = np.uint8 if bits <= 8 else np.uint16
+    values = np.empty((len(rows), groups, samples), kind)
+    for number in range(samples):
+        first, within = divmod(number * bits, 8)
+        reached = -(-(within + bits) // 8)
+        whole = np.zeros((len(rows), groups), np.uint8 if reached == 1 else np.uint32)
+        for byte in range(first, first + reached):
+            if byte > first:
+                whole <<= 8
+            whole |= padded[:, byte : byte + groups * size : size]
+        whole >>= 8 * reached - within - bits
+        values[:, :, number] = whole & (1 << bits) - 1
+    return values.reshape(len(rows), -1)[:, :count]
 
 
 def _floats_put_together(rows: npt.NDArray[np.uint8], layout: SampleLayout, samples: int) -> Values:

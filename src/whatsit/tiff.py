@@ -116,11 +116,12 @@ _COMMON_DEPTHS = {
     **dict.fromkeys((RGB, CMYK, _YCBCR, _LAB), (8,)),
 }
 """Bits of a sample that decoders get right."""
+_WHOLE_DEPTHS = frozenset({1, 2, 4, *range(8, 17)})
 _GREY_NUMBERS = frozenset(
     {(UNSIGNED, 32), *((SIGNED, bits) for bits in (8, 16, 32))}
     | {(FLOATING, bits) for bits in (16, 32, 64)}
 )
-"""How greys alone are read, besides whole numbers of 16 bits at most."""
+"""How greys alone are read, besides whole numbers of these depths."""
 _TOO_MANY_PIECES = (
     "The picture's file is in more pieces than any picture needs. "
     "Save the picture anew and send that."
@@ -278,7 +279,7 @@ class _Directory:
             and predictor in ((1, 3) if number_format == FLOATING else (1, 2))
             and (predictor == 1 or bits in (8, 16, 32, 64))
         )
-        is_whole = number_format == UNSIGNED and 1 <= bits <= 16
+        is_whole = number_format == UNSIGNED and bits in _WHOLE_DEPTHS
         is_grey = count == 1 and (number_format, bits) in _GREY_NUMBERS
         if not is_plain or not (is_whole or is_grey):
             raise ImageUnsupported(_name(compression, colours, bits, number_format))
