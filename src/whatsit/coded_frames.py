@@ -2,12 +2,16 @@
 
 Such a file announces the size of its picture in one place and holds the coded frames in another.
 A decoder believes the frames: one of 268 megapixels, or thousands of hidden ones, in a picture
-that announces 64 x 64.
+that announces 64 x 64. Which part of the frame is the picture may stand in the file as well.
 """
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+
+from whatsit.errors import ImageUnsupported
 
 _MAX_ITEMS = 10_000
 _MAX_EXTENTS = 50_000
@@ -16,7 +20,23 @@ _MAX_FRAMES = 32
 _MAX_UNITS = 20_000
 
 _OBU_SEQUENCE, _OBU_FRAME_HEADER, _OBU_FRAME = 1, 3, 6
-_META_CHILDREN = frozenset({b"iinf", b"iloc", b"idat", b"iprp"})
+_META_CHILDREN = frozenset({b"iinf", b"iloc", b"idat", b"iprp", b"pitm"})
+_CROP, _SIZE, _TURN, _MIRROR = b"clap", b"ispe", b"irot", b"imir"
+
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom edge, pixels."""
+
+
+_CODECS = {
+    b"avc1": "H.264",
+    b"vvc1": "H.266",
+    b"j2k1": "JPEG 2000",
+    b"jpeg": "JPEG",
+    b"evc1": "EVC",
+    b"unci": "plain numbers",
+}
+_UNREAD_HEVC_PROFILES = frozenset(range(6, 12))
+"""For several views, several layers and contents of screens."""
 
 
 class OddFrames(Exception):
@@ -60,13 +80,19 @@ def inspect_avif(file: bytes) -> CodedFrames:
 
 
 def require_few_frames(file: bytes) -> None:
-    """Refuse a HEIC whose items hold more than a picture.
+    """Refuse a HEIC whose items hold more than a picture, or no HEVC.
 
     Raises:
+        ImageUnsupported: They are coded in a way that is not read here.
         OddFrames: There are far too many frames, or they are hidden.
         struct.error: The file is cut short.
     """
     items = _Items(file)
+    for kind, start in items.properties():
+        if kind == b"hvcC" and file[start + 1] & 31 in _UNREAD_HEVC_PROFILES:
+            raise ImageUnsupported(f"a HEIC picture of HEVC profile {file[start + 1] & 31}")
+    if (codec := items.codec()) in _CODECS:
+        raise ImageUnsupported(f"a HEIF picture coded as {_CODECS[codec]}")
     for item in items.of_kind(b"hvc1"):
         frames = units = at = 0
         while at + 4 < len(item):
@@ -78,6 +104,69 @@ def require_few_frames(file: bytes) -> None:
             if frames > _MAX_FRAMES or units > _MAX_UNITS:
                 raise OddFrames
             at += 4 + length
+
+
+def read_crop(file: bytes, *, is_turned: bool) -> Box | None:
+    """Which part of its frame the picture of an AVIF or HEIC is; None if all of it.
+
+    Args:
+        file: The whole file.
+        is_turned: Whether the frame will have been rotated and mirrored by its decoder.
+
+    Raises:
+        OddFrames: The part lies outside the frame.
+        struct.error, IndexError: The file is cut short.
+    """
+    if _CROP not in file:
+        return None
+    width = height = 0
+    box: Box | None = None
+    for kind, start in _Items(file).properties():
+        if kind == _SIZE:
+            width, height = struct.unpack_from(">II", file, start + 4)
+        elif kind == _CROP:
+            box = _cropped(
+                box or (0, 0, width, height), struct.unpack_from(">IIIIiIiI", file, start)
+            )
+        elif kind == _TURN and is_turned:
+            for _ in range(file[start] & 3):  # a quarter to the left
+                if box is not None:
+                    left, top, right, bottom = box
+                    box = top, width - right, bottom, width - left
+                width, height = height, width
+        elif kind == _MIRROR and is_turned and box is not None:
+            left, top, right, bottom = box
+            if file[start] & 1:
+                box = width - right, top, width - left, bottom
+            else:
+                box = left, height - bottom, right, height - top
+    return box
+
+
+def without_crops(file: bytes) -> bytes:
+    """The same file, whose pictures are their whole frames."""
+    changed = bytearray(file)
+    for at, size in _Items(file).crop_references():
+        changed[at : at + size] = bytes(size)
+    return bytes(changed)
+
+
+def _cropped(box: Box, crop: tuple[int, ...]) -> Box:
+    """A part of a part; section 12.1.4 of ISO/IEC 14496-12."""
+    if not all(crop[1::2]):
+        raise OddFrames
+    width, height, right_by, down_by = (Fraction(*crop[at : at + 2]) for at in (0, 2, 4, 6))
+    edges = []
+    for start, end, size, shift in (
+        (box[0], box[2], width, right_by),
+        (box[1], box[3], height, down_by),
+    ):
+        first = start + floor(Fraction(end - start - 1, 2) + shift - (size - 1) / 2)
+        edges.append((max(start, first), min(end, first + round(size))))
+    (left, right), (top, bottom) = edges
+    if left >= right or top >= bottom:
+        raise OddFrames
+    return left, top, right, bottom
 
 
 class _Items:
@@ -97,6 +186,7 @@ class _Items:
         if not boxes.keys() >= {b"iinf", b"iloc"}:
             raise OddFrames
         self._idat = boxes.get(b"idat", (0, 0))
+        self._primary, self._properties = boxes.get(b"pitm"), boxes.get(b"iprp")
         self._kinds = self._read_kinds(*boxes[b"iinf"])
         self._places = self._read_places(boxes[b"iloc"][0])
 
@@ -116,6 +206,53 @@ class _Items:
             if len(grid) >= 4:
                 most = max(most, (grid[2] + 1) * (grid[3] + 1))
         return most
+
+    def codec(self) -> bytes:
+        """How the picture is coded; empty if the file does not say."""
+        return self._kinds.get(self._picture(), b"")
+
+    def properties(self) -> list[tuple[bytes, int]]:
+        """Kind of each property of the picture, in their order, and where its content starts."""
+        picture = self._picture()
+        return [(kind, at) for item, kind, at, _ in self._associations() if item == picture]
+
+    def _picture(self) -> int:
+        if self._primary is None:
+            return -1
+        start = self._primary[0]
+        number = ">I" if self._file[start] > 0 else ">H"
+        item: int = struct.unpack_from(number, self._file, start + 4)[0]
+        return item
+
+    def crop_references(self) -> list[tuple[int, int]]:
+        """Where items say that they are cropped, and in how many bytes."""
+        return [where for _, kind, _, where in self._associations() if kind == _CROP]
+
+    def _associations(self) -> Iterator[tuple[int, bytes, int, tuple[int, int]]]:
+        """For each property of each item: the item, its kind, its content, and what says so."""
+        if self._properties is None:
+            return
+        boxes = list(_boxes(self._file, *self._properties))
+        shared = [box for kind, box in boxes if kind == b"ipco"]
+        kinds = [
+            (kind, start) for box in shared[:1] for kind, (start, _) in _boxes(self._file, *box)
+        ]
+        given = 0
+        for kind, (start, _) in boxes:
+            if kind != b"ipma":
+                continue
+            cursor = _Cursor(self._file, start + 4)
+            size = 2 if self._file[start + 3] & 1 else 1
+            for _ in range(cursor.number(4)):
+                item = cursor.number(4 if self._file[start] else 2)
+                for _ in range(cursor.number(1)):
+                    where = cursor.at, size
+                    index = cursor.number(size) & (0x7FFF if size == 2 else 0x7F)
+                    given += 1
+                    if given > _MAX_EXTENTS:
+                        raise OddFrames
+                    if 0 < index <= len(kinds):
+                        yield item, *kinds[index - 1], where
 
     def _read_kinds(self, at: int, end: int) -> dict[int, bytes]:
         file = self._file
@@ -159,13 +296,13 @@ class _Items:
 class _Cursor:
     def __init__(self, file: bytes, at: int) -> None:
         self._file = file
-        self._at = at
+        self.at = at
 
     def number(self, size: int) -> int:
-        part = self._file[self._at : self._at + size]
+        part = self._file[self.at : self.at + size]
         if len(part) < size:
             raise OddFrames
-        self._at += size
+        self.at += size
         return int.from_bytes(part, "big")
 
 

@@ -9,26 +9,25 @@ from it first.
 import re
 import struct
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from whatsit.errors import ImageUnreadable, ImageUnsupported
+from whatsit.jpeg import open_jpeg
+from whatsit.samples import SampleLayout
+from whatsit.tiff import open_tiff
+from whatsit.tiff_directory import exif_orientation
 
 Kind = str
 """Name of a file format as Pillow has it, such as ``JPEG``; empty if it is none of those read."""
 
-_MAX_JPEG_SEGMENTS = 50_000
-_MAX_JPEG_SCANS = 100
-"""An encoder writes about ten; each costs as long as all of the picture's blocks take."""
 _MAX_PNG_CHUNKS = 100_000
 _MAX_GIF_BLOCKS = 200_000
-_MAX_TIFF_ENTRIES = 1_000
-_MAX_TIFF_STRIPS = 50_000
-_MAX_TIFF_VALUES = 200_000
-"""Of any entry but the strips'; the largest that means anything is a table of colours."""
-_MAX_EXIF_ENTRIES = 1_000
+_BMP_OLD_HEADER = 12
+_BMP_RARE_DEPTHS = frozenset({2, 64})
+_BMP_CONTENTS = {4: "JPEG", 5: "PNG"}
 _MAX_TEXT_BYTES = 1_000_000
 
+_PNG_GREY, _PNG_RGB = 0, 2
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIF_BRANDS = frozenset(
@@ -56,6 +55,10 @@ class Container:
             decoder can tell.
         scratch_bytes: What the decoder keeps in memory besides the picture's pixels.
         run_length_encoded: Whether the picture is a BMP of runs, which are read slowly.
+        has_masks: Whether it is a BMP that says by itself which bits are which colour.
+        has_end: False for a JPEG that is not closed, so that its last pixels may be missing.
+        samples: How to read a TIFF as numbers; None where its decoder gets it right.
+        is_preview: Whether this is the preview in a raw photograph.
     """
 
     kind: Kind
@@ -63,6 +66,10 @@ class Container:
     orientation: int | None = None
     scratch_bytes: int = 0
     run_length_encoded: bool = False
+    has_masks: bool = False
+    has_end: bool = True
+    samples: SampleLayout | None = None
+    is_preview: bool = False
 
 
 def open_container(image_bytes: bytes) -> Container:
@@ -91,8 +98,9 @@ def open_container(image_bytes: bytes) -> Container:
         raise ImageUnreadable(
             "The picture's header is damaged or cut short. Send the whole file."
         ) from error
-    runs = kind == "BMP" and len(image_bytes) > 34 and image_bytes[30] in (1, 2)
-    return Container(kind, image_bytes, run_length_encoded=runs)
+    if kind == "BMP" and len(image_bytes) > 34:
+        return _open_bmp(image_bytes)
+    return Container(kind, image_bytes)
 
 
 def read_orientation(exif: bytes | None, xmp: bytes | None = None) -> int | None:
@@ -102,7 +110,7 @@ def read_orientation(exif: bytes | None, xmp: bytes | None = None) -> int | None
         exif: An EXIF block, with or without its introduction.
         xmp: An XMP document, asked where EXIF has no answer.
     """
-    found = _exif_orientation(exif) if exif else None
+    found = exif_orientation(exif) if exif else None
     if found is None and xmp and (match := _XMP_ORIENTATION.search(xmp[:_MAX_TEXT_BYTES])):
         found = int(match[1])
     return found
@@ -131,68 +139,20 @@ def _kind_of(head: bytes) -> Kind:
 
 
 def _open_jpeg(image_bytes: bytes) -> Container:
-    kept = [b"\xff\xd8"]
-    exif = xmp = None
-    frame = b""
-    at = 2
-    for _ in range(_MAX_JPEG_SEGMENTS):
-        while image_bytes[at] == 0xFF and image_bytes[at + 1] in (0x00, 0xFF):  # padding
-            following = re.compile(rb"[\xff\x00]*\xff(?=[^\xff\x00])").match(image_bytes, at)
-            if following is None:
-                raise IndexError
-            at = following.end() - 1
-        if image_bytes[at] != 0xFF:
-            raise IndexError
-        marker = image_bytes[at + 1]
-        if marker == 0xDA:
-            break
-        if marker in (0x01, *range(0xD0, 0xD9)):
-            at += 2
-            continue
-        (length,) = struct.unpack_from(">H", image_bytes, at + 2)
-        segment = image_bytes[at + 4 : at + 2 + length]
-        if marker == 0xE1 and segment.startswith(b"Exif\0"):
-            exif = exif or segment
-        elif marker == 0xE1 and segment.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
-            xmp = xmp or segment
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            frame = bytes((marker,)) + segment
-        if not (0xE0 <= marker <= 0xEF or marker == 0xFE) or marker in (0xE0, 0xEE):
-            kept.append(image_bytes[at : at + 2 + length])
-        at += 2 + max(length, 2)
-    else:
-        raise ImageUnreadable(_TOO_MANY_PIECES)
-    orientation = read_orientation(exif, xmp)
-    scratch = 0
-    if frame and (frame[0] in (0xC2, 0xCA) or image_bytes[at + 4] < frame[6]):
-        _require_few_scans(image_bytes, at)
-        scratch = _coefficient_bytes(frame)
-    kept.append(image_bytes[at:])
-    return Container("JPEG", b"".join(kept), orientation, scratch)
+    jpeg = open_jpeg(image_bytes)
+    orientation = read_orientation(jpeg.exif, jpeg.xmp)
+    return Container("JPEG", jpeg.file, orientation, jpeg.scratch_bytes, has_end=jpeg.has_end)
 
 
-def _require_few_scans(image_bytes: bytes, first: int) -> None:
-    if image_bytes.count(b"\xff\xda", first) <= _MAX_JPEG_SCANS:
-        return
-    scans = 0
-    for marker in re.finditer(rb"\xff([^\x00\xd0-\xd7\xff])", image_bytes[first:]):
-        if marker[1] == b"\xd9":
-            return
-        scans += marker[1] == b"\xda"
-        if scans > _MAX_JPEG_SCANS:
-            raise ImageUnreadable(
-                f"This JPEG is drawn in more than {_MAX_JPEG_SCANS} passes. "
-                "Save the picture anew and send that."
-            )
-
-
-def _coefficient_bytes(frame: bytes) -> int:
-    # A picture that is drawn in several passes is kept whole, two bytes a coefficient.
-    height, width, count = struct.unpack_from(">HHB", frame, 2)
-    sampling = [(frame[at] >> 4, frame[at] & 15) for at in range(8, 7 + 3 * count, 3)]
-    across, down = (max(1, *column) for column in zip(*sampling, (1, 1), strict=True))
-    columns, rows = -(-width // (8 * across)), -(-height // (8 * down))
-    return sum(columns * rows * h * v * 64 * 2 for h, v in sampling)
+def _open_tiff(image_bytes: bytes) -> Container:
+    tiff = open_tiff(image_bytes)
+    orientation = tiff.orientation or read_orientation(None, tiff.xmp)
+    if tiff.is_preview:
+        preview = _open_jpeg(tiff.file)
+        # A preview without metadata lies as the photograph does.
+        orientation = preview.orientation or orientation
+        return replace(preview, orientation=orientation, is_preview=True)
+    return Container("TIFF", tiff.file, orientation, tiff.scratch_bytes, samples=tiff.samples)
 
 
 def _open_png(image_bytes: bytes) -> Container:
@@ -203,7 +163,9 @@ def _open_png(image_bytes: bytes) -> Container:
         (length,) = struct.unpack(">I", image_bytes[at : at + 4].ljust(4, b"\0"))
         kind = image_bytes[at + 4 : at + 8]
         end = at + 12 + length
-        if kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND") or end > len(image_bytes):
+        if kind == b"tRNS" and end <= len(image_bytes):
+            kept.append(_transparency_of_eight_bits(image_bytes, at, end))
+        elif kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND") or end > len(image_bytes):
             kept.append(image_bytes[at:end])
         elif kind == b"eXIf":
             exif = image_bytes[at + 8 : end - 4]
@@ -219,6 +181,21 @@ def _open_png(image_bytes: bytes) -> Container:
     return Container("PNG", b"".join(kept), read_orientation(exif, xmp))
 
 
+def _transparency_of_eight_bits(png: bytes, at: int, end: int) -> bytes:
+    """The chunk that names a transparent colour, in the depth that the decoder compares it in."""
+    depth, colour = png[24], png[25]
+    content = png[at + 8 : end - 4]
+    if colour == _PNG_GREY and depth in (2, 4) and len(content) == 2:
+        content = bytes((0, content[1] % (1 << depth) * (255 // ((1 << depth) - 1))))
+    elif colour == _PNG_RGB and depth == 16 and len(content) == 6:
+        # Colours that differ from it in their low bytes alone are taken for it.
+        content = bytes((0, content[0], 0, content[2], 0, content[4]))
+    else:
+        return png[at:end]
+    chunk = b"tRNS" + content
+    return png[at : at + 4] + chunk + struct.pack(">I", zlib.crc32(chunk))
+
+
 def _raw_profile(kind: bytes, content: bytes) -> bytes | None:
     """The EXIF block that ImageMagick used to write in hexadecimal digits."""
     keyword = b"Raw profile type exif\0"
@@ -231,6 +208,17 @@ def _raw_profile(kind: bytes, content: bytes) -> bytes | None:
         return bytes.fromhex(b"".join(text.split(b"\n")[3:]).decode("ascii"))
     except (zlib.error, ValueError):
         return None
+
+
+def _open_bmp(image_bytes: bytes) -> Container:
+    depth, how = struct.unpack_from("<HI", image_bytes, 28)
+    if image_bytes[14] == _BMP_OLD_HEADER:
+        depth, how = image_bytes[24], 0
+    if depth in _BMP_RARE_DEPTHS:
+        raise ImageUnsupported(f"a BMP picture of {depth} bits a pixel")
+    if how in _BMP_CONTENTS:
+        raise ImageUnsupported(f"a BMP file with a {_BMP_CONTENTS[how]} picture in it")
+    return Container("BMP", image_bytes, run_length_encoded=how in (1, 2), has_masks=how in (3, 6))
 
 
 def _open_gif(image_bytes: bytes) -> Container:
@@ -254,171 +242,3 @@ def _open_gif(image_bytes: bytes) -> Container:
         if label == 0xF9:  # which colour is transparent
             kept = [kept[0], image_bytes[start:at]]
     return Container("GIF", b"".join((*kept, image_bytes[at:])))
-
-
-# TIFF
-
-_TYPE_BYTES = {
-    **dict.fromkeys((1, 2, 6, 7), 1),
-    **dict.fromkeys((3, 8), 2),
-    **dict.fromkeys((4, 9, 11, 13), 4),
-    **dict.fromkeys((5, 10, 12, 16, 17, 18), 8),
-}
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _ORIENTATION, _SAMPLES, _ROWS = (
-    256,
-    257,
-    258,
-    259,
-    274,
-    277,
-    278,
-)
-_TILE_WIDTH, _TILE_HEIGHT, _XMP = 322, 323, 700
-_STRIP_TAGS = frozenset({273, 279, 324, 325})
-_PICTURE_TAGS = _STRIP_TAGS | {
-    *(254, 255, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, 262, 266, _SAMPLES, _ROWS, 280, 281, 284),
-    *(292, 293, 317, 320, _TILE_WIDTH, _TILE_HEIGHT, 332, 338, 339, 347, 529, 530, 531, 532),
-}
-_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 7, 8, 32773, 32946, 50000})
-_COMPRESSION_NAMES = {
-    6: "an outdated kind of JPEG",
-    34712: "JPEG 2000",
-    34887: "LERC",
-    34925: "LZMA",
-    50001: "WebP",
-    50002: "JPEG XL",
-    52546: "JPEG XL",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    tag: int
-    type: int
-    count: int
-    raw: bytes
-    value_at: int
-    """Where the value lies in the file."""
-
-    @property
-    def size(self) -> int:
-        return _TYPE_BYTES.get(self.type, 1) * self.count
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """How numbers are written: TIFF or BigTIFF, in either order of bytes."""
-
-    order: str
-    is_big: bool
-
-    @property
-    def offset(self) -> str:
-        return self.order + ("Q" if self.is_big else "I")
-
-    def entries(self, file: bytes, most: int) -> Iterator[_Entry]:
-        """Those of the first directory, `most` at most."""
-        (at,) = struct.unpack_from(self.offset, file, 8 if self.is_big else 4)
-        (count,) = struct.unpack_from(self.order + ("Q" if self.is_big else "H"), file, at)
-        at += 8 if self.is_big else 2
-        size, inline = (20, 8) if self.is_big else (12, 4)
-        for number in range(min(count, most + 1)):
-            start = at + number * size
-            tag, kind, values = struct.unpack_from(
-                self.order + ("HHQ" if self.is_big else "HHI"), file, start
-            )
-            value_at = start + size - inline
-            if _TYPE_BYTES.get(kind, 1) * values > inline:
-                (value_at,) = struct.unpack_from(self.offset, file, value_at)
-            yield _Entry(tag, kind, values, file[start : start + size], value_at)
-
-    def number(self, file: bytes, entry: _Entry) -> int | None:
-        """The first value of an entry that holds whole numbers."""
-        code = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(entry.type)
-        if code is None or entry.count < 1:
-            return None
-        value: int = struct.unpack_from(self.order + code, file, entry.value_at)[0]
-        return value
-
-
-def _layout(head: bytes) -> _Layout | None:
-    order = {b"II": "<", b"MM": ">"}.get(head[:2])
-    if order is None:
-        return None
-    (version,) = struct.unpack_from(order + "H", head, 2)
-    return _Layout(order, version == 43) if version in (42, 43) else None
-
-
-def _exif_orientation(exif: bytes) -> int | None:
-    start = 6 if exif.startswith(b"Exif\0") else 0
-    tiff = exif[start:] if start else exif
-    try:
-        if (layout := _layout(tiff)) is None:
-            return None
-        for entry in layout.entries(tiff, _MAX_EXIF_ENTRIES):
-            if entry.tag == _ORIENTATION:
-                return layout.number(tiff, entry)
-    except (struct.error, OverflowError):  # an offset of 2^63 overflows
-        pass
-    return None
-
-
-def _open_tiff(image_bytes: bytes) -> Container:
-    layout = _layout(image_bytes)
-    if layout is None:
-        return Container("TIFF", image_bytes)
-    entries = list(layout.entries(image_bytes, _MAX_TIFF_ENTRIES))
-    if len(entries) > _MAX_TIFF_ENTRIES:
-        raise ImageUnreadable(_TOO_MANY_PIECES)
-    numbers: dict[int, int] = {}
-    kept: dict[int, bytes] = {}
-    xmp = None
-    for entry in entries:
-        if entry.tag == _XMP:
-            xmp = image_bytes[entry.value_at : entry.value_at + min(entry.size, _MAX_TEXT_BYTES)]
-        if entry.tag not in _PICTURE_TAGS and entry.tag != _ORIENTATION:
-            continue
-        most = _MAX_TIFF_STRIPS if entry.tag in _STRIP_TAGS else _MAX_TIFF_VALUES
-        if entry.count > most:
-            raise ImageUnreadable(_TOO_MANY_PIECES)
-        if entry.value_at + entry.size > len(image_bytes):
-            raise IndexError
-        if (number := layout.number(image_bytes, entry)) is not None:
-            numbers.setdefault(entry.tag, number)
-        if entry.tag != _ORIENTATION:
-            kept.setdefault(entry.tag, entry.raw)
-    compression = numbers.get(_COMPRESSION, 1)
-    if compression not in _COMPRESSIONS:
-        how = _COMPRESSION_NAMES.get(compression, "a rare method")
-        raise ImageUnsupported(f"a TIFF picture compressed with {how}")
-    width, height = numbers.get(_WIDTH, 0), numbers.get(_HEIGHT, 0)
-    if _TILE_WIDTH in numbers:
-        strip_pixels = numbers[_TILE_WIDTH] * numbers.get(_TILE_HEIGHT, 1)
-    else:
-        strip_pixels = width * min(height, numbers.get(_ROWS, height))
-    bits = numbers.get(_BITS, 1) * numbers.get(_SAMPLES, 1)
-    return Container(
-        "TIFF",
-        _with_directory(image_bytes, layout, kept),
-        numbers.get(_ORIENTATION) or read_orientation(None, xmp),
-        # A strip is taken apart whole before its pixels are copied.
-        scratch_bytes=0 if compression == 1 else strip_pixels * bits // 8,
-    )
-
-
-def _with_directory(image_bytes: bytes, layout: _Layout, entries: dict[int, bytes]) -> bytes:
-    # The values stay where they are: only the list of them is written anew, behind the file.
-    at = len(image_bytes) + len(image_bytes) % 2
-    head = 8 if layout.is_big else 4
-    count = struct.pack(layout.order + ("Q" if layout.is_big else "H"), len(entries))
-    return b"".join(
-        (
-            image_bytes[:head],
-            struct.pack(layout.offset, at),
-            image_bytes[head + struct.calcsize(layout.offset) :],
-            bytes(len(image_bytes) % 2),
-            count,
-            *(entries[tag] for tag in sorted(entries)),
-            struct.pack(layout.offset, 0),
-        )
-    )

@@ -8,18 +8,23 @@ and refused before anything is decoded; so is a picture whose decoder would need
 import io
 import struct
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from math import prod
 from typing import Any, TypeVar
 
-import numpy as np
 from PIL import Image
 
-from whatsit.coded_frames import OddFrames, inspect_avif, require_few_frames
+from whatsit.coded_frames import (
+    OddFrames,
+    inspect_avif,
+    read_crop,
+    require_few_frames,
+    without_crops,
+)
 from whatsit.containers import Container, open_container, read_orientation
 from whatsit.errors import (
     ImageTooLarge,
@@ -28,6 +33,19 @@ from whatsit.errors import (
     ImageUnsupported,
     InputError,
 )
+from whatsit.jpeg import with_two_ends
+from whatsit.samples import SampleLayout, SamplePlanes
+from whatsit.shrinking import (
+    LARGE_PIXELS,
+    Buffer,
+    Pixels,
+    reduction,
+    rows_of,
+    size_of,
+    strips_of,
+    to_rgb,
+)
+from whatsit.strangers import refusal
 
 DEFAULT_MAX_UPLOAD_BYTES = 20_000_000
 DEFAULT_MAX_PIXELS = 50_000_000
@@ -35,7 +53,6 @@ MEMORY_PER_PIXEL = 6
 """A picture may take this many bytes of memory for each pixel that is allowed."""
 
 _PILLOW_PLUGINS = ("Jpeg", "Png", "WebP", "Gif", "Bmp", "Tiff")
-_SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, straight from the DCT coefficients. Keeping
 # twice the wanted size leaves the final antialiased resize enough to work with: of 300 photographs
 # of 3 megapixels, 299 kept their best label, and decoding took half as long (`make bench-draft`).
@@ -65,7 +82,6 @@ _AVIF_PIXEL_BYTES = (9.2, 12.0, 16.0)
 """By profile."""
 _AVIF_ALPHA_BYTES = 2.7
 _BMP_PIXEL_BYTES = 3
-_KEPT_IN_BUFFERS = frozenset({"WEBP", "AVIF", "HEIC"})
 _AVIF_THREADS = 2
 """More of them take more memory."""
 _RUN_LENGTH_MAX_PIXELS = 4_000_000
@@ -74,10 +90,6 @@ _RUN_LENGTH_MAX_BYTES = 2_000_000
 
 _MAX_SIDE = 100_000
 """Each line takes memory of its own, however short it is."""
-_LARGE_PIXELS = 12_500_000
-"""From here on a picture is made smaller piece by piece, and waits for other large ones."""
-_STRIP_PIXELS = 250_000
-"""Small enough that threads which keep some of it keep little."""
 _BLOCK_BYTES = 64 * 1024 * 1024
 _SMALL_PIXELS = 1_000_000
 _one_large_at_a_time = threading.Lock()
@@ -91,9 +103,10 @@ class DecodedImage:
 
     Attributes:
         pixels: Mode RGB, upright; smaller than the original if it was decoded at reduced size.
-        width: Pixels of the original, upright.
-        height: Pixels of the original, upright.
-        format: Name of the file format, such as ``JPEG`` or ``HEIC``.
+        width: Pixels of the original, cropped and upright.
+        height: Pixels of the original, cropped and upright.
+        format: Name of the file format, such as ``JPEG`` or ``HEIC``; ``RAW`` for the preview of
+            a raw photograph.
     """
 
     pixels: Image.Image
@@ -111,11 +124,11 @@ def decode_image(
 ) -> DecodedImage:
     """Decode a picture that nobody vouches for.
 
-    The first frame of an animation, transparent parts over white, 16-bit and floating-point
-    greys brought to 8 bit, EXIF orientation applied.
+    The first frame of an animation, the preview of a raw photograph, transparent parts over white,
+    numbers of any depth brought to 8 bits, cropped and turned upright as the file says.
 
     Args:
-        image_bytes: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF.
+        image_bytes: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF; see docs/pictures.md.
         shorter_side: What the caller will resize the shorter side to, pixels. Large pictures are
             then decoded at a fraction of their size, never below twice this.
         max_bytes: Refuse more bytes than this.
@@ -137,8 +150,9 @@ def decode_image(
     wanted = None if shorter_side is None else _DRAFT_OVERSAMPLING * shorter_side
     source = _open(image_bytes, wanted, max_pixels)
     width, height = source.size
-    if width * height > max_pixels:
-        raise ImageTooManyPixels(max_pixels, width * height)
+    pixels = max(width * height, source.frame_pixels)
+    if pixels > max_pixels:
+        raise ImageTooManyPixels(max_pixels, pixels)
     if width < 1 or height < 1:
         raise ImageUnreadable("This picture has no pixels. Send another one.")
     if max(width, height) > _MAX_SIDE:
@@ -147,26 +161,26 @@ def decode_image(
             f"{_MAX_SIDE:,}. Cut it into pieces and send one."
         )
     turn = _TURNS.get(source.orientation)
-    step = _reduction(source.decoded_size, wanted)
+    step = reduction(source.decoded_size, wanted)
     memory = _memory_needed(source, step, is_turned=turn is not None)
-    is_large = memory > MEMORY_PER_PIXEL * _LARGE_PIXELS
+    is_large = memory > MEMORY_PER_PIXEL * LARGE_PIXELS
     if is_large and memory > MEMORY_PER_PIXEL * max_pixels:
-        limit = int(MEMORY_PER_PIXEL * max_pixels / memory * width * height)
-        raise ImageTooManyPixels(limit, width * height, source.kind)
+        limit = int(MEMORY_PER_PIXEL * max_pixels / memory * pixels)
+        raise ImageTooManyPixels(limit, pixels, source.kind)
     if source.orientation in _ON_ITS_SIDE:
         width, height = height, width
     image_format, read = source.format, source.read
     del source
     with _one_large_at_a_time if is_large else nullcontext():
         try:
-            pixels = _to_rgb(read(), step)
+            image = to_rgb(read(), step)
             if turn is not None:
-                pixels = pixels.transpose(turn)
+                image = image.transpose(turn)
         except Exception as error:
             raise ImageUnreadable(_DAMAGED) from error
         finally:
             del read  # and with it the decoder, before another one starts
-    return DecodedImage(pixels, width, height, image_format)
+    return DecodedImage(image, width, height, image_format)
 
 
 def encode_preview(image_bytes: bytes, max_side: int, *, max_pixels: int) -> bytes:
@@ -203,26 +217,6 @@ def load_decoders() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Buffer:
-    """Pixels as a decoder keeps them, where an image of all of them would take as much again."""
-
-    mode: str
-    size: tuple[int, int]
-    data: Any
-    layout: str
-    stride: int = 0
-
-    def rows(self, top: int, bottom: int) -> Image.Image:
-        stride = self.stride or len(self.data) // self.size[1]
-        part = memoryview(self.data)[top * stride : bottom * stride]
-        size = (self.size[0], bottom - top)
-        return Image.frombytes(self.mode, size, bytes(part), "raw", self.layout, stride)
-
-
-_Pixels = Image.Image | _Buffer
-
-
-@dataclass(frozen=True, slots=True)
 class _Source:
     """A picture of which nothing but the header has been read.
 
@@ -231,10 +225,12 @@ class _Source:
         kind: For a refusal: "a ... picture".
         mode: Of the pixels that `read` gives.
         size: Width and height in the file.
-        decoded_size: Width and height of what `read` gives.
+        decoded_size: Width and height of what `read` gives; less if it is decoded smaller.
         orientation: EXIF orientation.
         decoding_bytes: Memory that `read` takes.
         read: Decodes it.
+        frame_pixels: Of what is decoded for it, where `size` is only a part of that.
+        is_in_buffer: Whether `read` gives something else than an image, which has yet to be made.
     """
 
     format: str
@@ -244,18 +240,22 @@ class _Source:
     decoded_size: tuple[int, int]
     orientation: int | None
     decoding_bytes: float
-    read: Callable[[], _Pixels]
+    read: Callable[[], Pixels]
+    frame_pixels: int = 0
+    is_in_buffer: bool = False
 
 
 def _open(image_bytes: bytes, wanted: int | None, max_pixels: int) -> _Source:
     container = open_container(image_bytes)
     if not container.kind:
-        raise _refusal(image_bytes)
+        raise refusal(image_bytes)
     try:
         if container.kind == "AVIF":
             return _open_avif(container)
         if container.kind == "HEIF":
             return _open_heif(container)
+        if container.samples is not None:
+            return _open_samples(container, container.samples)
         return _open_with_pillow(container, wanted)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooManyPixels(max_pixels) from error
@@ -265,8 +265,28 @@ def _open(image_bytes: bytes, wanted: int | None, max_pixels: int) -> _Source:
         raise ImageUnreadable(_HEADER_DAMAGED) from error
 
 
+def _open_samples(container: Container, layout: SampleLayout) -> _Source:
+    size = layout.width, layout.height
+    return _Source(
+        "TIFF",
+        "a TIFF",
+        layout.mode,
+        size,
+        size,
+        container.orientation,
+        layout.decoded_bytes + container.scratch_bytes,
+        lambda: SamplePlanes(layout),
+        is_in_buffer=True,
+    )
+
+
 def _open_with_pillow(container: Container, wanted: int | None) -> _Source:
-    image = Image.open(io.BytesIO(container.picture), formats=(container.kind,))
+    try:
+        image = Image.open(io.BytesIO(container.picture), formats=(container.kind,))
+    except OSError as error:
+        if container.has_masks:
+            raise ImageUnsupported("a BMP picture with unusual places for its colours") from error
+        raise
     size, mode = image.size, image.mode
     if container.kind == "WEBP":
         orientation = read_orientation(image.info.get("exif"), image.info.get("xmp"))
@@ -280,7 +300,8 @@ def _open_with_pillow(container: Container, wanted: int | None) -> _Source:
             orientation,
             _WEBP_PIXEL_BYTES * prod(size),
             # Pillow's own `load` would copy the picture once more.
-            lambda: _Buffer(mode, size, image._decoder.get_next()[0], layout),  # type: ignore[attr-defined]
+            lambda: Buffer(mode, size, image._decoder.get_next()[0], layout),  # type: ignore[attr-defined]
+            is_in_buffer=True,
         )
     kind, bytes_per_pixel = container.kind, float(_PIXEL_BYTES.get(mode, _RGB_BYTES))
     if kind == "JPEG" and wanted is not None:
@@ -292,20 +313,39 @@ def _open_with_pillow(container: Container, wanted: int | None) -> _Source:
             _require_few_runs(container, prod(size))
         bytes_per_pixel = max(bytes_per_pixel, _BMP_PIXEL_BYTES)
 
-    def read() -> _Pixels:
+    def read() -> Pixels:
         image.load()
         return image
 
+    def read_without_end() -> Pixels:
+        first, second = (
+            Image.open(io.BytesIO(file), formats=("JPEG",))
+            for file in with_two_ends(container.picture)
+        )
+        for each in (first, second):
+            if wanted is not None:
+                each.draft(None, (wanted, wanted))
+            each.load()
+        _require_equal(first, second)
+        return first
+
     return _Source(
-        container.kind,
+        "RAW" if container.is_preview else container.kind,
         f"a {kind}",
         mode,
         size,
         image.size,
         container.orientation,
-        bytes_per_pixel * prod(image.size) + container.scratch_bytes,
-        read,
+        bytes_per_pixel * prod(image.size) * (1 if container.has_end else 2)
+        + container.scratch_bytes,
+        read if container.has_end else read_without_end,
     )
+
+
+def _require_equal(first: Image.Image, second: Image.Image) -> None:
+    for top, bottom in strips_of(first.size):
+        if rows_of(first, top, bottom).tobytes() != rows_of(second, top, bottom).tobytes():
+            raise ValueError("The last pixels are missing.")
 
 
 def _require_few_runs(container: Container, pixels: int) -> None:
@@ -332,15 +372,19 @@ def _open_avif(container: Container) -> _Source:
         bytes_per_pixel += _AVIF_ALPHA_BYTES
     # The container's own turn goes first; 1 stands for none.
     orientation = turned if turned != 1 else read_orientation(exif, xmp)
+    crop = _inspect(partial(read_crop, is_turned=False), container)
+    shown = size if crop is None else size_of(crop)
     return _Source(
         "AVIF",
         "an AVIF",
         mode,
-        size,
-        size,
+        shown,
+        shown,
         orientation,
         bytes_per_pixel * max(prod(size), frames.pixels),
-        lambda: _Buffer(mode, size, decoder.get_frame(0)[0], mode),
+        lambda: Buffer(mode, size, decoder.get_frame(0)[0], mode, crop=crop),
+        prod(size),
+        is_in_buffer=True,
     )
 
 
@@ -348,21 +392,26 @@ def _open_heif(container: Container) -> _Source:
     import pi_heif
 
     _inspect(require_few_frames, container)
-    heif = pi_heif.open_heif(
-        io.BytesIO(container.picture), convert_hdr_to_8bit=True, remove_stride=False
-    )
+    crop = _inspect(partial(read_crop, is_turned=True), container)
+    # The decoder takes its limits from the size of the part, and refuses the frame by them.
+    file = container.picture if crop is None else _inspect(without_crops, container)
+    heif = pi_heif.open_heif(io.BytesIO(file), convert_hdr_to_8bit=True, remove_stride=False)
     size, mode = heif.size, heif.mode
 
-    def read() -> _Pixels:
+    def read() -> Pixels:
         data = heif.data
         if heif.size != size:
             raise ValueError("The picture has another size than its header says.")
-        return _Buffer(mode, size, data, mode, heif.stride)
+        return Buffer(mode, size, data, mode, heif.stride, crop)
 
     costly = (mode not in ("RGB", "L"), heif.info.get("chroma") == 444, _bits(heif.info) > 8)
     bytes_per_pixel = _HEIF_PIXEL_BYTES[sum(costly)]
+    shown = size if crop is None else size_of(crop)
+    memory = bytes_per_pixel * prod(size)
     # The decoder turns it by itself.
-    return _Source("HEIC", "a HEIC", mode, size, size, None, bytes_per_pixel * prod(size), read)
+    return _Source(
+        "HEIC", "a HEIC", mode, shown, shown, None, memory, read, prod(size), is_in_buffer=True
+    )
 
 
 def _bits(info: Mapping[str, Any]) -> int:
@@ -376,128 +425,7 @@ def _inspect(inspect: Callable[[bytes], _Found], container: Container) -> _Found
         raise ImageUnreadable(_HEADER_DAMAGED) from error
 
 
-# Making it small and RGB
-
-
-def _reduction(size: tuple[int, int], wanted: int | None) -> int:
-    """By which whole number a large picture is made smaller while it is brought to RGB."""
-    if wanted is None or prod(size) < _LARGE_PIXELS:
-        return 1
-    return max(1, min(size) // wanted)
-
-
 def _memory_needed(source: _Source, step: int, *, is_turned: bool) -> float:
     result = _RGB_BYTES * prod(source.decoded_size) / step**2
-    is_ready = source.mode == "RGB" and step == 1 and source.format not in _KEPT_IN_BUFFERS
+    is_ready = source.mode == "RGB" and step == 1 and not source.is_in_buffer
     return source.decoding_bytes + result * ((not is_ready) + is_turned)
-
-
-def _to_rgb(pixels: _Pixels, step: int) -> Image.Image:
-    width, height = pixels.size
-    if isinstance(pixels, Image.Image):
-        is_opaque_rgb = pixels.mode == "RGB" and "transparency" not in pixels.info
-        if is_opaque_rgb and step == 1:
-            return pixels
-    convert = _strip_converter(pixels)
-    if step == 1 and width * height <= _STRIP_PIXELS:
-        return convert(_rows(pixels, 0, height))
-    small = Image.new("RGB", (-(-width // step), -(-height // step)))
-    for top, bottom in _strips(pixels.size, step):
-        strip = convert(_rows(pixels, top, bottom))
-        small.paste(strip.reduce(step) if step > 1 else strip, (0, top // step))
-    return small
-
-
-def _rows(pixels: _Pixels, top: int, bottom: int) -> Image.Image:
-    if isinstance(pixels, _Buffer):
-        return pixels.rows(top, bottom)
-    width, height = pixels.size
-    return pixels if bottom - top == height else pixels.crop((0, top, width, bottom))
-
-
-def _strips(size: tuple[int, int], step: int = 1) -> Iterator[tuple[int, int]]:
-    width, height = size
-    rows = max(1, _STRIP_PIXELS // (width * step)) * step
-    for top in range(0, height, rows):
-        yield top, min(top + rows, height)
-
-
-def _strip_converter(pixels: _Pixels) -> Callable[[Image.Image], Image.Image]:
-    if pixels.mode not in _SIXTEEN_BIT and pixels.mode != "F":
-        return _over_white
-    low, high = _range_of(pixels)
-    return lambda strip: _over_white(_to_eight_bit(strip, low, high))
-
-
-def _over_white(image: Image.Image) -> Image.Image:
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        canvas = Image.new("RGBA", rgba.size, "white")
-        canvas.alpha_composite(rgba)
-        return canvas.convert("RGB")
-    return image.convert("RGB")
-
-
-def _range_of(pixels: _Pixels) -> tuple[float, float]:
-    """Which values of a grey stand for black and white."""
-    low, high = np.inf, -np.inf
-    for top, bottom in _strips(pixels.size):
-        values = np.asarray(_rows(pixels, top, bottom), dtype=np.float32)
-        finite = values[np.isfinite(values)]
-        if finite.size:
-            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
-    if low > high:
-        low, high = 0.0, 0.0
-    if pixels.mode in _SIXTEEN_BIT:
-        # Full range is 65535 by format; only wider values (32-bit greys) need their own scale.
-        return 0.0, max(65535.0, high)
-    if low >= 0 and high <= 1:
-        return 0.0, 1.0
-    if low >= 0 and high <= 255:
-        return 0.0, 255.0
-    return low, high
-
-
-def _to_eight_bit(image: Image.Image, low: float, high: float) -> Image.Image:
-    values = np.asarray(image, dtype=np.float32)
-    scale = 255.0 / ((high - low) or 1.0)
-    within = np.clip(np.nan_to_num(values, nan=low), low, high)
-    grey = (within * scale - low * scale).round().astype(np.uint8)
-    if (transparent := image.info.get("transparency")) is not None:
-        grey[values == transparent] = 255
-    return Image.fromarray(grey)
-
-
-# What people send by mistake, told apart from noise so that the sentence helps them.
-_KNOWN_STRANGERS: tuple[tuple[bytes, str], ...] = (
-    (b"%PDF-", "a PDF document"),
-    (b"8BPS", "a Photoshop file"),
-    (b"PK\x03\x04", "a ZIP archive or office document"),
-    (b"\x00\x00\x01\x00", "a Windows icon"),
-    (b"\x00\x00\x02\x00\x01\x00", "a Windows cursor"),
-    (b"\x1a\x45\xdf\xa3", "a Matroska or WebM video"),
-    (b"%!PS", "a PostScript file"),
-    (b"\xff\x0a", "a JPEG XL picture"),
-    (b"\x00\x00\x00\x0cJXL \x0d\x0a\x87\x0a", "a JPEG XL picture"),
-    (b"\x00\x00\x00\x0cjP  \x0d\x0a\x87\x0a", "a JPEG 2000 picture"),
-    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
-    (b"qoif", "a QOI picture"),
-    (b"P4", "a portable bitmap"),
-    (b"P5", "a portable greymap"),
-    (b"P6", "a portable pixmap"),
-)
-
-
-def _refusal(image_bytes: bytes) -> InputError:
-    head = image_bytes[:1024]
-    for magic, kind in _KNOWN_STRANGERS:
-        if head.startswith(magic):
-            return ImageUnsupported(kind)
-    if head[4:8] == b"ftyp":
-        return ImageUnsupported("a video or a picture in an unusual container")
-    if b"<svg" in head.lower():
-        return ImageUnsupported("an SVG drawing")
-    return ImageUnreadable(
-        "This is not a picture that can be recognised as one. "
-        "Send a JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF file."
-    )

@@ -454,6 +454,12 @@ def _jpegs() -> Iterator[HostilePicture]:
     for side in (7_072, 30_000, 65_500):
         yield case(f"announcing {side}", partial(announced_jpeg, side), TOO_MANY_PIXELS)
     yield case("of no height", partial(announced_jpeg, 0), UNREADABLE)
+    yield case("of 49 megapixels without its end", partial(endless_jpeg, 7_000), ANSWERED)
+    yield case("of 10 passes without its end", partial(endless_jpeg, 4_000, 10), ANSWERED)
+    yield case("of 99 passes without its end", partial(endless_jpeg, 256, 90), UNREADABLE)
+    yield case(
+        "of half its pixels, without its end", lambda: announced_jpeg(4_000)[:-2], UNREADABLE
+    )
     yield case("of 99 passes", partial(many_scans, 85, 256), ANSWERED)
     yield case("of 2,000 passes", partial(many_scans, 2_000, 256), UNREADABLE)
     yield case(
@@ -507,14 +513,21 @@ def _jpegs() -> Iterator[HostilePicture]:
         yield case(f"with garbled tables {seed}", partial(garbled_tables, seed))
     yield case("without tables", partial(without_tables), UNREADABLE)
     yield case("in arithmetic coding", partial(renamed_frame, 0xC9))
-    yield case("without loss", partial(renamed_frame, 0xC3), UNREADABLE)
-    yield case("of 12 bits", partial(twelve_bits), UNREADABLE)
+    yield case("without loss", partial(renamed_frame, 0xC3), UNSUPPORTED)
+    yield case("of 12 bits", partial(twelve_bits), UNSUPPORTED)
     yield case("with a ZIP archive behind it", lambda: encode(photo(), "JPEG") + zipped(), ANSWERED)
     yield case(
         "with 15 MB behind it", lambda: encode(photo(), "JPEG") + bytes(15_000_000), ANSWERED
     )
     yield case("of nothing but an end", partial(bytes, b"\xff\xd8\xff\xd9"), UNREADABLE)
-    yield case("of five colours", partial(five_colours), UNREADABLE)
+    yield case("of five colours", partial(five_colours), UNSUPPORTED)
+
+
+def endless_jpeg(side: int, passes: int = 0) -> bytes:
+    """A JPEG that lacks nothing but its end."""
+    if passes:
+        return many_scans(passes - 9, side)[:-2]
+    return encode(Image.new("RGB", (side, side), "teal"), "JPEG")[:-2]
 
 
 def announced_jpeg(side: int) -> bytes:
@@ -739,21 +752,21 @@ def _bmps() -> Iterator[HostilePicture]:
         UNSUPPORTED,
     )
     yield case("in half-byte runs", partial(bmp, 1_999, 1_999, 2, b"\xff\1" * 900_000, 4))
-    yield case("that holds a PNG", partial(bmp, 16, 16, 5, encode(photo(), "PNG"), 24), UNREADABLE)
+    yield case("that holds a PNG", partial(bmp, 16, 16, 5, encode(photo(), "PNG"), 24), UNSUPPORTED)
     yield case("with masks", partial(bmp, 16, 16, 3, bytes(2_000), 32))
 
 
 # TIFF
 
 
-def shared_strips(count: int) -> bytes:
+def shared_strips(count: int, depth: int = 8) -> bytes:
     """A TIFF whose strips all lie in the same place."""
     places = struct.pack("<I", 8) * count
-    sizes = struct.pack("<I", 1) * count
-    data = b"\x55" + places + sizes
-    entries = plain_entries(1, count, _278=1)
+    sizes = struct.pack("<I", depth // 8) * count
+    data = b"\x55\xaa" + places + sizes
+    entries = plain_entries(1, count, _258=depth, _278=1)
     entries = [entry for entry in entries if entry[0] not in (273, 279)]
-    entries += [(273, 4, count, 9), (279, 4, count, 9 + len(places))]
+    entries += [(273, 4, count, 10), (279, 4, count, 10 + len(places))]
     return tiff(*sorted(entries), data=data)
 
 
@@ -843,6 +856,51 @@ def _tiffs() -> Iterator[HostilePicture]:
         lambda: encode(Image.fromarray(np.full((9, 9), np.nan, np.float32)), "TIFF"),
         ANSWERED,
     )
+    for depth, colours, samples in ((16, 1, 1), (16, 2, 3), (12, 2, 3), (1, 2, 3), (16, 2, 16)):
+        yield case(
+            f"of 49 megapixels in {samples} samples of {depth} bits",
+            partial(flat_samples, 7_000, 7_000, depth, colours, samples),
+            f"{ANSWERED} {TOO_MANY_PIXELS}",
+        )
+    for samples in (3, 16):
+        yield case(
+            f"of 25 megapixels in {samples} planes of 16 bits",
+            partial(flat_samples, 5_000, 5_000, 16, 2, samples, planar=True),
+            f"{ANSWERED} {TOO_MANY_PIXELS}",
+        )
+    yield case(
+        "of 3 planes in one strip", partial(flat_samples, 99, 99, 16, 2, 3, strips=1, planar=True)
+    )
+    yield case("of 2^31 samples", partial(tiff, *plain_entries(16, 16, _258=16, _277=2**31)), ANY)
+    yield case("of 16 bits and no width", partial(tiff, *plain_entries(0, 9, _258=16)), UNREADABLE)
+    yield case(
+        "of 16 bits in tiles of no width", partial(flat_samples, 9, 9, 16, 1, 1, _322=0), ANY
+    )
+    yield case(
+        "of 16 bits in tiles of 2^31",
+        partial(flat_samples, 9, 9, 16, 1, 1, _322=2**31),
+        f"{TOO_MANY_PIXELS} {UNREADABLE}",
+    )
+    for side in (7_072, 30_000, 2**31):
+        entries = plain_entries(side, side, _258=16)
+        yield case(f"of 16 bits announcing {side}", partial(tiff, *entries), TOO_MANY_PIXELS)
+    yield case("of 16 bits in 40,000 strips", partial(shared_strips, 40_000, 16), ANSWERED)
+    yield case("of 5,000 directories, all small copies", partial(many_directories, 5_000), ANY)
+    yield case(
+        "whose directories lead in a circle",
+        partial(tiff, *plain_entries(16, 16, _254=1), data=bytes(256), following=264),
+        ANSWERED,
+    )
+    yield case(
+        "whose branches are its own directory",
+        partial(tiff, *plain_entries(16, 16, _254=1, _330=264), data=bytes(256)),
+        ANSWERED,
+    )
+    yield case(
+        "that is a raw photograph of nothing",
+        partial(tiff, *plain_entries(16, 16, _262=32_803), data=bytes(256)),
+        UNSUPPORTED,
+    )
     yield case("BigTIFF of nothing", partial(bytes, b"II+\0\x08\0\0\0" + bytes(8)), UNREADABLE)
     yield case(
         "BigTIFF of 2^60 entries",
@@ -863,6 +921,43 @@ def long_entry(tag: int, count: int) -> bytes:
     return tiff(*sorted([*entries, (tag, 3, count, 8)]), data=bytes(2 * count))
 
 
+def flat_samples(
+    width: int,
+    height: int,
+    depth: int,
+    colours: int,
+    samples: int,
+    *,
+    planar: bool = False,
+    strips: int | None = None,
+    **changed: int,
+) -> bytes:
+    """A small file that really inflates to so many samples, black and empty."""
+    planes = samples if planar else 1
+    size = (width * depth * samples // planes + 7) // 8 * height
+    data = bomb(size // 1_000_000 * 1_000_000 + 1_000_000)
+    entries = plain_entries(width, height, _258=depth, _259=8, _262=colours, _277=samples)
+    entries = [entry for entry in entries if entry[0] not in (273, 279)]
+    count = strips or planes
+    places = struct.pack("<I", 8) * count + struct.pack("<I", len(data)) * count
+    at = 8 + len(data)
+    inline = count == 1
+    entries += [(273, 4, count, 8 if inline else at)]
+    entries += [(279, 4, count, len(data) if inline else at + 4 * count)]
+    entries += [(284, 4, 1, 2 if planar else 1)]
+    entries += [(int(tag[1:]), 4, 1, value) for tag, value in changed.items()]
+    return tiff(*sorted(entries), data=data + places)
+
+
+def many_directories(count: int) -> bytes:
+    """A TIFF of so many small copies of a picture, one behind the other."""
+    entries = plain_entries(16, 16, _254=1)
+    size = 2 + 12 * len(entries) + 4
+    start = 8 + 256
+    pages = (directory(*entries, following=start + (each + 1) * size) for each in range(count))
+    return b"II*\0" + struct.pack("<I", start) + bytes(256) + b"".join(pages) + bytes(6)
+
+
 def flat_tiff(width: int, height: int, compression: int) -> bytes:
     """A small file that really inflates to so many pixels."""
     data = bomb(width * height // 1_000_000 * 1_000_000 + 1_000_000)
@@ -879,6 +974,41 @@ def resized(whole: bytes, width: int, height: int) -> bytes:
         whole = patched(whole, at + 8, struct.pack(">II", width, height))
         at += 4
     return whole
+
+
+def _grown(whole: bytes, kind: bytes, by: int) -> bytes:
+    at = whole.index(kind) - 4
+    (size,) = struct.unpack_from(">I", whole, at)
+    return patched(whole, at, struct.pack(">I", size + by))
+
+
+def with_properties(whole: bytes, *properties: tuple[bytes, bytes], times: int = 1) -> bytes:
+    """An AVIF or HEIC of one item with further properties: kind and content of each."""
+    boxes = [struct.pack(">I", 8 + len(content)) + kind + content for kind, content in properties]
+    new, said = sum(map(len, boxes)), len(boxes) * times
+    pixels = whole.index(b"mdat") + 4
+    shared, said_at = whole.index(b"ipco") - 4, whole.index(b"ipma") - 4
+    (shared_size,), (said_size,) = (struct.unpack_from(">I", whole, at) for at in (shared, said_at))
+    known, at = 0, shared + 8
+    while at < shared + shared_size:
+        known, at = known + 1, at + struct.unpack_from(">I", whole, at)[0]
+    entry = bytearray(whole[said_at : said_at + said_size])
+    entry[18] += said
+    entry += bytes(0x80 | known + 1 + number for number in range(len(boxes))) * times
+    end = shared + shared_size
+    changed = whole[:end] + b"".join(boxes) + whole[end:said_at] + entry
+    changed += whole[said_at + said_size :]
+    for kind, by in ((b"ipco", new), (b"ipma", said), (b"iprp", new + said), (b"meta", new + said)):
+        changed = _grown(changed, kind, by)
+    place = changed.index(struct.pack(">I", pixels), changed.index(b"iloc"))
+    return patched(changed, place, struct.pack(">I", pixels + new + said))
+
+
+def crop(
+    width: int, height: int, right_by: int = 0, down_by: int = 0, unit: int = 1
+) -> tuple[bytes, bytes]:
+    """A property that shows only a part around the middle of a frame; its shift is in `unit`ths."""
+    return b"clap", struct.pack(">IIIIiIiI", width, 1, height, 1, right_by, unit, down_by, unit)
 
 
 FAST_HEIC = {"enc_params": {"preset": "ultrafast"}}
@@ -912,6 +1042,25 @@ def _containers() -> Iterator[HostilePicture]:
                 f"{TOO_MANY_PIXELS} {UNREADABLE}",
             )
         yield HostilePicture(f"{name} of no width", partial(resized, whole, 0, 9), UNREADABLE)
+        for told, properties, times, outcomes in (
+            ("a part of it", [crop(20, 10)], 1, ANSWERED),
+            ("parts of parts", [crop(20, 10)], 90, ANSWERED),
+            ("more than it", [crop(200, 300)], 1, ANSWERED),
+            ("nothing", [crop(0, 0)], 1, UNREADABLE),
+            ("what lies beside it", [crop(9, 9, 2**31 - 1, -(2**31))], 1, UNREADABLE),
+            ("a part in units of nothing", [crop(9, 9, unit=0)], 1, UNREADABLE),
+            ("half a part", [(b"clap", bytes(9))], 1, UNREADABLE),
+        ):
+            yield HostilePicture(
+                f"{name} showing {told}",
+                partial(with_properties, whole, *properties, times=times),
+                outcomes,
+            )
+        yield HostilePicture(
+            f"{name} announcing 30,000 and showing a part",
+            partial(lambda it: resized(with_properties(it, crop(9, 9)), 30_000, 30_000), whole),
+            f"{TOO_MANY_PIXELS} {UNREADABLE}",
+        )
         yield HostilePicture(
             f"{name} with a larger frame than announced", partial(large_frame, name, 64), UNREADABLE
         )
@@ -936,6 +1085,13 @@ def _containers() -> Iterator[HostilePicture]:
             partial(with_greedy_exif, name),
             ANSWERED,
         )
+    yield HostilePicture(
+        "AVIF of 30 megapixels showing a column of it",
+        lambda: with_properties(
+            encode(Image.new("RGB", (6_000, 5_000)), "AVIF", speed=10), crop(1, 5_000)
+        ),
+        ANSWERED,
+    )
     yield HostilePicture(
         "AVIF of 30 megapixels",
         lambda: encode(Image.new("RGB", (6_000, 5_000)), "AVIF", speed=10),
@@ -1071,7 +1227,7 @@ def _strangers() -> Iterator[HostilePicture]:
         "TGA": (encode(photo(), "TGA"), UNREADABLE),
         "PCX": (encode(photo(), "PCX"), UNREADABLE),
         "SGI": (encode(photo(), "SGI"), UNREADABLE),
-        "a WAV file": (b"RIFF\x24\0\0\0WAVEfmt " + bytes(99), UNREADABLE),
+        "a WAV file": (b"RIFF\x24\0\0\0WAVEfmt " + bytes(99), UNSUPPORTED),
         "a picture behind a byte": (b"\n" + encode(photo(), "PNG"), UNREADABLE),
     }
     if features.check("jpg_2000"):

@@ -4,12 +4,16 @@ import io
 import os
 import struct
 import zlib
+from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from tests.hostile.pictures import twelve_bits
 from tests.integration.test_api import CLASSIFY, require_problem
 from tests.running import RunningServer
+from tests.tiffs import DEFLATE, FLOATING, RGB, write_tiff
 from whatsit.data import example_pictures
 
 MB = 1_000_000
@@ -39,6 +43,7 @@ def big_but_valid_png(side: int) -> bytes:
 
 
 CAT = example_pictures()["cat"]
+FLOATING_COLOURS = write_tiff(np.zeros((9, 9, 3)), bits=32, colours=RGB, number_format=FLOATING)
 BAD_PICTURES = {
     "truncated JPEG": (CAT[: len(CAT) // 2], 400, "image_unreadable"),
     "only a JPEG header": (CAT[:20], 400, "image_unreadable"),
@@ -51,6 +56,9 @@ BAD_PICTURES = {
     "PDF": (b"%PDF-1.7\n%binary\n", 415, "image_unsupported"),
     "video": (b"\0\0\0\x20ftypisom" + b"\0" * 200, 415, "image_unsupported"),
     "ZIP": (b"PK\x03\x04" + b"\0" * 200, 415, "image_unsupported"),
+    "JPEG of 12 bits": (twelve_bits(), 415, "image_unsupported"),
+    "TIFF of floating-point colours": (FLOATING_COLOURS, 415, "image_unsupported"),
+    "raw photograph": (b"FUJIFILMCCD-RAW 0201" + b"\0" * 200, 415, "image_unsupported"),
     "900 megapixels announced": (png_header(30_000, 30_000), 413, "image_too_many_pixels"),
     "60 megapixels for real": (big_but_valid_png(7_750), 413, "image_too_many_pixels"),
     "25 MB": (os.urandom(25 * MB), 413, "image_too_large"),
@@ -104,3 +112,26 @@ def test_a_form_without_a_boundary_is_refused(server: RunningServer):
         )
 
     require_problem(response, 400, "image_unreadable")
+
+
+def test_a_picture_that_lacks_only_its_end_or_lies_in_planes_is_answered_alike(
+    server: RunningServer,
+):
+    pixels = np.asarray(Image.open(io.BytesIO(CAT)).convert("RGB").resize((300, 240)))
+    layouts: tuple[dict[str, Any], ...] = (
+        {},
+        {"planar": True},
+        {"planar": True, "order": ">", "compression": DEFLATE},
+    )
+    wide = [
+        write_tiff(pixels.astype(np.int64) * 257, bits=16, colours=RGB, **layout)
+        for layout in layouts
+    ]
+    with server.client() as client:
+        for alike in ([CAT, CAT[:-2]], wide):
+            answers = [
+                client.post(CLASSIFY, content=each, params={"cache": "bypass"}).json()["answer"]
+                for each in alike
+            ]
+            assert "cat" in answers[0]["label"]
+            assert all(answer == answers[0] for answer in answers)

@@ -21,6 +21,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {
             *("coded_frames", "containers", "images", "preprocess"),
+            *("jpeg", "samples", "shrinking", "strangers", "tiff", "tiff_directory"),
             *("answer", "recognise", "drift", "label_search"),
         }
     ),

@@ -302,13 +302,13 @@ def test_greys_of_any_depth_are_brought_to_eight_bit(values, dtype, mode, image_
 
 def test_the_transparent_grey_of_a_16_bit_png_is_white():
     picture = png(
-        (b"IHDR", struct.pack(">IIBBBBB", 3, 1, 16, 0, 0, 0, 0)),
+        (b"IHDR", struct.pack(">IIBBBBB", 4, 1, 16, 0, 0, 0, 0)),
         (b"tRNS", struct.pack(">H", 1000)),
-        (b"IDAT", zlib.compress(b"\0" + struct.pack(">HHH", 1000, 1001, 0))),
+        (b"IDAT", zlib.compress(b"\0" + struct.pack(">HHHH", 1000, 1001, 0, 65280))),
         (b"IEND", b""),
     )
 
-    assert pixels_of(picture) == [WHITE, (4, 4, 4), BLACK]
+    assert pixels_of(picture) == [WHITE, (4, 4, 4), BLACK, (254, 254, 254)]
 
 
 # Formats
