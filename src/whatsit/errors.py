@@ -131,6 +131,20 @@ class RequestTooSlow(InputError):
     code = "request_too_slow"
 
 
+class BodyPacked(InputError):
+    """The body of the request is compressed, which is not undone here."""
+
+    code = "body_packed"
+    packing: str | None = None
+
+    def __init__(self, packing: str) -> None:
+        super().__init__(
+            f"The body is compressed (Content-Encoding: {packing!r:.40}), which is not undone "
+            "here. Send it as it is, without that header."
+        )
+        self.packing = packing
+
+
 class AnswerUnknown(InputError):
     """No answer to a picture of that digest is kept, or none any more."""
 
@@ -249,11 +263,13 @@ class Overloaded(WhatsitError):
 
     code = "overloaded"
 
-    def __init__(self, retry_after_seconds: float = 1.0) -> None:
-        super().__init__(
-            "More pictures are waiting than can be answered soon. "
-            f"Try again in {math.ceil(retry_after_seconds)} s."
-        )
+    def __init__(
+        self,
+        retry_after_seconds: float = 1.0,
+        *,
+        reason: str = "More pictures are waiting than can be answered soon.",
+    ) -> None:
+        super().__init__(f"{reason} Try again in {math.ceil(retry_after_seconds)} s.")
         self.retry_after_seconds = retry_after_seconds
 
 

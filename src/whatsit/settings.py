@@ -105,13 +105,14 @@ class Settings(BaseSettings):
         200_000_000,
         ge=1_000_000,
         description="Bytes of pictures held in memory at the same time, those that still arrive "
-        "included; beyond it a picture is told to try later.",
+        "included; beyond it a picture is told to try later. A quarter of it is for one caller.",
     )
     body_grace_seconds: float = Field(
         8.0,
         gt=0,
         le=600,
-        description="How long a picture may take to arrive; every 16 kB of it earn another second.",
+        description="How long a picture may take to arrive; every 16 kB of it earn another second, "
+        "10 at most in advance. One that brings nothing for 5 seconds ends.",
     )
     fetch_urls: Literal["on", "off"] = Field(
         "off",

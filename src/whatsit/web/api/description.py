@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from whatsit.errors import (
     AnswerUnknown,
+    BodyPacked,
     FeedbackUnavailable,
     FeedbackUnknown,
     HostNotAllowed,
@@ -169,6 +170,7 @@ _REFUSALS: tuple[WhatsitError, ...] = (
     ImageTooLarge(DEFAULT_MAX_UPLOAD_BYTES),
     ImageTooManyPixels(DEFAULT_MAX_PIXELS, 61_000_000),
     ImageUnsupported("a PDF document"),
+    BodyPacked("gzip"),
     UnknownModel("resnet18", ("efficientnet-lite2", "whatsit")),
     HostNotAllowed("This server does not answer to the host name of this request."),
     InvalidParameter("top_k must be a whole number from 1 to 20."),

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from whatsit.errors import (
     AnswerUnknown,
+    BodyPacked,
     FeedbackUnavailable,
     FeedbackUnknown,
     HostNotAllowed,
@@ -50,6 +51,7 @@ STATUS_BY_ERROR: Mapping[type[WhatsitError], HTTPStatus] = {
     HostNotAllowed: HTTPStatus.MISDIRECTED_REQUEST,
     RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     RequestTooSlow: HTTPStatus.REQUEST_TIMEOUT,
+    BodyPacked: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     OriginNotAllowed: HTTPStatus.FORBIDDEN,
     UnknownModel: HTTPStatus.NOT_FOUND,
     AnswerUnknown: HTTPStatus.NOT_FOUND,
@@ -153,4 +155,6 @@ def problem_for(error: WhatsitError, about: str = "") -> Response:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, BodyPacked):
+        headers["Accept-Encoding"] = "identity"
     return problem(status, error.code, about + error.detail, headers)
