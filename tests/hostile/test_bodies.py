@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -53,9 +54,13 @@ def flooded(server: RunningServer, hosts: list[str]) -> Iterator[None]:
 
 
 def ask(client: httpx.Client, *shades: int) -> set[int]:
-    """The statuses of some new pictures."""
-    pictures = [plain_picture(f"#{shade:02x}aabb") + bytes(300_000) for shade in shades]
-    return {client.post(CLASSIFY, content=picture).status_code for picture in pictures}
+    """The statuses of some new pictures, sent over a second, in which a flood changes."""
+    statuses = set()
+    for shade in shades:
+        picture = plain_picture(f"#{shade:02x}aabb") + bytes(300_000)
+        statuses.add(client.post(CLASSIFY, content=picture).status_code)
+        time.sleep(1 / len(shades))
+    return statuses
 
 
 def test_one_caller_can_neither_keep_others_out_nor_take_the_memory(api: RunningServer):
