@@ -211,6 +211,20 @@ class FeedbackUnknown(InputError):
         self.correction_id = correction_id
 
 
+class FeedbackFull(InputError):
+    """There are as many corrections as may be kept; the operator can allow more."""
+
+    code = "feedback_full"
+    limit: int | None = None
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"There are {limit:,} corrections already, which is as many as may be kept "
+            "(WHATSIT_FEEDBACK_MAX_CORRECTIONS). This one was not kept; ask the operator."
+        )
+        self.limit = limit
+
+
 class LabelUnknown(InputError):
     """No label has that WordNet id."""
 

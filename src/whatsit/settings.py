@@ -157,11 +157,18 @@ class Settings(BaseSettings):
         description="Address of the database of corrections, such as "
         "postgresql://user:password@host/name. Empty: `feedback.db` in the store.",
     )
+    feedback_max_corrections: int = Field(
+        1_000_000,
+        ge=1,
+        description="Corrections that are kept, about 400 bytes each; beyond it the next one is "
+        "refused, and none is lost.",
+    )
     feedback_max_kept_bytes: int = Field(
         1_000_000_000,
         ge=0,
-        description="Bytes of the pictures that people agreed to have kept with corrections, in "
-        "total; beyond it corrections are kept without their pictures. 0 keeps no picture.",
+        description="Bytes on the disk of the pictures that people agreed to have kept with "
+        "corrections, in total; beyond it, or 100,000 of them, corrections are kept without their "
+        "pictures. 0 keeps no picture.",
     )
     page_sign_in: Literal["off", "required"] = Field(
         "off", description="Whether people sign in, by OpenID Connect, before they see the page."

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from whatsit.errors import (
     AnswerUnknown,
     BodyPacked,
+    FeedbackFull,
     FeedbackUnavailable,
     FeedbackUnknown,
     HostNotAllowed,
@@ -182,6 +183,7 @@ _REFUSALS: tuple[WhatsitError, ...] = (
 """One of each that a request to the API can meet; what is shown of them is what they say."""
 OTHER_ORIGIN = OriginNotAllowed("A page of another site can't do this.")
 NO_FEEDBACK = FeedbackUnavailable("Not shown to callers.")
+NO_ROOM = FeedbackFull(1_000_000)
 NO_CORRECTION = FeedbackUnknown("0123456789abcdef")
 NO_LABEL = LabelUnknown("n00000000")
 """Those that only few routes answer with."""

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from whatsit.errors import (
     AnswerUnknown,
     BodyPacked,
+    FeedbackFull,
     FeedbackUnavailable,
     FeedbackUnknown,
     HostNotAllowed,
@@ -58,6 +59,7 @@ STATUS_BY_ERROR: Mapping[type[WhatsitError], HTTPStatus] = {
     UrlsOff: HTTPStatus.FORBIDDEN,
     UrlUnreachable: HTTPStatus.UNPROCESSABLE_ENTITY,
     FeedbackUnknown: HTTPStatus.NOT_FOUND,
+    FeedbackFull: HTTPStatus.CONFLICT,
     LabelUnknown: HTTPStatus.NOT_FOUND,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     FeedbackUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
