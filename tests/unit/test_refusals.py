@@ -31,7 +31,7 @@ class Talk:
         self._scope = RequestScope(answer, Telemetry())
 
     async def ask(self, host: str, error: WhatsitError | None = DENIED, times: int = 1) -> None:
-        facts = {"type": "http", "method": "GET", "path": "/api/v1/models", "headers": []}
+        facts: Scope = {"type": "http", "method": "GET", "path": "/api/v1/models", "headers": []}
         for _ in range(times):
             scope = {**facts, "client": (host, 1)}
             if error is not None:
