@@ -27,6 +27,8 @@ from whatsit.client.retries import Attempts, RetryPolicy, asked_pause, parse_ret
 from whatsit.data import example_pictures
 from whatsit.errors import (
     AnswerUnknown,
+    BodyPacked,
+    FeedbackFull,
     FeedbackUnavailable,
     FeedbackUnknown,
     HostNotAllowed,
@@ -271,6 +273,8 @@ TOLD = [
     UrlUnreachable(),
     OriginNotAllowed("A page of another site sent it."),
     FeedbackUnknown("0123"),
+    FeedbackFull(1_000_000),
+    BodyPacked("gzip"),
     LabelUnknown("n0"),
     FeedbackUnavailable("It is locked."),
     Overloaded(2),
