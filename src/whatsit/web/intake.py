@@ -1,7 +1,6 @@
 """Taking bodies in: no more than there is memory, none for ever, and a share for each caller."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
@@ -71,9 +70,9 @@ class Intake:
         self._grace_seconds = grace_seconds
         self._on_change = on_change
         self._held_bytes = 0
-        self._held_by: Counter[str] = Counter()
-        self._promised_to: Counter[str] = Counter()
-        self._waiting: Counter[str] = Counter()
+        self._held_by: dict[str, int] = {}
+        self._promised_to: dict[str, int] = {}
+        self._waiting: dict[str, int] = {}
         self._freed: dict[str, asyncio.Event] = {}
         self._arriving: set[_Body] = set()
 
@@ -132,9 +131,9 @@ class Intake:
         """
         caller = body.caller
         if not self._promise(number, caller):
-            if self._waiting[caller] >= MAX_WAITING:
+            if self._waiting.get(caller, 0) >= MAX_WAITING:
                 raise self._share_is_full()
-            self._waiting[caller] += 1
+            self._waiting[caller] = self._waiting.get(caller, 0) + 1
             try:
                 await self._wait_for_place(number, caller)
             finally:
@@ -166,11 +165,11 @@ class Intake:
             raise self._share_is_full()
 
     def _promise(self, number: int, caller: str) -> bool:
-        while self._promised_to[caller] + number > self.max_caller_bytes:
+        while (promised := self._promised_to.get(caller, 0) + number) > self.max_caller_bytes:
             if not self._give_up_crawling(caller):
                 return False
         if number:
-            self._promised_to[caller] += number
+            self._promised_to[caller] = promised
         return True
 
     def _share_is_full(self) -> RateLimited:
@@ -192,7 +191,7 @@ class Intake:
                 raise Overloaded
         if number:
             self._held_bytes += number
-            self._held_by[caller] += number
+            self._held_by[caller] = self._held_by.get(caller, 0) + number
             self._on_change(self._held_bytes)
 
     def has_arrived(self, body: "_Body") -> None:
@@ -239,7 +238,7 @@ class Intake:
 
         Where only time counted, a flood that comes fast and then falls silent would be fast.
         """
-        return max(1.0, body.seconds_left(now)) * (self._held_by[body.caller] + more)
+        return max(1.0, body.seconds_left(now)) * (self._held_by.get(body.caller, 0) + more)
 
 
 class _Body:
@@ -258,7 +257,6 @@ class _Body:
         self._is_given_up = False
         self._promised_bytes = self._received_bytes = 0
         self._timeout: asyncio.Timeout | None = None
-        self._pace = _Pace(self._loop.time())
 
     async def receive(self) -> Message:
         """The next message; see the ASGI specification."""
@@ -297,8 +295,9 @@ class _Body:
         if missing > 0:
             self._intake.promise(missing, self.caller)
             self._promised_bytes += missing
-        now = self._loop.time()
-        self._pace.count(size, now)
+        if more:
+            now = self._loop.time()
+            self._pace.count(size, now)
         self._intake.require_room(size, self.caller, self)
         self.held_bytes += size
         self._require_wanted()  # in its share it may have been the slowest itself
@@ -402,10 +401,12 @@ def _require_plain(scope: Scope) -> int:
     return length
 
 
-def _subtract(counter: "Counter[str]", name: str, number: int) -> None:
-    counter[name] -= number
-    if not counter[name]:
-        del counter[name]
+def _subtract(counts: dict[str, int], name: str, number: int) -> None:
+    left = counts[name] - number
+    if left:
+        counts[name] = left
+    else:
+        del counts[name]
 
 
 class IntakeLayer:
