@@ -215,7 +215,7 @@ def open_feedback_store(settings: Settings) -> "FeedbackStore":
     else:
         url = parse_url(settings.feedback_url.get_secret_value())
     pictures = KeptPictures(settings.store, settings.feedback_max_kept_bytes)
-    return FeedbackStore(FeedbackDatabase(url), pictures)
+    return FeedbackStore(FeedbackDatabase(url, settings.feedback_max_corrections), pictures)
 
 
 def _open_corrections(settings: Settings, stack: ExitStack) -> "Corrections":

@@ -143,6 +143,20 @@ class HeadTooLarge(InputError):
     code = "head_too_large"
 
 
+class BodyPacked(InputError):
+    """The body of the request is compressed, which is not undone here."""
+
+    code = "body_packed"
+    packing: str | None = None
+
+    def __init__(self, packing: str) -> None:
+        super().__init__(
+            f"The body is compressed (Content-Encoding: {packing!r:.40}), which is not undone "
+            "here. Send it as it is, without that header."
+        )
+        self.packing = packing
+
+
 class AnswerUnknown(InputError):
     """No answer to a picture of that digest is kept, or none any more."""
 
@@ -209,6 +223,20 @@ class FeedbackUnknown(InputError):
         self.correction_id = correction_id
 
 
+class FeedbackFull(InputError):
+    """There are as many corrections as may be kept; the operator can allow more."""
+
+    code = "feedback_full"
+    limit: int | None = None
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"There are {limit:,} corrections already, which is as many as may be kept "
+            "(WHATSIT_FEEDBACK_MAX_CORRECTIONS). This one was not kept; ask the operator."
+        )
+        self.limit = limit
+
+
 class LabelUnknown(InputError):
     """No label has that WordNet id."""
 
@@ -261,11 +289,13 @@ class Overloaded(WhatsitError):
 
     code = "overloaded"
 
-    def __init__(self, retry_after_seconds: float = 1.0) -> None:
-        super().__init__(
-            "More pictures are waiting than can be answered soon. "
-            f"Try again in {math.ceil(retry_after_seconds)} s."
-        )
+    def __init__(
+        self,
+        retry_after_seconds: float = 1.0,
+        *,
+        reason: str = "More pictures are waiting than can be answered soon.",
+    ) -> None:
+        super().__init__(f"{reason} Try again in {math.ceil(retry_after_seconds)} s.")
         self.retry_after_seconds = retry_after_seconds
 
 

@@ -116,13 +116,14 @@ class Settings(BaseSettings):
         200_000_000,
         ge=1_000_000,
         description="Bytes of pictures held in memory at the same time, those that still arrive "
-        "included; beyond it a picture is told to try later.",
+        "included; beyond it a picture is told to try later. A quarter of it is for one caller.",
     )
     body_grace_seconds: float = Field(
         8.0,
         gt=0,
         le=600,
-        description="How long a picture may take to arrive; every 16 kB of it earn another second.",
+        description="How long a picture may take to arrive; every 16 kB of it earn another second, "
+        "10 at most in advance. One that brings nothing for 5 seconds ends.",
     )
     fetch_urls: Literal["on", "off"] = Field(
         "off",
@@ -180,11 +181,18 @@ class Settings(BaseSettings):
         description="Address of the database of corrections, such as "
         "postgresql://user:password@host/name. Empty: `feedback.db` in the store.",
     )
+    feedback_max_corrections: int = Field(
+        1_000_000,
+        ge=1,
+        description="Corrections that are kept, about 400 bytes each; beyond it the next one is "
+        "refused, and none is lost.",
+    )
     feedback_max_kept_bytes: int = Field(
         1_000_000_000,
         ge=0,
-        description="Bytes of the pictures that people agreed to have kept with corrections, in "
-        "total; beyond it corrections are kept without their pictures. 0 keeps no picture.",
+        description="Bytes on the disk of the pictures that people agreed to have kept with "
+        "corrections, in total; beyond it, or 100,000 of them, corrections are kept without their "
+        "pictures. 0 keeps no picture.",
     )
     page_sign_in: Literal["off", "required"] = Field(
         "off", description="Whether people sign in, by OpenID Connect, before they see the page."

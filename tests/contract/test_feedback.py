@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 from tests.private_postgresql import PrivatePostgresql, find_programs, open_postgresql
 from tests.waiting import wait_until
 from whatsit.data import example_pictures
-from whatsit.errors import FeedbackUnavailable, FeedbackUnknown, SettingsError
+from whatsit.errors import FeedbackFull, FeedbackUnavailable, FeedbackUnknown, SettingsError
 from whatsit.feedback.correction import CorrectedAnswer
 from whatsit.feedback.corrections import Corrections
 from whatsit.feedback.database import FeedbackDatabase, parse_url, url_in_store
@@ -135,6 +135,86 @@ def test_the_newest_correction_wins_and_undoing_it_brings_the_older_back(store):
 
     store.undo(newer.correction.id)
     assert told(store) == "wasp"
+
+
+def labels_of(store: FeedbackStore) -> list[str | None]:
+    return [record.correction.label for record in store.database.records()]
+
+
+def by_key(label: str, who: str = "the shop") -> NewCorrection:
+    return NewCorrection(BEE_SHA, "other", label, who=who)
+
+
+def test_one_key_keeps_what_it_said_last_and_what_an_undo_brings_back(store):
+    store.add(by_key("ant", "another"))
+    store.add(said("moth"))
+    for number in range(50):
+        newest = store.add(by_key(f"wasp {number}"))
+    store.add(NewCorrection(CAT_SHA, "other", "tiger", who="the shop"))
+
+    assert labels_of(store) == ["ant", "moth", "wasp 48", "wasp 49", "tiger"]
+    store.undo(newest.correction.id)
+    assert told(store) == "wasp 48"
+
+
+def test_one_address_keeps_as_much_and_is_not_stored(open_store, tmp_path):
+    store = open_store()
+    with Corrections(store) as corrections:
+        for number in range(50):
+            for caller in ("203.0.113.7", "203.0.113.8"):
+                corrections.add(said(f"{caller[-1]}: {number}"), caller=caller)
+        newest = corrections.get(BEE_SHA)
+        assert newest is not None
+        assert labels_of(store) == ["7: 48", "8: 48", "7: 49", "8: 49"]
+        corrections.undo(newest.id)
+        assert told(store) == "7: 49"
+    assert b"203.0.113" not in b"".join(it.read_bytes() for it in tmp_path.glob("feedback.db*"))
+
+
+def test_a_picture_stays_with_what_its_caller_says_later(store):
+    store.add(by_key("wasp"), BEE)
+    for number in range(5):
+        store.add(by_key(f"ant {number}"))
+        assert store.pictures.names() == {BEE_SHA}
+        assert "JPEG" in [record.picture_format for record in store.database.records()]
+
+    for record in list(store.database.records()):
+        store.undo(record.correction.id)
+    assert store.pictures.names() == frozenset()
+
+
+def test_other_processes_learn_of_what_took_the_place_of_another(open_store):
+    here, there = (Corrections(open_store()) for _ in range(2))
+    for number in range(5):
+        here.add(by_key(f"wasp {number}"))
+        there.refresh()
+        assert there.get(BEE_SHA) == here.get(BEE_SHA)
+    for number in range(5):
+        here.add(by_key(f"moth {number}"))
+    there.refresh()
+    assert there.get(BEE_SHA) == here.get(BEE_SHA)
+
+
+def test_a_full_table_refuses_and_loses_nothing(url, tmp_path, monkeypatch):
+    monkeypatch.setattr("whatsit.feedback.database._FULL_SECONDS", 0.0)
+    database = FeedbackDatabase(parse_url(url), max_corrections=5)
+    store = FeedbackStore(database, KeptPictures(tmp_path, 10**7))
+    for number in range(4):
+        store.add(said("wasp", f"{number:064x}"))
+    store.add(by_key("ant"))
+    with pytest.raises(FeedbackFull, match="5 corrections already"):
+        store.add(said("moth", CAT_SHA), CAT)
+    assert store.pictures.names() == frozenset()
+    assert len(labels_of(store)) == 5
+
+    first, *_ = store.database.records()
+    store.undo(first.correction.id)
+    store.add(by_key("bee"))
+    store.add(by_key("moth"))  # in place of the ant
+    assert labels_of(store) == ["wasp", "wasp", "wasp", "bee", "moth"]
+    with pytest.raises(FeedbackFull):
+        store.add(said("tiger", CAT_SHA))
+    database.close()
 
 
 def test_what_was_undone_is_unknown(store):

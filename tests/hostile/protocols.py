@@ -53,7 +53,7 @@ def _json_bodies() -> Iterator[HostileRequest]:
         yield post(f"{len(content)} bytes in base64", HUGGINGFACE, body, 200, 400)
     bomb = zlib.compress(b'{"inputs": "' + bytes(50_000_000), wbits=31)
     for path in (HUGGINGFACE, INFER):
-        yield post("a packed bomb", path, bomb, 400, 415, 422, Content_Encoding="gzip")
+        yield post("a packed bomb", path, bomb, 415, Content_Encoding="gzip")
     for name in ("%00", "%ff%fe", "..%2f..%2fetc%2fpasswd", "a" * 5_000, "%0d%0aX:%20y", "%s{0}"):
         yield post("a name", f"/api/hf/models/{name}", CAT, 404)
         yield post("a name", f"/v2/models/{name}/infer", CAT, 404)

@@ -14,6 +14,8 @@ CAT = example_pictures()["cat"]
 CLASSIFY = "/api/v1/classify"
 INFER = "/v2/models/whatsit/infer"
 HUGGINGFACE = "/api/hf/models/whatsit"
+EXPLAIN = "/api/v1/explain"
+FEEDBACK = "/api/v1/feedback"
 NO_ANSWER = 0
 """Status of an exchange that ended without one, as where the client hung up."""
 
@@ -113,9 +115,18 @@ def slow_requests() -> Iterator[HostileRequest]:
         slow,
         pause_seconds=0.5,
     )
-    for path in (INFER, HUGGINGFACE):
-        json_head = _head("POST", path, {"Content-Length": "50000", **_JSON})
-        yield HostileRequest(f"JSON that stalls at {path}", (json_head + b'{"inputs": "',), slow)
+    for path, kind in _ROUTES:
+        whole = _start_of_body(kind) + bytes(2_000_000)
+        sized = _head("POST", path, {"Content-Length": str(len(whole) + 1), **kind})
+        if path != FEEDBACK or kind != _JSON:  # whose documents are small
+            yield HostileRequest(f"one byte less at {path} {kind}", (sized + whole,), slow)
+            credit = (sized + whole[:-60], *(b"a" for _ in range(40)))
+            yield HostileRequest(
+                f"a body on credit at {path} {kind}", credit, slow, pause_seconds=0.5
+            )
+        endless = _head("POST", path, {"Transfer-Encoding": "chunked", **kind})
+        chunk = b"%x\r\n%s\r\n" % (len(_start_of_body(kind)), _start_of_body(kind))
+        yield HostileRequest(f"chunks that stop at {path} {kind}", (endless + chunk,), slow)
 
 
 _JSON = {"Content-Type": "application/json"}
@@ -137,6 +148,28 @@ def _head(method: str, target: str, headers: dict[str, str] | None = None) -> by
 def _form_type(boundary: str | None = "edge", more: str = "") -> dict[str, str]:
     given = "" if boundary is None else f"; boundary={boundary}"
     return {"Content-Type": f"multipart/form-data{given}{more}"}
+
+
+_ROUTES: tuple[tuple[str, dict[str, str]], ...] = (
+    (CLASSIFY, {}),
+    (CLASSIFY, _form_type()),
+    (EXPLAIN, {}),
+    (EXPLAIN, _form_type()),
+    (FEEDBACK, _JSON),
+    (FEEDBACK, _form_type()),
+    (HUGGINGFACE, {}),
+    (HUGGINGFACE, _JSON),
+    (INFER, _JSON),
+)
+"""Everything that takes a body, and each kind of body that it takes."""
+
+
+def _start_of_body(kind: dict[str, str]) -> bytes:
+    if kind == _JSON:
+        return b'{"inputs": "'
+    if kind:
+        return b'--edge\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    return CAT[:1000]
 
 
 def _part(disposition: str, content: bytes = CAT, more: str = "", edge: str = "edge") -> bytes:
@@ -200,7 +233,12 @@ def _forms() -> Iterator[HostileRequest]:
     yield _form(
         "with 10,000 files", _part('form-data; name="a"; filename="b"', b"") * 10_000 + end, 400
     )
-    yield _form("with two pictures", _part(good) * 2 + end, 200)
+    yield _form("with two pictures", _part(good) * 2 + end, 422)
+    second = _part('form-data; name="image"; filename="b.jpg"')
+    yield _form("with a picture of another name besides", _part(good) + second + end, 422)
+    yield _form(
+        "with a field twice", _part('form-data; name="a"', b"1") * 2 + _part(good) + end, 422
+    )
     yield _form("with another field", _part('form-data; name="image"; filename="a"') + end, 422)
     yield _form("with words for a picture", _part('form-data; name="file"', b"cat") + end, 422)
     yield _form("without a name", _part("form-data") + end, 400)
@@ -327,17 +365,24 @@ def _lengths() -> Iterator[HostileRequest]:
         frozenset({200, 400}),
         is_http=False,
     )
-    packed = zlib.compress(CAT, wbits=31)
-    yield HostileRequest(
-        "a body that is packed",
-        (head(Content_Encoding="gzip", Content_Length=str(len(packed))) + packed,),
-        frozenset({400, 415}),
-    )
+    for path, kind in _ROUTES:
+        packed = zlib.compress(CAT, wbits=31)
+        sent_as = {"Content-Length": str(len(packed)), "Content-Encoding": "gzip"}
+        yield HostileRequest(
+            f"a packed body at {path}",
+            (_head("POST", path, {**sent_as, **kind}) + packed,),
+            frozenset({415}),
+        )
     bomb = zlib.compress(bytes(50_000_000), wbits=31)
     yield HostileRequest(
         "a packed bomb",
         (head(Content_Encoding="gzip", Content_Length=str(len(bomb))) + bomb,),
-        frozenset({400, 415}),
+        frozenset({415}),
+    )
+    yield HostileRequest(
+        "a body packed in nothing",
+        (head(Content_Encoding="identity", Content_Length=str(len(CAT))) + CAT,),
+        frozenset({200}),
     )
     yield HostileRequest(
         "a body announced first",

@@ -213,4 +213,4 @@ def test_a_body_that_does_not_arrive_is_given_up(api: RunningServer):
     for case, (seconds, answer) in zip(cases, answers, strict=True):
         assert answer.status in case.statuses, case.name
         assert json.loads(answer.body)["code"] == "request_too_slow"
-        assert seconds < PATIENCE_SECONDS, case.name
+        assert seconds < 1.5 * PATIENCE_SECONDS, case.name  # credit is good for ten seconds

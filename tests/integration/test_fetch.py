@@ -14,7 +14,7 @@ import trustme
 
 from tests.picture_servers import PictureServer, answer, serve_bytes, wait_for_leaving
 from tests.waiting import wait_until
-from whatsit.errors import ImageTooLarge, InvalidParameter, Overloaded, UrlUnreachable
+from whatsit.errors import ImageTooLarge, InvalidParameter, Overloaded, RateLimited, UrlUnreachable
 from whatsit.exposure import parse_networks
 from whatsit.web.api.fetch import MAX_REDIRECTS, Fetcher
 
@@ -37,7 +37,7 @@ def fetcher(**changes) -> Fetcher:
 
 
 def fetch(url: str, **changes) -> bytes:
-    return asyncio.run(fetcher(**changes).fetch(url)).image_bytes
+    return asyncio.run(fetcher(**changes).fetch(url, "somebody")).image_bytes
 
 
 class Resolver:
@@ -61,8 +61,8 @@ def inside() -> Iterator[PictureServer]:
 
 def test_a_body_is_fetched_with_its_digest_and_nothing_is_told_about_anybody():
     with PictureServer(serve_bytes(BODY)) as server:
-        picture = asyncio.run(fetcher().fetch(f"{server.url}/a b?c=d#e"))
-        again = asyncio.run(fetcher().fetch(f"{server.url}/a%20b?c=d"))
+        picture = asyncio.run(fetcher().fetch(f"{server.url}/a b?c=d#e", "somebody"))
+        again = asyncio.run(fetcher().fetch(f"{server.url}/a%20b?c=d", "somebody"))
 
     assert picture == again
     assert picture.image_bytes == BODY
@@ -297,13 +297,14 @@ def test_a_look_up_that_takes_its_time_is_left_behind_and_the_next_ones_are_boun
         slow = fetcher(resolve=resolve, total_seconds=0.2, max_fetches=2)
         for _ in range(2):
             with pytest.raises(UrlUnreachable):
-                await slow.fetch(f"{server.url.replace('127.0.0.1', 'slow.example')}/")
+                await slow.fetch(f"{server.url.replace('127.0.0.1', 'slow.example')}/", "somebody")
         # Both threads still wait.
-        with pytest.raises(Overloaded):
-            await slow.fetch(f"{server.url.replace('127.0.0.1', 'slow.example')}/")
+        for caller, error in {"somebody": RateLimited, "another": Overloaded}.items():
+            with pytest.raises(error):
+                await slow.fetch(f"{server.url.replace('127.0.0.1', 'slow.example')}/", caller)
         release.set()
         await asyncio.sleep(0.2)
-        assert await slow.fetch(server.url.replace("127.0.0.1", "slow.example"))
+        assert await slow.fetch(server.url.replace("127.0.0.1", "slow.example"), "somebody")
 
     with PictureServer(serve_bytes(BODY)) as server:
         asyncio.run(ask())
@@ -452,13 +453,13 @@ def test_no_more_than_so_many_are_fetched_at_a_time():
 
     async def ask() -> None:
         single = fetcher(max_fetches=1)
-        first = asyncio.create_task(single.fetch(server.url))
+        first = asyncio.create_task(single.fetch(server.url, "somebody"))
         await asyncio.to_thread(wait_until, lambda: server.connections == 1, 5)
         with pytest.raises(Overloaded):
-            await single.fetch(server.url)
+            await single.fetch(server.url, "somebody")
         release.set()
         assert (await first).image_bytes == BODY
-        assert (await single.fetch(server.url)).image_bytes == BODY
+        assert (await single.fetch(server.url, "somebody")).image_bytes == BODY
 
     with PictureServer(respond) as server:
         asyncio.run(ask())
@@ -475,6 +476,6 @@ def test_whoever_counts_the_bytes_may_stop_them():
         counted.append(number)
 
     with PictureServer(serve_bytes(b"x" * MAX_BYTES)) as server, pytest.raises(Overloaded):
-        asyncio.run(fetcher().fetch(server.url, hold))
+        asyncio.run(fetcher().fetch(server.url, "somebody", hold))
 
     assert 0 < counted[0] < MAX_BYTES

@@ -101,19 +101,30 @@ def test_a_body_that_keeps_up_may_take_longer_than_the_grace(strict_server):
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
-def test_more_bytes_than_may_be_held_are_told_to_come_later(strict_server):
+def test_who_finds_no_room_waits_for_it(strict_server):
+    picture = example_pictures()["bee"]
     with ExitStack() as stack:
         for _ in range(2):
             connection = stack.enter_context(connect(strict_server))
-            connection.sendall(head(1_000_000) + bytes(900_000))
+            connection.sendall(head(990_000) + bytes(900_000))
         assert wait_until(lambda: held_bytes(strict_server) >= 1_700_000, seconds=GRACE_SECONDS)
         late = stack.enter_context(connect(strict_server))
-        late.sendall(head(1_000_000) + bytes(900_000))
-        answer = read_to_the_end(late)
+        late.sendall(head(len(picture)) + picture)
+        answer = late.recv(65536)
 
-    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert wait_until(lambda: held_bytes(strict_server) == 0, seconds=5)
+
+
+def test_chunks_that_are_more_than_may_be_held_are_told_to_come_later(strict_server):
+    with connect(strict_server) as connection:
+        start = head(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+        connection.sendall(start + b"200000\r\n" + bytes(0x200000))
+        answer = read_to_the_end(connection)
+
+    assert answer.startswith(b"HTTP/1.1 429 ")
     assert b"retry-after: 1\r\n" in answer.lower()
-    assert b'"code": "overloaded"' in answer
+    assert b'"code": "rate_limited"' in answer
     assert wait_until(lambda: held_bytes(strict_server) == 0, seconds=5)
 
 

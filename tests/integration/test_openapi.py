@@ -86,6 +86,7 @@ def test_every_refusal_of_a_picture_is_named_by_status_and_code(document, path):
     # No parameter of a request names a model, a label or a correction, and only one route takes
     # addresses of pictures.
     elsewhere = {"unknown_model", "answer_unknown", "label_unknown", "feedback_unknown"}
+    elsewhere |= {"feedback_full"}
     if path != "/api/v1/classify":
         elsewhere |= {"urls_off", "url_unreachable"}
 

@@ -4,6 +4,7 @@ import concurrent.futures
 import json
 import socket
 from collections.abc import Iterator
+from concurrent.futures import Future
 
 import httpx
 import pytest
@@ -14,7 +15,7 @@ from tests.running import RunningServer, start_server
 from tests.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.testing import plain_picture
-from whatsit.web.api.fetch import MAX_FETCHES
+from whatsit.web.api.fetch import MAX_CALLER_FETCHES, MAX_FETCHES
 from whatsit.web.api.schemas import ClassifyDocument
 
 MAX_HELD_BYTES = 1_000_000
@@ -103,7 +104,7 @@ def test_the_cache_parameter_counts_for_addresses_too(client, pictures):
         ("page", 400, "image_unreadable"),
         ("empty", 400, "image_unreadable"),
         ("large", 413, "image_too_large"),
-        ("half", 503, "overloaded"),
+        ("half", 429, "rate_limited"),
         ("redirect", 422, "url_unreachable"),
     ],
 )
@@ -194,11 +195,12 @@ def test_a_client_that_leaves_ends_the_fetch(fetching, pictures):
     assert pictures.left.wait(3)
 
 
-def test_more_than_a_few_at_once_are_told_to_try_later(fetching, pictures):
+def test_a_few_at_once_of_each_caller_and_a_few_more_of_all(fetching, pictures):
     before = pictures.connections
 
-    def ask(path: str) -> httpx.Response | None:
-        with fetching.client() as one:
+    def ask(path: str, host: str) -> httpx.Response | None:
+        transport = httpx.HTTPTransport(local_address=host)
+        with fetching.client(transport=transport) as one:
             try:
                 body = {"url": f"{pictures.url}/{path}"}
                 answered: httpx.Response = one.post(CLASSIFY, json=body, timeout=2)
@@ -206,18 +208,30 @@ def test_more_than_a_few_at_once_are_told_to_try_later(fetching, pictures):
                 return None
         return answered
 
+    def begin(*hosts: str) -> list[Future[httpx.Response | None]]:
+        begun = [pool.submit(ask, "silent", host) for host in hosts * MAX_CALLER_FETCHES]
+        assert wait_until(lambda: pictures.connections == before + len(slow + begun), seconds=1.5)
+        return begun
+
+    slow: list[Future[httpx.Response | None]] = []
     with concurrent.futures.ThreadPoolExecutor(MAX_FETCHES) as pool:
-        slow = [pool.submit(ask, "silent") for _ in range(MAX_FETCHES)]
-        assert wait_until(lambda: pictures.connections == before + MAX_FETCHES, seconds=3)
-        refused = ask("bee")
+        slow += begin("127.0.0.2")
+        third, other = ask("bee", "127.0.0.2"), ask("bee", "127.0.0.3")
+        before += 1
+        slow += begin("127.0.0.3", "127.0.0.4", "127.0.0.5")
+        ninth = ask("bee", "127.0.0.6")
         # Whoever sends a picture is not kept waiting by them.
-        with fetching.client() as other:
-            sent = other.post(CLASSIFY, content=plain_picture("#654321"))
+        with fetching.client() as sender:
+            sent = sender.post(CLASSIFY, content=plain_picture("#654321"))
         assert [each.result() for each in slow] == [None] * MAX_FETCHES
 
-    assert refused is not None
-    require_problem(refused, 503, "overloaded")
-    assert refused.headers["retry-after"] == "1"
+    assert third is not None
+    require_problem(third, 429, "rate_limited")
+    assert other is not None
+    assert other.status_code == 200
+    assert ninth is not None
+    require_problem(ninth, 503, "overloaded")
+    assert third.headers["retry-after"] == ninth.headers["retry-after"] == "1"
     assert sent.status_code == 200
 
 

@@ -27,6 +27,8 @@ from whatsit.client.retries import Attempts, RetryPolicy, asked_pause, parse_ret
 from whatsit.data import example_pictures
 from whatsit.errors import (
     AnswerUnknown,
+    BodyPacked,
+    FeedbackFull,
     FeedbackUnavailable,
     FeedbackUnknown,
     HeadTooLarge,
@@ -276,6 +278,8 @@ TOLD = [
     FeedbackUnknown("0123"),
     MalformedRequest("A header is there twice."),
     HeadTooLarge("It has more than 64,000 bytes."),
+    FeedbackFull(1_000_000),
+    BodyPacked("gzip"),
     LabelUnknown("n0"),
     FeedbackUnavailable("It is locked."),
     Overloaded(2),

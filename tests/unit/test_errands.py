@@ -48,6 +48,7 @@ def test_who_waits_too_long_is_told_so_and_it_works_again_afterwards(caplog):
 
     asyncio.run(ask())
     assert "does not answer" in caplog.text
+    assert len(caplog.records) == 1, "said once, not each time"
 
 
 def test_a_thread_that_hangs_does_not_outlive_the_process():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message, Scope
 
-from whatsit.cache.counters import Tally, Window
+from whatsit.cache.counters import ProcessCounters, Tally, Window
 from whatsit.errors import CacheError, HostNotAllowed, RateLimited, Unauthorized
 from whatsit.exposure import HostNames, Rate
 from whatsit.keys import KeyFile, KeyRing
@@ -158,6 +158,21 @@ class Broken:
         raise CacheError("Redis does not answer.")
 
 
+class Shared:
+    """Counters of all processes, which take their time before they fail."""
+
+    works = False
+
+    def __init__(self) -> None:
+        self._counters = ProcessCounters()
+
+    async def count(self, caller: str, window: Window) -> Tally:
+        if self.works:
+            return await self._counters.count(caller, window)
+        await asyncio.sleep(0.01)
+        raise CacheError("Redis does not answer.")
+
+
 def outcome(rule: RateRule, scope: Scope | None = None) -> float | None:
     """Seconds to wait; None where the request may go on."""
     refusal = asyncio.run(rule.refusal(scope or http()))
@@ -237,7 +252,41 @@ def test_while_shared_counts_fail_the_process_counts_alone_and_says_so_once(capl
     assert caplog.text.count("counts the requests alone") == 1
 
     shared.works = True
-    assert outcome(rule) is None
+    assert outcome(rule) is not None
+
+
+@pytest.mark.parametrize("fails_at", range(0, 60, 7))
+def test_counters_that_fail_in_between_give_no_second_allowance(fails_at):
+    shared = Shared()
+    rule = RateRule(Rate(20, "day"), shared, does_work)
+    admitted = 0
+    for number in range(60):
+        shared.works = number < fails_at
+        admitted += outcome(rule) is None
+
+    assert admitted == 20
+
+
+def test_many_requests_that_wait_for_slow_counters_at_once_get_one_allowance():
+    rule = RateRule(Rate(20, "day"), Shared(), does_work)
+
+    async def run() -> int:
+        refusals = await asyncio.gather(*(rule.refusal(http()) for _ in range(60)))
+        return refusals.count(None)
+
+    assert asyncio.run(run()) == 20
+
+
+def test_what_other_processes_let_in_counts_and_what_they_refuse_does_not_count_here():
+    clock, shared = Clock(), Shared()
+    shared.works = True
+    one, other = (RateRule(Rate(10, "minute"), shared, does_work, clock) for _ in range(2))
+    assert [outcome(one) for _ in range(10)] == [None] * 10
+    assert None not in [outcome(other) for _ in range(30)]
+
+    clock.now += 60 + 45  # three quarters of the next minute
+    assert [outcome(other) for _ in range(7)] == [None] * 7
+    assert outcome(other) is not None
 
 
 @pytest.mark.parametrize(

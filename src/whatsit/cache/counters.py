@@ -80,19 +80,30 @@ class ProcessCounters:
 
     async def count(self, caller: str, window: Window) -> Tally:
         """See `Counters.count`. Never waits."""
+        return self.add(caller, window)
+
+    def add(self, caller: str, window: Window) -> Tally:
+        """As `count`."""
+        tally = self.tally(caller, window)
+        if window.has_room(tally.current, tally.previous):
+            counts = self._counts(window)
+            if tally.current == 0 and len(counts) >= self._max_callers:
+                del counts[next(iter(counts))]
+            counts[caller] = tally.current + 1
+        return tally
+
+    def tally(self, caller: str, window: Window) -> Tally:
+        """What `caller` has used; nothing is added to it."""
+        current = self._counts(window).get(caller, 0)
+        return Tally(current, self._windows[window.number - 1].get(caller, 0))
+
+    def _counts(self, window: Window) -> dict[str, int]:
         if window.number not in self._windows:
             self._windows = {
                 window.number: {},
                 window.number - 1: self._windows.get(window.number - 1, {}),
             }
-        counts = self._windows[window.number]
-        current = counts.get(caller, 0)
-        previous = self._windows[window.number - 1].get(caller, 0)
-        if window.has_room(current, previous):
-            if current == 0 and len(counts) >= self._max_callers:
-                del counts[next(iter(counts))]
-            counts[caller] = current + 1
-        return Tally(current, previous)
+        return self._windows[window.number]
 
 
 class RedisCounters:

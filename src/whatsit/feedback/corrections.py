@@ -16,6 +16,9 @@ _LOOK_SECONDS = 1.0
 _MAX_PICTURES = 100_000
 """Each takes about half a kB; of more pictures than these, the latest are told."""
 
+_MAX_REMEMBERED = 10_000
+"""Callers without a key and their pictures, of which what they said is known to be theirs."""
+
 
 class Corrections:
     """Tells corrections from memory; learns within about a second what other processes changed.
@@ -31,6 +34,7 @@ class Corrections:
         self._store = store
         self._look_seconds = look_seconds
         self._newest: dict[str, Correction] = {}
+        self._said: dict[tuple[str, str], tuple[str, ...]] = {}
         self._number: int | None = None
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -52,12 +56,27 @@ class Corrections:
         """The newest correction of a picture; never waits."""
         return self._newest.get(sha256)
 
-    def add(self, new: NewCorrection, picture: Picture | None = None) -> Record:
-        """Keep a correction; see `FeedbackStore.add`. From then on it is told."""
+    def add(
+        self, new: NewCorrection, picture: Picture | None = None, caller: str | None = None
+    ) -> Record:
+        """Keep a correction; see `FeedbackStore.add`. From then on it is told.
+
+        Args:
+            new: What is said.
+            picture: To be kept as well.
+            caller: Who says it, as an address where there is no key; kept in memory only.
+        """
+        about = None if new.who is not None or caller is None else (caller, new.sha256)
         # Held meanwhile, so that a later one of another process is not learned before this one.
         with self._lock:
-            record = self._store.add(new, picture)
+            own = () if about is None else self._said.get(about, ())
+            record = self._store.add(new, picture, own)
             self._learn(record.correction)
+            if about is not None:
+                self._said.pop(about, None)
+                self._said[about] = (*own[-1:], record.correction.id)
+                if len(self._said) > _MAX_REMEMBERED:
+                    del self._said[next(iter(self._said))]
         return record
 
     def undo(self, correction_id: str) -> None:

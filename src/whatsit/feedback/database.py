@@ -8,9 +8,10 @@ knows whether it missed something, and whether that was more than new rows.
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,24 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from whatsit.errors import FeedbackUnavailable, SettingsError
+from whatsit.errors import FeedbackFull, FeedbackUnavailable, SettingsError
 from whatsit.feedback.accuracy import DayTally
 from whatsit.feedback.correction import MAX_LABEL_CHARACTERS, CorrectedAnswer, Correction, Record
 from whatsit.files import is_there, make_private_file, make_private_folder
 
 DATABASE_FILE = "feedback.db"
+DEFAULT_MAX_CORRECTIONS = 1_000_000
+"""Some 400 MB."""
 
 _VERSION = 1
 _TIMEOUT_SECONDS = 3
 _LOCK_NUMBER = 0x77686174
 """Anything that no other program would choose; held while the tables are made."""
 _WRITES = "whatsit_writes"
+_COUNTED_EVERY = 1_000
+"""After so many new rows all of them are counted again."""
+_FULL_SECONDS = 1.0
+"""How long a full table is taken for full without counting."""
 
 _tables = sa.MetaData()
 _state = sa.Table(
@@ -84,13 +91,18 @@ class FeedbackDatabase:
 
     Args:
         url: Its address; see `parse_url`.
+        max_corrections: How many there may be; processes that add at the same time may go a
+            thousand beyond it, each.
     """
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, max_corrections: int = DEFAULT_MAX_CORRECTIONS) -> None:
         self._engine = _create_engine(url)
         self._file = Path(url.database) if _is_sqlite(url) and url.database else None
         self._lock = threading.Lock()
         self._is_prepared = False
+        self._max_corrections = max_corrections
+        self._room = 0
+        self._full_until = 0.0
 
     def exists(self) -> bool:
         """Whether there may be anything in it: False only for a file that is not there."""
@@ -121,25 +133,66 @@ class FeedbackDatabase:
                     )
             self._is_prepared = True
 
-    def add(self, record: Record) -> None:
-        """Store a correction with its facts."""
-        correction, answered = record.correction, record.answered
-        values = {
-            **{name: getattr(correction, name) for name in Correction.__slots__},
-            "who": record.who,
-            "picture_format": record.picture_format,
-        }
-        if answered is not None:
-            values |= {
-                "answered_label": answered.label,
-                "answered_wnid": answered.wnid,
-                "answered_score": answered.score,
-                "answered_certainty": answered.certainty,
-                "model": answered.model,
-                "fingerprint": answered.fingerprint,
-            }
+    def add(self, record: Record, own: Sequence[str] = ()) -> Record:
+        """Store a correction with its facts.
+
+        Of what one caller says of one picture, this and the one before it are there: that one
+        counts again if this one is undone. Older ones go, and leave this one their picture.
+
+        Args:
+            record: What to store.
+            own: Ids of what the same caller said of the picture before, without a key. What it
+                said with a key of the same name is found without them.
+
+        Returns:
+            What was stored.
+
+        Raises:
+            FeedbackFull: There are as many as may be, and none was to go.
+            FeedbackUnavailable: See above.
+        """
         with self._changing() as (connection, number):
+            older = self._older(connection, record, own)
+            if not older:
+                self._require_room(connection)
+            elif (gone := _delete(connection, of_ids(older))) and record.picture_format is None:
+                kept = next((row.picture_format for row in gone if row.picture_format), None)
+                record = replace(record, picture_format=kept)
+            values = {
+                **{name: getattr(record.correction, name) for name in Correction.__slots__},
+                **_answered_columns(record.answered),
+                "who": record.who,
+                "picture_format": record.picture_format,
+            }
             connection.execute(_feedback.insert().values(change=number, **values))
+        return record
+
+    def _older(self, connection: Connection, record: Record, own: Sequence[str]) -> Sequence[str]:
+        """Ids of what the caller said before what it said last."""
+        if record.who is None and not own:
+            return ()
+        is_own = of_ids(own)
+        if record.who is not None:
+            is_own = sa.or_(is_own, _feedback.c.who == record.who)
+        query = (
+            sa.select(_feedback.c.id)
+            .where(of_picture(record.correction.sha256), is_own)
+            .order_by(_feedback.c.change.desc())
+        )
+        return connection.scalars(query).all()[1:]
+
+    def _require_room(self, connection: Connection) -> None:
+        if self._room <= 0:
+            # Counting takes long where there are many, so whoever knocks at a full table again
+            # and again must not have it counted each time.
+            if time.monotonic() < self._full_until:
+                raise FeedbackFull(self._max_corrections)
+            count = connection.scalar(sa.select(sa.func.count()).select_from(_feedback)) or 0
+            self._room = min(self._max_corrections - count, _COUNTED_EVERY)
+            if self._room <= 0:
+                self._full_until = time.monotonic() + _FULL_SECONDS
+                raise FeedbackFull(self._max_corrections)
+        self._room -= 1
 
     @contextmanager
     def removing(self, *conditions: sa.ColumnElement[bool]) -> Iterator[tuple[str, ...]]:
@@ -150,11 +203,7 @@ class FeedbackDatabase:
             row needs any more.
         """
         with self._changing() as (connection, _):
-            gone = connection.execute(
-                _feedback.delete()
-                .where(*conditions)
-                .returning(_feedback.c.sha256, _feedback.c.picture_format)
-            ).all()
+            gone = _delete(connection, *conditions)
             kept = {row.sha256 for row in gone if row.picture_format is not None}
             yield tuple(sorted(kept - self._needed(connection)))
 
@@ -270,6 +319,11 @@ class FeedbackDatabase:
 def of_id(correction_id: str) -> sa.ColumnElement[bool]:
     """The condition that a row is the correction with an id."""
     return _feedback.c.id == correction_id
+
+
+def of_ids(correction_ids: Sequence[str]) -> sa.ColumnElement[bool]:
+    """The condition that a row is one of the corrections with these ids."""
+    return _feedback.c.id.in_(correction_ids)
 
 
 def of_picture(sha256: str) -> sa.ColumnElement[bool]:
@@ -417,6 +471,28 @@ def _sentences() -> Iterator[None]:
         ) from error
     except OSError as error:
         raise FeedbackUnavailable(f"The folder of corrections failed: {error.strerror}.") from error
+
+
+def _delete(connection: Connection, *conditions: sa.ColumnElement[bool]) -> Sequence[Any]:
+    """Delete rows; tells the pictures that they named."""
+    return connection.execute(
+        _feedback.delete()
+        .where(*conditions)
+        .returning(_feedback.c.sha256, _feedback.c.picture_format)
+    ).all()
+
+
+def _answered_columns(answered: CorrectedAnswer | None) -> dict[str, object]:
+    if answered is None:
+        return {}
+    return {
+        "answered_label": answered.label,
+        "answered_wnid": answered.wnid,
+        "answered_score": answered.score,
+        "answered_certainty": answered.certainty,
+        "model": answered.model,
+        "fingerprint": answered.fingerprint,
+    }
 
 
 def _is_newest() -> sa.ColumnElement[bool]:

@@ -1,7 +1,7 @@
 """Corrections and the pictures kept with them, as one."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -51,21 +51,25 @@ class FeedbackStore:
         self.database = database
         self.pictures = pictures
 
-    def add(self, new: NewCorrection, picture: Picture | None = None) -> Record:
-        """Keep a correction.
+    def add(
+        self, new: NewCorrection, picture: Picture | None = None, own: Sequence[str] = ()
+    ) -> Record:
+        """Keep a correction; see `FeedbackDatabase.add` for what it replaces.
 
         Args:
             new: What is said.
             picture: To be kept as well, if there is room; `new.sha256` is its digest.
+            own: Ids of what the same caller said of the picture before, without a key.
 
         Returns:
             What was kept.
 
         Raises:
+            FeedbackFull: There are as many corrections as may be; nothing was kept.
             FeedbackUnavailable: Nothing was kept.
         """
         with _disk_failures(), self.pictures.changing() if picture else nullcontext():
-            was_there = new.sha256 in self.pictures.names() if picture else False
+            was_there = picture is not None and self.pictures.has(new.sha256)
             kept = picture is not None and self.pictures.keep(new.sha256, picture.image_bytes)
             correction = Correction(
                 secrets.token_hex(_ID_BYTES), new.sha256, new.verdict, new.label, new.wnid, _now()
@@ -73,12 +77,11 @@ class FeedbackStore:
             picture_format = picture.format if picture is not None and kept else None
             record = Record(correction, new.answered, new.who, picture_format)
             try:
-                self.database.add(record)
+                return self.database.add(record, own)
             except BaseException:
                 if kept and not was_there:
                     self.pictures.forget(new.sha256)
                 raise
-        return record
 
     def undo(self, correction_id: str) -> Correction:
         """Delete a correction, and its picture unless another one needs it.

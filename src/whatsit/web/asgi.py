@@ -14,6 +14,7 @@ from whatsit.keys import KeyRing
 from whatsit.settings import Settings
 from whatsit.tracing import Tracing
 from whatsit.web.api.app import API_PREFIXES, Api
+from whatsit.web.api.protocols import json_limit
 from whatsit.web.guard.door import Door, Rule, is_open, is_open_on_page, refuse
 from whatsit.web.guard.headers import SecurityHeaders
 from whatsit.web.guard.hosts import HostRule
@@ -81,7 +82,13 @@ def build_application(
         tracing: Traces the API's requests; None where nobody collects traces.
     """
     settings = running.settings
-    intake = Intake(settings.max_held_bytes, settings.body_grace_seconds, running.telemetry.holding)
+    intake = Intake(
+        settings.max_held_bytes,
+        settings.body_grace_seconds,
+        # In base64 the largest picture is larger.
+        json_limit(settings.max_upload_bytes),
+        running.telemetry.holding,
+    )
     counters = _open_counters(running)
     api = Api(running, intake)
     declare_keys(api.described, required=settings.keys_required)

@@ -3,6 +3,7 @@
 import re
 import secrets
 import time
+from http import HTTPStatus
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,6 +14,7 @@ from whatsit.web.api.app import CLIENT_LEFT, ROUTE_IN_SCOPE
 from whatsit.web.api.classify import ANSWER_IN_SCOPE
 from whatsit.web.api.problems import CODE_IN_SCOPE, unexpected
 from whatsit.web.intake import RECEIVED_IN_SCOPE, UNREAD_IN_SCOPE
+from whatsit.web.refusals import RefusalLog
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CLOSE = (b"connection", b"close")
@@ -36,6 +38,7 @@ class RequestScope:
         self._telemetry = telemetry
         self._tracing = tracing
         self._log = RequestLog()
+        self._refusals = RefusalLog(self._log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; see the ASGI specification."""
@@ -86,7 +89,10 @@ class RequestScope:
         )
         self._telemetry.requested(request)
         if scope["path"] not in _ONLY_COUNTED:
-            self._log.write(request)
+            if status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.INTERNAL_SERVER_ERROR:
+                self._log.write(request)
+            else:
+                self._refusals.write(scope, request)
             if self._tracing is not None:
                 self._tracing.trace(request, scope["headers"])
 

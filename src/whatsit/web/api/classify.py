@@ -9,9 +9,10 @@ import asyncio
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect
@@ -24,6 +25,7 @@ from whatsit.service import DEFAULT_TOP_K, Explanation, Pending, Service
 from whatsit.web.api.body import ReceivedPicture, read_picture, read_url
 from whatsit.web.api.fetch import Fetcher
 from whatsit.web.api.problems import report
+from whatsit.web.guard.rates import caller_of
 from whatsit.web.intake import Intake
 
 CLASSIFY_PATH = "/api/v1/classify"
@@ -89,35 +91,23 @@ class Classify:
         # Looked at only now: what is known already is a picture, not the address of one.
         url = read_url(scope, picture.image_bytes)
         if url is not None:
-            return await self._answer_url(url, receive, top_k, cache)
+            return await self._answer_url(url, caller_of(scope), receive, top_k, cache)
         return await self._compute(picture, receive, top_k, cache)
 
-    async def _answer_url(self, url: str, receive: Receive, top_k: int, cache: CacheMode) -> Reply:
+    async def _answer_url(
+        self, url: str, caller: str, receive: Receive, top_k: int, cache: CacheMode
+    ) -> Reply:
         if self._fetcher is None:
             raise UrlsOff
         start = time.perf_counter()
-        with self._intake.hold() as hold:
-            picture = await self._fetch(self._fetcher, url, hold, receive)
+        with self._intake.hold(caller) as hold:
+            fetching = self._fetcher.fetch(url, caller, hold)
+            picture = await _while_there(fetching, receive)
             elapsed_ms = (time.perf_counter() - start) * 1000
             reply = self._service.recall(
                 picture.image_bytes, sha256=picture.sha256, top_k=top_k, cache=cache
             ) or await self._compute(picture, receive, top_k, cache)
         return replace(reply, timings_ms={"fetch": elapsed_ms, **reply.timings_ms})
-
-    async def _fetch(
-        self, fetcher: Fetcher, url: str, hold: Callable[[int], None], receive: Receive
-    ) -> ReceivedPicture:
-        loop = asyncio.get_running_loop()
-        fetching = loop.create_task(fetcher.fetch(url, hold))
-        leaving = loop.create_task(_until_disconnect(receive))
-        try:
-            await asyncio.wait({fetching, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if not fetching.done():
-                raise ClientDisconnect
-            return fetching.result()
-        finally:
-            leaving.cancel()
-            fetching.cancel()
 
     async def _compute(
         self, picture: ReceivedPicture, receive: Receive, top_k: int, cache: CacheMode
@@ -249,6 +239,23 @@ async def await_reply(pending: Pending, receive: Receive) -> Reply:
         return pending.reply()
     finally:
         leaving.cancel()
+
+
+async def _while_there(
+    work: Coroutine[Any, Any, ReceivedPicture], receive: Receive
+) -> ReceivedPicture:
+    """What `work` brings, unless the client leaves before it does."""
+    loop = asyncio.get_running_loop()
+    working = loop.create_task(work)
+    leaving = loop.create_task(_until_disconnect(receive))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        leaving.cancel()
+        working.cancel()
 
 
 async def _until_disconnect(receive: Receive) -> None:

@@ -6,6 +6,8 @@ from typing import Any, get_args
 
 from whatsit.errors import (
     AnswerUnknown,
+    BodyPacked,
+    FeedbackFull,
     FeedbackUnavailable,
     FeedbackUnknown,
     HeadTooLarge,
@@ -172,6 +174,7 @@ _REFUSALS: tuple[WhatsitError, ...] = (
     ImageTooLarge(DEFAULT_MAX_UPLOAD_BYTES),
     ImageTooManyPixels(DEFAULT_MAX_PIXELS, 61_000_000),
     ImageUnsupported("a PDF document"),
+    BodyPacked("gzip"),
     UnknownModel("resnet18", ("efficientnet-lite2", "whatsit")),
     HostNotAllowed("This server does not answer to the host name of this request."),
     OTHER_ORIGIN,
@@ -185,6 +188,7 @@ _REFUSALS: tuple[WhatsitError, ...] = (
 )
 """One of each that a request to the API can meet; what is shown of them is what they say."""
 NO_FEEDBACK = FeedbackUnavailable("Not shown to callers.")
+NO_ROOM = FeedbackFull(1_000_000)
 NO_CORRECTION = FeedbackUnknown("0123456789abcdef")
 NO_LABEL = LabelUnknown("n00000000")
 """Those that only few routes answer with."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
@@ -10,6 +11,10 @@ from typing import TypeVar
 from whatsit.errors import FeedbackUnavailable
 
 _log = logging.getLogger(__name__)
+
+_QUIET_SECONDS = 10.0
+"""After a failure was logged, in which others are not: whoever asks again and again would fill
+the log."""
 
 _Result = TypeVar("_Result")
 
@@ -30,6 +35,7 @@ class Errands:
         self._max_running = max_running
         self._lock = threading.Lock()
         self._running = 0
+        self._quiet_until = 0.0
 
     async def run(self, work: Callable[[], _Result]) -> _Result:
         """Do `work`, and wait for its result.
@@ -50,8 +56,14 @@ class Errands:
                 raise FeedbackUnavailable("The database of corrections does not answer.")
             return done.result()
         except FeedbackUnavailable as error:
-            _log.warning("%s A correction was not kept or undone.", error.reason)
+            self._tell(error)
             raise
+
+    def _tell(self, error: FeedbackUnavailable) -> None:
+        now = time.monotonic()
+        if now >= self._quiet_until:
+            _log.warning("%s A correction was not kept or undone.", error.reason)
+            self._quiet_until = now + _QUIET_SECONDS
 
     def _work(self, work: Callable[[], _Result], result: "Future[_Result]") -> None:
         try:

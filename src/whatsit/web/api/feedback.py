@@ -26,6 +26,7 @@ from whatsit.web.api.description import (
     FEEDBACK_EXAMPLE,
     NO_CORRECTION,
     NO_FEEDBACK,
+    NO_ROOM,
     OTHER_ORIGIN,
     REQUEST_ID_HEADER,
     problem_responses,
@@ -33,6 +34,7 @@ from whatsit.web.api.description import (
 from whatsit.web.api.errands import Errands
 from whatsit.web.api.schemas import FeedbackDocument
 from whatsit.web.guard.keys import KEY_NAME
+from whatsit.web.guard.rates import caller_of
 from whatsit.web.intake import Intake
 
 _MAX_DOCUMENT_BYTES = 10_000
@@ -89,7 +91,7 @@ def build_feedback_router(running: Running, intake: Intake) -> APIRouter:
                 "content": {"application/json": {"example": FEEDBACK_EXAMPLE}},
             },
             **problem_responses(
-                *(400, 408, 413, 415, 422, 500, 503), also=(OTHER_ORIGIN, NO_FEEDBACK)
+                *(400, 408, 413, 415, 422, 500, 503), also=(OTHER_ORIGIN, NO_ROOM, NO_FEEDBACK)
             ),
         },
         openapi_extra=FEEDBACK_BODY,
@@ -99,7 +101,8 @@ def build_feedback_router(running: Running, intake: Intake) -> APIRouter:
             received = await _read(request.scope, body, running)
             image_format = await takes.inspect(received.image_bytes)
             who = request.scope.get(KEY_NAME)
-            work = partial(takes.keep, received, image_format, who)
+            caller = caller_of(request.scope)
+            work = partial(takes.keep, received, image_format, who, caller)
             record = await errands.run(work)
         answered = record.answered
         model = None if answered is None else answered.model
@@ -163,7 +166,9 @@ class _Takes:
         )
         return (await asyncio.wrap_future(service.workers.submit(decode))).format
 
-    def keep(self, received: _Received, image_format: str | None, who: str | None) -> Record:
+    def keep(
+        self, received: _Received, image_format: str | None, who: str | None, caller: str
+    ) -> Record:
         """Keep a correction, and its picture where there is one."""
         from whatsit.feedback.store import NewCorrection, Picture
 
@@ -178,7 +183,7 @@ class _Takes:
         if received.image_bytes is not None and image_format is not None:
             picture = Picture(received.image_bytes, image_format)
         new = NewCorrection(received.sha256, received.said.verdict, label, wnid, answered, who)
-        return feedback.add(new, picture)
+        return feedback.add(new, picture, caller)
 
     def undo(self, correction_id: str) -> None:
         """Delete a correction."""

@@ -12,15 +12,22 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import aclosing, suppress
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from urllib.parse import urljoin
 
 import httpcore
 import httpx
 
 from whatsit import __version__
-from whatsit.errors import ImageTooLarge, InvalidParameter, Overloaded, UrlUnreachable
+from whatsit.errors import (
+    ImageTooLarge,
+    InvalidParameter,
+    Overloaded,
+    RateLimited,
+    UrlUnreachable,
+)
 from whatsit.exposure import Network
 from whatsit.settings import Settings
 from whatsit.web.api.addresses import Address, PictureUrl, is_fetchable, parse_picture_url
@@ -31,6 +38,8 @@ Resolve = Callable[[str, int], Sequence[str]]
 
 MAX_FETCHES = 8
 """Pictures fetched at the same time; each may take as long as `TOTAL_SECONDS`."""
+MAX_CALLER_FETCHES = 2
+"""Of them for one caller; eight that drip would else keep everybody else waiting."""
 MAX_REDIRECTS = 3
 TOTAL_SECONDS = 10.0
 CONNECT_SECONDS = 3.0
@@ -85,6 +94,7 @@ class Fetcher:
         resolve: Looks host names up, in a thread of its own.
         tls: Decides which certificates are believed; None for the usual ones.
         max_fetches: How many pictures at the same time.
+        max_caller_fetches: How many of them for one caller.
         total_seconds: For one picture, from the look-up to the last byte, redirects included.
         connect_seconds: For each connection.
     """
@@ -98,6 +108,7 @@ class Fetcher:
         resolve: Resolve = resolve_host,
         tls: ssl.SSLContext | None = None,
         max_fetches: int = MAX_FETCHES,
+        max_caller_fetches: int = MAX_CALLER_FETCHES,
         total_seconds: float = TOTAL_SECONDS,
         connect_seconds: float = CONNECT_SECONDS,
     ) -> None:
@@ -107,18 +118,20 @@ class Fetcher:
         self._resolve = resolve
         self._tls = tls or httpx.create_ssl_context()
         self._max_fetches = max_fetches
+        self._max_caller_fetches = max_caller_fetches
         self._total_seconds = total_seconds
         self._connect_seconds = connect_seconds
-        self._fetches = 0
-        self._lookups = 0
+        self._fetches: Counter[str] = Counter()
+        self._lookups: Counter[str] = Counter()
 
     async def fetch(
-        self, url: str, hold: Callable[[int], None] = lambda number: None
+        self, url: str, caller: str, hold: Callable[[int], None] = lambda number: None
     ) -> ReceivedPicture:
         """The bytes behind an address; whether they are a picture is not looked at.
 
         Args:
             url: As somebody wrote it.
+            caller: For whom.
             hold: Told how many bytes have come each time that some do; may refuse them.
 
         Raises:
@@ -126,36 +139,51 @@ class Fetcher:
             UrlUnreachable: Nothing was fetched. Why is not said: it would tell strangers what
                 there is in the network around the server.
             ImageTooLarge: There are more bytes than the limit; the rest was not read.
-            Overloaded: Too many pictures are being fetched already.
+            RateLimited: Too many pictures are being fetched for this caller already.
+            Overloaded: Too many pictures are being fetched for all callers together.
         """
         address = parse_picture_url(url, self._ports)
-        if self._fetches >= self._max_fetches:
-            raise Overloaded
-        self._fetches += 1
         try:
-            async with asyncio.timeout(self._total_seconds):
-                return await self._follow(address, hold)
+            with self._counted(self._fetches, caller):
+                async with asyncio.timeout(self._total_seconds):
+                    return await self._follow(address, caller, hold)
         except _FAILURES as error:
             # Other messages name addresses, which no log does.
             why = error if isinstance(error, _Refused) else type(error).__name__
             _log.debug("fetch: %s", why)
             raise UrlUnreachable from error
-        finally:
-            self._fetches -= 1
 
-    async def _follow(self, address: PictureUrl, hold: Callable[[int], None]) -> ReceivedPicture:
+    @contextmanager
+    def _counted(self, running: "Counter[str]", caller: str) -> Iterator[None]:
+        self._begin(running, caller)
+        try:
+            yield
+        finally:
+            _end(running, caller)
+
+    def _begin(self, running: "Counter[str]", caller: str) -> None:
+        if running[caller] >= self._max_caller_fetches:
+            limit = f"{self._max_caller_fetches} pictures by address at the same time"
+            raise RateLimited(limit, 1.0)
+        if running.total() >= self._max_fetches:
+            raise Overloaded
+        running[caller] += 1
+
+    async def _follow(
+        self, address: PictureUrl, caller: str, hold: Callable[[int], None]
+    ) -> ReceivedPicture:
         for _ in range(1 + MAX_REDIRECTS):
-            found = await self._ask(address, hold)
+            found = await self._ask(address, caller, hold)
             if isinstance(found, ReceivedPicture):
                 return found
             address = found
         raise _Refused("too many redirects")
 
     async def _ask(
-        self, address: PictureUrl, hold: Callable[[int], None]
+        self, address: PictureUrl, caller: str, hold: Callable[[int], None]
     ) -> ReceivedPicture | PictureUrl:
         """What one request brings: a picture, or where to ask next."""
-        pinned = _Pinned(await self._addresses_of(address), self._connect_seconds)
+        pinned = _Pinned(await self._addresses_of(address, caller), self._connect_seconds)
         origin = (address.scheme.encode(), address.host.encode(), address.port)
         seconds = self._total_seconds
         limits = {"connect": self._connect_seconds, "read": seconds, "write": seconds}
@@ -208,12 +236,12 @@ class Fetcher:
         except (ValueError, InvalidParameter) as error:
             raise _Refused("the redirect leads to no address of a picture") from error
 
-    async def _addresses_of(self, address: PictureUrl) -> list[Address]:
+    async def _addresses_of(self, address: PictureUrl, caller: str) -> list[Address]:
         literal = address.literal
         if literal is not None:
             found = [literal]
         else:
-            names = await self._look_up(address.host, address.port)
+            names = await self._look_up(address.host, address.port, caller)
             try:
                 found = [ipaddress.ip_address(name) for name in names]
             except ValueError as error:
@@ -222,17 +250,15 @@ class Fetcher:
             raise _Refused("not public")
         return found[:_MAX_ADDRESSES]
 
-    async def _look_up(self, host: str, port: int) -> Sequence[str]:
+    async def _look_up(self, host: str, port: int, caller: str) -> Sequence[str]:
         # In a thread that nobody waits for at the end: a look-up can't be broken off, and may go
         # on long after the fetch that wanted it. That is why they are counted apart.
-        if self._lookups >= self._max_fetches:
-            raise Overloaded
-        self._lookups += 1
+        self._begin(self._lookups, caller)
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Sequence[str]] = loop.create_future()
 
         def settle(found: Sequence[str] | OSError) -> None:
-            self._lookups -= 1
+            _end(self._lookups, caller)
             if answer.done():
                 return
             if isinstance(found, OSError):
@@ -252,6 +278,12 @@ class Fetcher:
 
         threading.Thread(target=work, name="whatsit-resolve", daemon=True).start()
         return await answer
+
+
+def _end(running: "Counter[str]", caller: str) -> None:
+    running[caller] -= 1
+    if not running[caller]:
+        del running[caller]
 
 
 class _Pinned(httpcore.AsyncNetworkBackend):

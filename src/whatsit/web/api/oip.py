@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from whatsit import __version__
-from whatsit.errors import ImageTooLarge, InputError, InvalidParameter, UnknownModel
+from whatsit.errors import ImageTooLarge, InputError, UnknownModel
 from whatsit.prediction import Reply
 from whatsit.service import Service
 from whatsit.web.api.body import read_whole
@@ -199,11 +199,6 @@ async def _read_request(
     service: Service, scope: Scope, receive: Receive, bodies: LargeBodies
 ) -> InferenceRequest:
     headers = Headers(scope=scope)
-    if packing := headers.get("content-encoding"):
-        raise InvalidParameter(
-            f"The body is packed (Content-Encoding: {packing!r:.40}), which is not read here. "
-            "Send it as it is."
-        )
     json_bytes = parse_header_length(headers.getlist(HEADER_LENGTH))
     limit = service.max_upload_bytes
     most = json_limit(limit) if json_bytes is None else limit + ENVELOPE_BYTES

@@ -11,6 +11,8 @@ from starlette.types import Receive, Scope, Send
 
 from whatsit.errors import (
     AnswerUnknown,
+    BodyPacked,
+    FeedbackFull,
     FeedbackUnavailable,
     FeedbackUnknown,
     HeadTooLarge,
@@ -53,6 +55,7 @@ STATUS_BY_ERROR: Mapping[type[WhatsitError], HTTPStatus] = {
     HostNotAllowed: HTTPStatus.MISDIRECTED_REQUEST,
     RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     RequestTooSlow: HTTPStatus.REQUEST_TIMEOUT,
+    BodyPacked: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     OriginNotAllowed: HTTPStatus.FORBIDDEN,
     MalformedRequest: HTTPStatus.BAD_REQUEST,
     HeadTooLarge: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -62,6 +65,7 @@ STATUS_BY_ERROR: Mapping[type[WhatsitError], HTTPStatus] = {
     UrlsOff: HTTPStatus.FORBIDDEN,
     UrlUnreachable: HTTPStatus.UNPROCESSABLE_ENTITY,
     FeedbackUnknown: HTTPStatus.NOT_FOUND,
+    FeedbackFull: HTTPStatus.CONFLICT,
     LabelUnknown: HTTPStatus.NOT_FOUND,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     FeedbackUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -159,4 +163,6 @@ def problem_for(error: WhatsitError, about: str = "") -> Response:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, BodyPacked):
+        headers["Accept-Encoding"] = "identity"
     return problem(status, error.code, about + error.detail, headers)

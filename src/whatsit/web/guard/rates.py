@@ -21,8 +21,8 @@ class RateRule:
     """Refuses what exceeds the rate of its key, or else of its address.
 
     The rate holds for every stretch of time, not only for whole minutes: the window before counts
-    by the share of it that such a stretch would still cover. While the shared counters fail, this
-    process counts alone.
+    by the share of it that such a stretch would still cover. This process counts for itself all
+    the time, so that a caller gets no second allowance where the shared counters begin to fail.
 
     Args:
         rate: What one caller may send.
@@ -53,23 +53,29 @@ class RateRule:
         window = Window(
             int(passed), self._rate.seconds, elapsed / self._rate.seconds, self._rate.count
         )
-        tally = await self._count(caller_of(scope), window)
+        caller = caller_of(scope)
+        tally = self._own.tally(caller, window)
+        if window.has_room(tally.current, tally.previous):
+            # Only what all processes let in counts here too.
+            tally = await self._count_together(caller, window) or tally
+            if window.has_room(tally.current, tally.previous):
+                tally = self._own.add(caller, window)
         if window.has_room(tally.current, tally.previous):
             return None
         return RateLimited(str(self._rate), seconds_until_room(window, tally))
 
-    async def _count(self, caller: str, window: Window) -> Tally:
-        if self._shared is not None:
-            try:
-                tally = await self._shared.count(caller, window)
-            except CacheError as error:
-                if not self._is_alone:
-                    _log.warning("%s This process counts the requests alone.", error)
-                self._is_alone = True
-            else:
-                self._is_alone = False
-                return tally
-        return await self._own.count(caller, window)
+    async def _count_together(self, caller: str, window: Window) -> Tally | None:
+        if self._shared is None:
+            return None
+        try:
+            tally = await self._shared.count(caller, window)
+        except CacheError as error:
+            if not self._is_alone:
+                _log.warning("%s This process counts the requests alone.", error)
+            self._is_alone = True
+            return None
+        self._is_alone = False
+        return tally
 
 
 def seconds_until_room(window: Window, tally: Tally) -> float:
