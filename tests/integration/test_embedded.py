@@ -57,23 +57,42 @@ def test_two_share_one_server_and_the_first_stops_it(tmp_path):
     assert server_processes(tmp_path) == []
 
 
-def test_a_server_left_behind_is_taken_over_and_stopped(tmp_path):
-    program = """
-import sys, time
+OWNER = """
+import sys, threading, time
 from pathlib import Path
 from whatsit.cache.embedded import EmbeddedValkey
-with EmbeddedValkey(Path(sys.argv[1])):
-    print("open", flush=True)
-    time.sleep(60)
+def own():
+    with EmbeddedValkey(Path(sys.argv[1])) as valkey:
+        print("open", flush=True)
+        time.sleep(60)
+if sys.argv[2] == "main thread":
+    own()
+else:
+    threading.Thread(target=own).start()
 """
+
+
+def kill_owner(folder: Path, thread: str) -> None:
+    """Have another process open the cache, and kill it."""
     owner = subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", OWNER, str(folder), thread], stdout=subprocess.PIPE, text=True
     )
     assert owner.stdout is not None
     assert owner.stdout.readline() == "open\n"
+    assert len(server_processes(folder)) == 1
     owner.kill()
     owner.wait()
     owner.stdout.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends it with its parent")
+def test_it_ends_with_a_process_that_is_killed(tmp_path):
+    kill_owner(tmp_path, "main thread")
+    assert wait_until(lambda: server_processes(tmp_path) == [], seconds=10)
+
+
+def test_a_server_left_behind_is_taken_over_and_stopped(tmp_path):
+    kill_owner(tmp_path, "another thread")
     assert len(server_processes(tmp_path)) == 1
 
     with EmbeddedValkey(tmp_path) as valkey:

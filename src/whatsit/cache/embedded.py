@@ -8,7 +8,9 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -26,13 +28,24 @@ _START_SECONDS = 5.0
 _STOP_SECONDS = 5.0
 _SOCKET_PATH_BYTES = 100
 """Operating systems cut socket paths at 104 to 108 bytes."""
+_TETHER = """
+import ctypes, os, sys
+try:
+    ctypes.CDLL(None).prctl(1, 15)  # PR_SET_PDEATHSIG, SIGTERM
+except (OSError, AttributeError):
+    pass
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""Becomes the server, after asking Linux to end it in order when its parent dies."""
 
 
 class EmbeddedValkey:
     """A private cache server for one machine, reachable through a Unix socket only.
 
     Several whatsit processes with the same folder share one server: the first one starts it
-    and stops it at its end. A server left behind by a process that was killed is taken over.
+    and stops it at its end. On Linux it also ends when that process is killed, if it was opened in
+    its main thread. A server left behind elsewhere is taken over.
 
     Args:
         folder: Where entries and log are kept; made if missing, readable by its owner only.
@@ -107,7 +120,7 @@ class EmbeddedValkey:
         ]
         # Its own session: Ctrl-C in the terminal reaches whatsit, which then stops it in order.
         self._process = subprocess.Popen(
-            command,
+            [*_tether(), *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -169,6 +182,14 @@ class EmbeddedValkey:
         if self._lock_fd is not None:
             os.close(self._lock_fd)
             self._lock_fd = None
+
+
+def _tether() -> list[str]:
+    # What Linux watches is the thread, and only the main one lives as long as the process.
+    is_lasting = threading.current_thread() is threading.main_thread()
+    if sys.platform != "linux" or not is_lasting or not sys.executable:
+        return []
+    return [sys.executable, "-I", "-S", "-c", _TETHER, str(os.getpid())]
 
 
 def find_server_binary() -> Path:
