@@ -76,6 +76,7 @@ class EmbeddedValkey:
             if self._take_ownership() and not self._is_answering():
                 self._start()
             self._await_answer()
+            self._end_unsaved_if_need_be()
         except OSError as error:
             self._release()
             raise CacheError(f"The embedded cache can't be kept there: {error.strerror}") from error
@@ -140,6 +141,15 @@ class EmbeddedValkey:
                 raise CacheError(f"The embedded cache did not answer in {_START_SECONDS:.0f} s.")
             time.sleep(0.005)
 
+    def _end_unsaved_if_need_be(self) -> None:
+        # Told to end by Linux, it would else stay where it can't save. Servers before 7.0 do.
+        if self._process is not None:
+            with (
+                contextlib.closing(self._client()) as client,
+                contextlib.suppress(redis.RedisError, OSError),
+            ):
+                client.config_set("shutdown-on-sigterm", "force")
+
     def _set_aside_unreadable_entries(self) -> None:
         # A damaged dump would stop every later start as well; entries can be computed again.
         dump = self._folder / "predictions.rdb"
@@ -169,7 +179,11 @@ class EmbeddedValkey:
             contextlib.closing(self._client()) as client,
             contextlib.suppress(redis.RedisError, OSError),
         ):
-            client.shutdown(save=True)
+            try:
+                client.shutdown(save=True)
+            except redis.ResponseError:
+                # The disk is full, or the folder gone. Entries can be computed again.
+                client.shutdown(nosave=True)
         if self._process is not None:
             try:
                 self._process.wait(_STOP_SECONDS)
