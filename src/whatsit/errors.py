@@ -311,6 +311,17 @@ class TooManyConnections(WhatsitError):
         )
 
 
+class PageBusy(WhatsitError):
+    """As many pages are open, or asked for at once, as there may be; from one address or in all."""
+
+    code = "page_busy"
+    retry_after_seconds: float
+
+    def __init__(self, reason: str, retry_after_seconds: float = 5.0) -> None:
+        super().__init__(f"{reason} This page waits and opens by itself.")
+        self.retry_after_seconds = retry_after_seconds
+
+
 class FeedbackUnavailable(WhatsitError):
     """Corrections can't be kept or read now; answers are not affected."""
 

@@ -194,6 +194,19 @@ class Settings(BaseSettings):
         "corrections, in total; beyond it, or 100,000 of them, corrections are kept without their "
         "pictures. 0 keeps no picture.",
     )
+    max_pages: int = Field(
+        400,
+        ge=1,
+        le=10_000,
+        description="Pages open at the same time; the next visitor's says that it has to wait.",
+    )
+    max_pages_per_address: int = Field(
+        60,
+        ge=1,
+        le=10_000,
+        description="Pages open at the same time from one address. It decides as well how often "
+        "they are drawn: twice as many at once, then each every six seconds.",
+    )
     page_sign_in: Literal["off", "required"] = Field(
         "off", description="Whether people sign in, by OpenID Connect, before they see the page."
     )

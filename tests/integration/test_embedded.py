@@ -1,9 +1,12 @@
 """The embedded Valkey: shared, kept on disk, taken over, stopped."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,23 +60,61 @@ def test_two_share_one_server_and_the_first_stops_it(tmp_path):
     assert server_processes(tmp_path) == []
 
 
-def test_a_server_left_behind_is_taken_over_and_stopped(tmp_path):
-    program = """
-import sys, time
+OWNER = """
+import redis, sys, threading, time
 from pathlib import Path
 from whatsit.cache.embedded import EmbeddedValkey
-with EmbeddedValkey(Path(sys.argv[1])):
-    print("open", flush=True)
-    time.sleep(60)
+def own():
+    with EmbeddedValkey(Path(sys.argv[1])) as valkey:
+        redis.Redis.from_url(valkey.url).set("some", "thing")
+        print("open", flush=True)
+        time.sleep(60)
+if sys.argv[2] == "main thread":
+    own()
+else:
+    threading.Thread(target=own).start()
 """
+
+
+def kill_owner(folder: Path, thread: str, meanwhile: Callable[[], object] = lambda: None) -> None:
+    """Have another process open the cache and keep something in it, and kill it."""
     owner = subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", OWNER, str(folder), thread], stdout=subprocess.PIPE, text=True
     )
     assert owner.stdout is not None
     assert owner.stdout.readline() == "open\n"
+    assert len(server_processes(folder)) == 1
+    meanwhile()
     owner.kill()
     owner.wait()
     owner.stdout.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends it with its parent")
+def test_it_ends_with_a_process_that_is_killed(tmp_path):
+    kill_owner(tmp_path, "main thread")
+    assert wait_until(lambda: server_processes(tmp_path) == [], seconds=10)
+
+
+@pytest.mark.parametrize("end", ["killed", "closed"])
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends it with its parent")
+def test_it_ends_where_it_cannot_save(tmp_path, end):
+    folder = tmp_path / "cache"
+    if end == "killed":
+        kill_owner(folder, "main thread", meanwhile=lambda: shutil.rmtree(folder))
+    else:
+        start = time.monotonic()
+        with EmbeddedValkey(folder) as valkey:
+            open_cache(valkey).put("some", PREDICTION)
+            shutil.move(folder / "valkey.sock", tmp_path / "valkey.sock")
+            shutil.rmtree(folder)
+            folder.symlink_to(tmp_path)  # it is still reached, but its own folder is gone
+        assert time.monotonic() - start < 4
+    assert wait_until(lambda: server_processes(tmp_path) == [], seconds=10)
+
+
+def test_a_server_left_behind_is_taken_over_and_stopped(tmp_path):
+    kill_owner(tmp_path, "another thread")
     assert len(server_processes(tmp_path)) == 1
 
     with EmbeddedValkey(tmp_path) as valkey:

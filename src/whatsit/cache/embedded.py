@@ -8,7 +8,9 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -27,13 +29,24 @@ _START_SECONDS = 5.0
 _STOP_SECONDS = 5.0
 _SOCKET_PATH_BYTES = 100
 """Operating systems cut socket paths at 104 to 108 bytes."""
+_TETHER = """
+import ctypes, os, sys
+try:
+    ctypes.CDLL(None).prctl(1, 15)  # PR_SET_PDEATHSIG, SIGTERM
+except (OSError, AttributeError):
+    pass
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""Becomes the server, after asking Linux to end it in order when its parent dies."""
 
 
 class EmbeddedValkey:
     """A private cache server for one machine, reachable through a Unix socket only.
 
     Several whatsit processes with the same folder share one server: the first one starts it
-    and stops it at its end. A server left behind by a process that was killed is taken over.
+    and stops it at its end. On Linux it also ends when that process is killed, if it was opened in
+    its main thread. A server left behind elsewhere is taken over.
 
     Args:
         folder: Where entries and log are kept; made if missing, readable by its owner only.
@@ -65,6 +78,7 @@ class EmbeddedValkey:
             if self._take_ownership() and not self._is_answering():
                 self._start()
             self._await_answer()
+            self._end_unsaved_if_need_be()
         except OSError as error:
             self._release()
             raise CacheError(f"The embedded cache can't be kept there: {error.strerror}") from error
@@ -108,7 +122,7 @@ class EmbeddedValkey:
         ]
         # Its own session: Ctrl-C in the terminal reaches whatsit, which then stops it in order.
         self._process = subprocess.Popen(
-            command,
+            [*_tether(), *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -127,6 +141,15 @@ class EmbeddedValkey:
             if time.monotonic() > deadline:
                 raise CacheError(f"The embedded cache did not answer in {_START_SECONDS:.0f} s.")
             time.sleep(0.005)
+
+    def _end_unsaved_if_need_be(self) -> None:
+        # Told to end by Linux, it would else stay where it can't save. Servers before 7.0 do.
+        if self._process is not None:
+            with (
+                contextlib.closing(self._client()) as client,
+                contextlib.suppress(redis.RedisError, OSError),
+            ):
+                client.config_set("shutdown-on-sigterm", "force")
 
     def _set_aside_unreadable_entries(self) -> None:
         # A damaged dump would stop every later start as well; entries can be computed again.
@@ -157,7 +180,11 @@ class EmbeddedValkey:
             contextlib.closing(self._client()) as client,
             contextlib.suppress(redis.RedisError, OSError),
         ):
-            client.shutdown(save=True)
+            try:
+                client.shutdown(save=True)
+            except redis.ResponseError:
+                # The disk is full, or the folder gone. Entries can be computed again.
+                client.shutdown(nosave=True)
         if self._process is not None:
             try:
                 self._process.wait(_STOP_SECONDS)
@@ -170,6 +197,14 @@ class EmbeddedValkey:
         if self._lock_fd is not None:
             os.close(self._lock_fd)
             self._lock_fd = None
+
+
+def _tether() -> list[str]:
+    # What Linux watches is the thread, and only the main one lives as long as the process.
+    is_lasting = threading.current_thread() is threading.main_thread()
+    if sys.platform != "linux" or not is_lasting or not sys.executable:
+        return []
+    return [sys.executable, "-I", "-S", "-c", _TETHER, str(os.getpid())]
 
 
 def find_server_binary() -> Path:

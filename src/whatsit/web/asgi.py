@@ -72,7 +72,11 @@ class FrontDoor:
 
 
 def build_application(
-    running: Running, *, page_enabled: bool = True, tracing: Tracing | None = None
+    running: Running,
+    *,
+    page_enabled: bool = True,
+    tracing: Tracing | None = None,
+    is_ending: Callable[[], bool] = lambda: False,
 ) -> ASGIApp:
     """The whole web application of one running service.
 
@@ -80,6 +84,7 @@ def build_application(
         running: Opened by the caller, who closes it after the server has stopped.
         page_enabled: Whether to serve the page; without it, its server is not even loaded.
         tracing: Traces the API's requests; None where nobody collects traces.
+        is_ending: Whether the server was told to stop; messages of the page wait no longer then.
     """
     settings = running.settings
     intake = Intake(
@@ -100,10 +105,12 @@ def build_application(
         lifespan = _lifespan(counters)
         return _face_the_network(FrontDoor(guarded_api, None, lifespan), settings)
     from whatsit.web.ui.server import build_page
+    from whatsit.web.ui.visits import VisitLimits, Visits
 
     page = build_page(running, passes)
+    limits = VisitLimits(settings.max_pages, settings.max_pages_per_address)
     guarded_page = Door(
-        HeadAsGet(Assets(IntakeLayer(page, intake))),
+        HeadAsGet(Assets(Visits(IntakeLayer(page, intake), limits, is_ending))),
         rules(is_open_on_page),
         RequestScope(refuse, running.telemetry),
     )

@@ -24,11 +24,12 @@ from whatsit.models.live import resolve_served
 from whatsit.models.store import LIVE, ModelStore
 from whatsit.settings import Settings
 from whatsit.telemetry import ExpositionFolder, configure_logging
+from whatsit.web.ending import END_SECONDS, Ending
 
 _log = logging.getLogger(__name__)
 
-_GRACE_SECONDS = 20.0
-"""More than one process gives its own requests."""
+_GRACE_SECONDS = END_SECONDS + 0.2
+"""More than a process gives itself."""
 _RESTART_PAUSE_SECONDS = 1.0
 _LOOK_SECONDS = 0.5
 
@@ -62,6 +63,7 @@ def serve_in_processes(settings: Settings, count: int, progress: Progress | None
         WhatsitError: A process can't be started, or the address can't be listened on.
     """
     configure_logging(settings.log_level, settings.log_format)
+    Ending()
     with ExitStack() as stack:
         # Downloaded once, and the errors of opening it told once.
         store = ModelStore(settings.store)
@@ -146,6 +148,7 @@ class _Crew:
         self._was_ready = False
 
     def run(self) -> None:
+        # Until here, a signal ended what was being opened.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         if self._settings.model == LIVE:
@@ -216,6 +219,7 @@ def _serve_at(settings: Settings, post: Post, said: Connection) -> None:
     from whatsit.web.serve import serve_on
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    # The terminal tells all processes of Ctrl-C; the first of them tells the others.
     configure_logging(settings.log_level, settings.log_format)
     with _sentence_instead_of_traceback(), bind(*post.address, is_shared=True) as listener:
         serve_on(

@@ -1,10 +1,10 @@
 """Starting the web server, and stopping it in order."""
 
+import asyncio
 import ctypes
 import gc
 import logging
 import os
-import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -14,13 +14,14 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from whatsit.bootstrap import Running, open_service
 from whatsit.models.catalogue import Progress
 from whatsit.settings import Settings
 from whatsit.telemetry import ExpositionFolder, configure_logging
 from whatsit.tracing import open_tracing
+from whatsit.web.ending import Ending
 from whatsit.web.processes import at_hangup, bind
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_GRACE_SECONDS = 10
+_CLOSING_SECONDS = 1.0
+"""A page's connection has nothing left to be told once it was closed."""
+_GRACE_SECONDS = 3.0
+"""What was accepted is answered by then, at the speed that decides what is accepted."""
 _GARBAGE_THRESHOLDS = (5_000, 20, 20)
 """Objects more than before, and rounds of the younger generation: Python's own are 700, 10, 10."""
 # From glibc's malloc.h.
@@ -81,26 +85,35 @@ def serve_on(
     Raises:
         WhatsitError: Something can't be opened.
     """
-    # The web server raises the signal that stopped it once more, when it is done. Without this
-    # the process would end right there, and leave the embedded cache behind.
-    signal.signal(signal.SIGTERM, _end_in_order)
     _give_memory_back()
     _stand_somewhere(settings.store)
-    with ThreadPoolExecutor(1) as loader:
-        # Loading the web frameworks takes as long as loading the model, so both happen at once.
-        web = loader.submit(_load_web, page_enabled=page_enabled)
-        with (
-            open_tracing(os.environ) as tracing,
-            open_service(
-                settings, progress, expositions, takes_feedback=True, follows_live=True
-            ) as running,
-        ):
-            if running.follower is not None:
-                at_hangup(running.follower.look_now)
-            application = web.result()(running, page_enabled=page_enabled, tracing=tracing)
-            _spare_what_stays()
-            protocols = _protocols(settings, page_enabled=page_enabled)
-            _run(application, protocols, listener, lambda: on_ready(running))
+    ending = Ending()
+    try:
+        with ThreadPoolExecutor(1) as loader:
+            # Loading the web frameworks takes as long as loading the model, so both happen at once.
+            web = loader.submit(_load_web, page_enabled=page_enabled)
+            with (
+                open_tracing(os.environ) as tracing,
+                open_service(
+                    settings, progress, expositions, takes_feedback=True, follows_live=True
+                ) as running,
+            ):
+                if running.follower is not None:
+                    at_hangup(running.follower.look_now)
+                application = web.result()(
+                    running,
+                    page_enabled=page_enabled,
+                    tracing=tracing,
+                    is_ending=lambda: ending.has_begun,
+                )
+                _spare_what_stays()
+                protocols = _protocols(settings, page_enabled=page_enabled)
+                try:
+                    _run(application, protocols, listener, ending, lambda: on_ready(running))
+                finally:
+                    ending.begin()
+    finally:
+        ending.is_closed = True
 
 
 def _stand_somewhere(store: Path) -> None:
@@ -145,10 +158,6 @@ def _spare_what_stays() -> None:
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
 
 
-def _end_in_order(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(0)
-
-
 def _load_web(*, page_enabled: bool) -> "Callable[..., ASGIApp]":
     from whatsit.web.asgi import build_application
 
@@ -184,17 +193,50 @@ def _run(
     application: "ASGIApp",
     protocols: Mapping[str, Any],
     listener: socket.socket,
+    ending: Ending,
     on_ready: Callable[[], None],
 ) -> None:
     import uvicorn
 
-    class GreetingServer(uvicorn.Server):
-        """Tells when it answers."""
+    class OrderlyServer(uvicorn.Server):
+        """Tells when it answers, and does not wait without end for those who keep it from going.
+
+        A second signal says that nobody is to be waited for.
+        """
+
+        _hurry = asyncio.Event()
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
                 on_ready()
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            if ending.has_begun:
+                self._hurry.set()
+                return
+            ending.begin()
+            super().handle_exit(sig, frame)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            hanging_up = asyncio.create_task(self._hang_up())
+            await super().shutdown(sockets)
+            hanging_up.cancel()
+
+        async def _hang_up(self) -> None:
+            # To whom it belongs, each connection then looks as if its client had left.
+            await self._wait(_CLOSING_SECONDS)
+            self._abort(lambda connection: not hasattr(connection, "cycle"))  # WebSockets
+            await self._wait(_GRACE_SECONDS - _CLOSING_SECONDS)
+            self._abort(lambda connection: True)
+
+        async def _wait(self, seconds: float) -> None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), seconds)
+
+        def _abort(self, is_meant: Callable[[object], bool]) -> None:
+            for connection in filter(is_meant, list(self.server_state.connections)):
+                connection.transport.abort()
 
     config = uvicorn.Config(
         application,
@@ -207,9 +249,9 @@ def _run(
         server_header=False,
         proxy_headers=False,  # by itself it would believe anything on this machine
         date_header=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_graceful_shutdown=int(_GRACE_SECONDS) + 1,
     )
-    GreetingServer(config).run(sockets=[listener])
+    OrderlyServer(config).run(sockets=[listener])
 
 
 def _greeting(running: Running, listener: socket.socket) -> str:

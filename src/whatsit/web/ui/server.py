@@ -12,6 +12,7 @@ from whatsit.bootstrap import Running
 from whatsit.web.guard.passes import PagePasses
 from whatsit.web.ui import bridge
 from whatsit.web.ui.identity import load_sign_in_secrets
+from whatsit.web.ui.scripts import share_threads
 from whatsit.web.ui.uploads import NoUploads
 
 _STREAM = "streamlit.web.server.starlette.starlette_websocket"
@@ -33,6 +34,7 @@ def build_page(running: Running, passes: PagePasses) -> st.App:
     settings = running.settings
     secrets = load_sign_in_secrets(settings) if settings.page_sign_in == "required" else None
     bridge.install(running, passes)
+    share_threads()
     # The folder of our pages bears the name of an older way to declare them. Until the script has
     # run once, a visitor who opens any page but the first would be shown that one's, and stay.
     PagesManager.uses_pages_directory = False

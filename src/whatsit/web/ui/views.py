@@ -58,7 +58,7 @@ def footer(model_description: str) -> str:
         '<div class="whatsit-foot">'
         f"<span>Answered by {html.escape(model_description)}</span>"
         "<span>Pictures are not kept; answers are, by their fingerprint</span>"
-        '<a href="/api/docs" target="_blank" rel="noopener">API for programs</a></div>'
+        '<a href="api/docs" target="_blank" rel="noopener">API for programs</a></div>'
     )
 
 

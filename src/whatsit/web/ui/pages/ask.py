@@ -24,9 +24,16 @@ _log = logging.getLogger(__name__)
 _PASS = "page_pass"
 
 _LOADER = """
+// Below a prefix, the addresses of the page begin with it, as that of Streamlit's own script does.
+const script = document.querySelector('script[src*="static/js/"]');
+const end = script ? script.src.indexOf("static/js/") : 0;
+const base = script ? script.src.slice(0, end) : `${window.location.origin}/`;
+const at = (address) => new URL(address.slice(1), base).href;
+
 export default async function ({ data: [facts], parentElement }) {
-  const { mount } = await import(new URL(facts.module, window.location.origin));
-  return mount(parentElement, facts);
+  const { mount } = await import(at(facts.module));
+  const examples = facts.examples.map((each) => ({ ...each, address: at(each.address) }));
+  return mount(parentElement, { ...facts, examples, styles: facts.styles.map(at) });
 }
 """
 # Without a shadow root, one set of style sheets serves dialogs and notices outside it as well,

@@ -1,5 +1,6 @@
 /** One answer: the picture, the sentence, the evidence, and what can be done with it. */
 
+import { SERVICE } from "./api.js";
 import { openCorrection } from "./correct.js";
 import { h, icon } from "./dom.js";
 import { formatMilliseconds, formatPercent, nameOf, sentenceOf, t } from "./i18n.js";
@@ -91,7 +92,7 @@ function bodyOf(options, item, redraw) {
     receipt(options, item.reply),
     h("div", { class: "w-row" }, share(item)),
     createSnippets({
-      origin: window.location.origin,
+      origin: SERVICE,
       name: item.blob ? item.name : "picture.jpg",
       keysRequired: options.keysRequired,
     }),

@@ -2,7 +2,18 @@
 
 import { t } from "./i18n.js";
 
-const BASE = "/api/v1";
+const OWN_FOLDER = "/whatsit-assets/";
+
+/**
+ * Where the service is: an origin, and a prefix where a proxy puts one before the page.
+ *
+ * The module itself comes from there; in tests of its own, from anywhere.
+ */
+export const SERVICE = import.meta.url.includes(OWN_FOLDER)
+  ? import.meta.url.slice(0, import.meta.url.indexOf(OWN_FOLDER))
+  : window.location.origin;
+
+const BASE = `${SERVICE}/api/v1`;
 
 /** Why there is no answer. */
 export class Problem extends Error {

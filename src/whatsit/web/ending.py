@@ -1,0 +1,61 @@
+"""The end of a serving process: in order if that can be, and soon in any case."""
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+END_SECONDS = 4.5
+"""From the signal to the end, however many clients do not let go."""
+
+_LATE_STATUS = 1
+_INTERRUPTED_STATUS = 130
+
+
+class Ending:
+    """Ends the process at the signals for that; made in the main thread, before anything is open.
+
+    SIGTERM and SIGINT raise `SystemExit`. SIGHUP, which a closed terminal sends, does what SIGTERM
+    does, unless it was ignored before (``nohup``). What is open is closed on the way out, and from
+    the first signal on no other disturbs that. After `END_SECONDS` the process ends wherever it is.
+
+    Attributes:
+        has_begun: Whether the process is about to end.
+        is_closed: Whether all that was open is closed, so that Python alone still has to end;
+            set by whoever opened it.
+    """
+
+    def __init__(self) -> None:
+        self.has_begun = False
+        self.is_closed = False
+        signal.signal(signal.SIGTERM, self._end)
+        signal.signal(signal.SIGINT, self._end)
+        if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+            signal.signal(signal.SIGHUP, _end_as_told)
+
+    def begin(self) -> None:
+        """Say that the process is about to end. Saying it again changes nothing."""
+        if self.has_begun:
+            return
+        self.has_begun = True
+        last = threading.Timer(END_SECONDS, self._end_now)
+        last.daemon = True
+        last.start()
+
+    def _end_now(self) -> None:
+        os._exit(0 if self.is_closed else _LATE_STATUS)
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        # The web server, which has handlers of its own meanwhile, raises the signal that stopped
+        # it once more when it is done. By default the process would end right there, and leave
+        # the embedded cache behind.
+        if self.has_begun:
+            return
+        self.begin()
+        sys.exit(_INTERRUPTED_STATUS if number == signal.SIGINT else 0)
+
+
+def _end_as_told(number: int, frame: FrameType | None) -> None:
+    # Through the web server's own handler while it runs.
+    signal.raise_signal(signal.SIGTERM)
