@@ -1,7 +1,7 @@
 """The composition root: the only place that knows every concrete class."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -153,7 +153,7 @@ def open_service(
         redis_url = open_redis(settings, stack)
         shared, cache = None, None
         if settings.cache == "on":
-            shared = _open_shared_cache(settings, redis_url, telemetry)
+            shared = _open_shared_cache(settings, redis_url, telemetry, telemetry.cache_troubled)
             cache = _join_tiers(settings, shared, telemetry)
             stack.callback(cache.close)
         workers = Workers(
@@ -234,7 +234,9 @@ def open_shared_cache(settings: Settings) -> Iterator[RedisCache]:
     if settings.cache == "off":
         raise CacheError("The cache is off (WHATSIT_CACHE).")
     with ExitStack() as stack:
-        cache = _open_shared_cache(settings, open_redis(settings, stack), Telemetry())
+        url = open_redis(settings, stack)
+        # Whoever asked is told in the end, so the log is not.
+        cache = _open_shared_cache(settings, url, Telemetry(), on_trouble=lambda trouble: None)
         if cache is None:
             raise CacheError("There is no Redis or Valkey to ask.")
         stack.callback(cache.close)
@@ -272,7 +274,10 @@ def open_redis(settings: Settings, stack: ExitStack) -> SecretStr | None:
 
 
 def _open_shared_cache(
-    settings: Settings, url: SecretStr | None, telemetry: Telemetry
+    settings: Settings,
+    url: SecretStr | None,
+    telemetry: Telemetry,
+    on_trouble: Callable[[Trouble | None], None],
 ) -> RedisCache | None:
     if url is None:
         return None
@@ -283,7 +288,7 @@ def _open_shared_cache(
     )
     secret = settings.cache_secret
     seal = Seal(None if secret is None else secret.get_secret_value())
-    cache = RedisCache(client, settings.cache_ttl_seconds, breaker, seal, telemetry.cache_troubled)
+    cache = RedisCache(client, settings.cache_ttl_seconds, breaker, seal, on_trouble)
     if cache.ping():
         cache.require_single()
         cache.try_writing(settings.cache_namespace)

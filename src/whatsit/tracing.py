@@ -67,18 +67,24 @@ def open_tracing(environment: Mapping[str, str]) -> Iterator[Tracing | None]:
         )
         yield None
         return
+    except ValueError as error:  # some variables are read while it is loaded
+        raise _refusal(error) from error
     # Each failed batch would be several lines; ours is one a minute.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL + 1)
     try:
         opened = _Spans(OTLPSpanExporter(), environment)
     except ValueError as error:
-        raise SettingsError(
-            f"OpenTelemetry can't work with a variable OTEL_... of the environment: {error}"
-        ) from error
+        raise _refusal(error) from error
     try:
         yield opened
     finally:
         opened.close()
+
+
+def _refusal(error: ValueError) -> SettingsError:
+    return SettingsError(
+        f"OpenTelemetry can't work with a variable OTEL_... of the environment: {error}"
+    )
 
 
 class _Spans:

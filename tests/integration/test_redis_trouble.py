@@ -282,7 +282,8 @@ def test_a_replica_that_keeps_nothing_says_so_until_it_is_promoted(tmp_path, pri
                 text=True,
             )
             assert stats.stdout.split()[-2:] == ["all", "0"]
-            assert "read-only replica" in stats.stderr
+            assert stats.stderr.startswith("whatsit: This Redis is a read-only replica")
+            assert stats.stderr.count("\n") == 1
 
             inside.execute_command("REPLICAOF", "NO", "ONE")
             assert hits_return(server)

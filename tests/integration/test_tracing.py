@@ -15,8 +15,6 @@ from tests.private_redis import free_port
 from tests.running import RunningServer, start_server
 from tests.waiting import wait_until
 from whatsit.data import example_pictures
-from whatsit.errors import SettingsError
-from whatsit.tracing import open_tracing
 
 MODEL = "efficientnet-lite2"
 QUICKLY = {"OTEL_BSP_SCHEDULE_DELAY": "100"}
@@ -231,9 +229,20 @@ with open_tracing({}) as tracing:
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "100000"),
     ],
 )
-def test_a_variable_that_opentelemetry_refuses_is_told_in_a_sentence(monkeypatch, variable, value):
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setenv(variable, value)
+def test_a_variable_that_opentelemetry_refuses_is_told_in_a_sentence(variable, value, tmp_path):
+    # In a process of its own: some variables are read once, while it is loaded.
+    done = subprocess.run(
+        [sys.executable, "-m", "whatsit", "serve", "--no-ui", "--port", "0"],
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith("OTEL_")},
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+            "WHATSIT_STORE": str(tmp_path),
+            variable: value,
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
-    with pytest.raises(SettingsError, match="can't work with a variable OTEL_"):
-        open_tracing(os.environ).__enter__()
+    assert done.returncode == 2
+    assert done.stderr.startswith("whatsit: OpenTelemetry can't work with a variable OTEL_")
