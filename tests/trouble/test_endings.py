@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.hostile.page_floods import RERUN, ask_for_page
+from tests.hostile.floods import RERUN, handshake
 from tests.running import RunningServer, start_server
 from tests.waiting import wait_until
 
@@ -49,7 +49,8 @@ def stubborn_visitors(server: RunningServer) -> Iterator[None]:
         for _ in range(PAGES):
             page = connect(server)
             sockets.append(page)
-            ask_for_page(page)
+            page.sendall(handshake(server.url.removeprefix("http://")))
+            assert page.recv(2**16).startswith(b"HTTP/1.1 101 ")
             page.sendall(RERUN * 500)
         for data in (HALF_A_REQUEST, HALF_A_REQUEST[:40]):
             other = connect(server)

@@ -11,6 +11,7 @@ from streamlit import config
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.scriptrunner import ScriptRunner
+from uvicorn.protocols.utils import ClientDisconnected
 
 from whatsit.web.ui.scripts import QueuedRunner
 from whatsit.web.ui.visits import VisitLimits, Visits
@@ -48,6 +49,7 @@ class Client:
     def __init__(self, visits: Visits, address: str, *, reads: bool = True) -> None:
         self.incoming: asyncio.Queue[Message] = asyncio.Queue()
         self.outgoing: list[Message] = []
+        self.is_gone = False
         self.may_read = asyncio.Event()
         if reads:
             self.may_read.set()
@@ -63,6 +65,8 @@ class Client:
 
     async def _send(self, message: Message) -> None:
         await self.may_read.wait()
+        if self.is_gone:
+            raise ClientDisconnected
         self.outgoing.append(message)
 
     def send(self, data: bytes | None = RERUN, text: str | None = None) -> None:
@@ -223,6 +227,19 @@ def test_nothing_is_drawn_for_who_does_not_read():
         client.may_read.set()
         await settle()
         assert len(drawn.asked) == 4
+
+    run(scene)
+
+
+def test_who_leaves_while_it_is_drawn_has_left():
+    async def scene(visits: Visits, drawn: Drawn, clock: Clock) -> None:
+        client = Client(visits, HERE)
+        await settle()
+        client.is_gone = True
+        client.send()
+        client.send()
+        await client.visit
+        assert drawn.asked == [RERUN]
 
     run(scene)
 

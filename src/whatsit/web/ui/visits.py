@@ -190,10 +190,16 @@ class _OpenPage:
         self._is_over = False
 
     async def send(self, message: Message) -> None:
-        """Send on; until the client's system has taken it, nothing more of his is heard."""
+        """Send on; until the client's system has taken it, nothing more of his is heard.
+
+        Where the client has left, its next message says so. Told by an error here as well,
+        Streamlit would ask a closed connection for more, and fail.
+        """
         self._has_read.clear()
         try:
             await self._send(message)
+        except OSError:
+            self._is_over = True
         finally:
             self._has_read.set()
 
