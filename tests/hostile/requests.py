@@ -237,7 +237,12 @@ def _forms() -> Iterator[HostileRequest]:
     second = _part('form-data; name="image"; filename="b.jpg"')
     yield _form("with a picture of another name besides", _part(good) + second + end, 422)
     yield _form(
-        "with a field twice", _part('form-data; name="a"', b"1") * 2 + _part(good) + end, 422
+        "with a foreign field twice",
+        _part('form-data; name="a"', b"1") * 2 + _part(good) + end,
+        200,
+    )
+    yield _form(
+        "with its field twice", _part('form-data; name="file"', b"1") + _part(good) + end, 422
     )
     yield _form("with another field", _part('form-data; name="image"; filename="a"') + end, 422)
     yield _form("with words for a picture", _part('form-data; name="file"', b"cat") + end, 422)

@@ -78,8 +78,11 @@ def test_half_of_the_photographs_are_as_usual_for_the_other_half(photographs):
 
 @pytest.mark.parametrize("count", [30, 100])
 def test_photographs_of_the_reference_never_alarm(reference, photographs, count):
-    for start in range(0, 300, count):
-        assert measure(reference, photographs[start : start + count]).drift == "as usual"
+    # Every third or tenth of them: they are sorted by class, and a hundred animals are indeed
+    # unlike what the reference was made of.
+    parts = 300 // count
+    for start in range(parts):
+        assert measure(reference, photographs[start::parts]).drift == "as usual"
 
 
 @pytest.mark.parametrize("count", [30, 60])

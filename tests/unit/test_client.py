@@ -44,6 +44,7 @@ from whatsit.errors import (
     ModelNotReady,
     OriginNotAllowed,
     Overloaded,
+    PageBusy,
     RateLimited,
     RequestTooSlow,
     ServerError,
@@ -284,6 +285,7 @@ TOLD = [
     FeedbackUnavailable("It is locked."),
     Overloaded(2),
     TooManyConnections(),
+    PageBusy("As many pages are open as this server can serve."),
     ModelNotReady("It is still being loaded."),
 ]
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -203,11 +203,19 @@ class _FormInMemory(MultiPartParser):
 
 
 @asynccontextmanager
-async def open_form(scope: Scope, receive: Receive, max_bytes: int) -> AsyncIterator[FormData]:
-    """The fields of a multipart form, each there once; its files are gone when the block ends.
+async def open_form(
+    scope: Scope, receive: Receive, max_bytes: int, fields: Collection[str] = (FILE_FIELD,)
+) -> AsyncIterator[FormData]:
+    """The fields of a multipart form; its files are gone when the block ends.
+
+    Args:
+        scope: Of the request.
+        receive: Where the body comes from.
+        max_bytes: Of the picture.
+        fields: Those that mean something; each may be there once. Others are ignored.
 
     Raises:
-        InvalidParameter: It has several files, or a field twice.
+        InvalidParameter: It has several files, or one of the fields twice.
         ImageTooLarge: More than `max_bytes`, but for what a form needs around its fields.
         ImageUnreadable: The form is broken.
         ClientDisconnect: The client has left.
@@ -221,19 +229,18 @@ async def open_form(scope: Scope, receive: Receive, max_bytes: int) -> AsyncIter
         # Some text encodings that a form may name refuse to decode anything.
         raise ImageUnreadable("The multipart form is broken. Send it again.") from error
     try:
-        _require_single(form)
+        _require_single(form, fields)
         yield form
     finally:
         await form.close()
 
 
-def _require_single(form: FormData) -> None:
-    fields = form.multi_items()
-    if sum(isinstance(value, UploadFile) for _, value in fields) > 1:
+def _require_single(form: FormData, fields: Collection[str]) -> None:
+    if sum(isinstance(value, UploadFile) for _, value in form.multi_items()) > 1:
         raise InvalidParameter("The form has several files. Send one picture in each request.")
-    if len(fields) > len(form):
-        name = next(name for name, _ in fields if len(form.getlist(name)) > 1)
-        raise InvalidParameter(f"The form has the field {name!r:.60} twice. Send it once.")
+    for name in fields:
+        if len(form.getlist(name)) > 1:
+            raise InvalidParameter(f"The form has the field {name!r} twice. Send it once.")
 
 
 async def _read_form(scope: Scope, receive: Receive, max_bytes: int) -> bytes:

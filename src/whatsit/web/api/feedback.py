@@ -231,7 +231,8 @@ async def _read(scope: Scope, receive: Receive, running: Running) -> _Received:
     image_bytes: bytes | None = None
     if is_form(scope):
         max_bytes = running.service.max_upload_bytes
-        async with open_form(scope, receive, max_bytes) as form:
+        known = (FILE_FIELD, *_Said.model_fields)
+        async with open_form(scope, receive, max_bytes, known) as form:
             fields = dict(form)
             picture = fields.pop(FILE_FIELD, None)
             if isinstance(picture, UploadFile):
