@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from platform import python_version
-from typing import Literal, NamedTuple, TypeVar, get_args
+from typing import Literal, NamedTuple, TextIO, TypeVar, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -241,6 +241,7 @@ class Telemetry:
         }
         self._stage_histograms: dict[str, Histogram] = {}
         self._answer_counters: dict[tuple[str, str], Counter] = {}
+        self._request_series: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         for refusal in _REFUSALS:
             self._refusals.labels(refusal.code)
 
@@ -322,14 +323,21 @@ class Telemetry:
         self._waiting.set_function(lambda: workers.waiting)
         self._running.set_function(lambda: workers.running)
 
-    def holding(self, held_bytes: int) -> None:
-        """Tell how many bytes of pictures are in memory."""
-        self._held.set(held_bytes)
+    def watch_held_bytes(self, held_bytes: Callable[[], int]) -> None:
+        """Tell from now on how many bytes of pictures are in memory, by asking when asked."""
+        self._held.set_function(held_bytes)
 
     def requested(self, request: FinishedRequest) -> None:
         """Count an HTTP request, and the refusal if it was one."""
-        self._requests.labels(request.route, str(request.status)).inc()
-        self._request_seconds.labels(request.route).observe(request.seconds)
+        series = (request.route, request.status)
+        counted = self._request_series.get(series)
+        if counted is None:
+            counted = self._request_series[series] = (
+                self._requests.labels(request.route, str(request.status)),
+                self._request_seconds.labels(request.route),
+            )
+        counted[0].inc()
+        counted[1].observe(request.seconds)
         if request.code is not None:
             self._refusals.labels(request.code).inc()
 
@@ -495,12 +503,22 @@ def configure_logging(level: str, log_format: Literal["text", "json"]) -> None:
     """Send log lines of whatsit and its libraries to standard error. Called once, by `main`."""
     # No line of ours says these, and finding them out takes as long as writing the line.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _LineHandler(sys.stderr)
     handler.setFormatter(_JsonLines() if log_format == "json" else _TextLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("whatsit").setLevel(level.upper())
+
+
+class _LineHandler(logging.StreamHandler[TextIO]):
+    """Writes to a stream that sends each line on by itself, as standard error does."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self.stream.write(f"{self.format(record)}\n")
+        except Exception:  # noqa: BLE001 - the logging module's own way to report it
+            self.handleError(record)
 
 
 class RequestLog:
@@ -522,9 +540,14 @@ class RequestLog:
 class _RequestRecord(logging.LogRecord):
     """Made without looking for its caller, which takes longer than all the rest."""
 
+    _alike = vars(logging.LogRecord("whatsit.requests", logging.INFO, "", 0, "", None, None))
+
     def __init__(self, request: FinishedRequest) -> None:
-        message = f"{request.method} {request.route} {request.status}"
-        super().__init__("whatsit.requests", logging.INFO, "", 0, message, None, None)
+        # In the place of the base's, which finds out much that no line says.
+        self.__dict__.update(self._alike)
+        self.msg = f"{request.method} {request.route} {request.status}"
+        self.created = time.time()
+        self.msecs = self.created % 1 * 1000
         self.request = request
 
 

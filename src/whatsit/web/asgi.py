@@ -19,7 +19,7 @@ from whatsit.web.guard.door import Door, Rule, is_open, is_open_on_page, refuse
 from whatsit.web.guard.headers import SecurityHeaders
 from whatsit.web.guard.hosts import HostRule
 from whatsit.web.guard.keys import KeyRule, declare_keys
-from whatsit.web.guard.origins import OnceRule, OriginRule
+from whatsit.web.guard.origins import OriginRule
 from whatsit.web.guard.passes import PagePasses
 from whatsit.web.guard.rates import RateRule, does_work
 from whatsit.web.intake import Intake, IntakeLayer
@@ -92,14 +92,14 @@ def build_application(
         settings.body_grace_seconds,
         # In base64 the largest picture is larger.
         json_limit(settings.max_upload_bytes),
-        running.telemetry.holding,
     )
+    running.telemetry.watch_held_bytes(lambda: intake.held_bytes)
     counters = _open_counters(running)
     api = Api(running, intake)
     declare_keys(api.described, required=settings.keys_required)
     passes = PagePasses() if page_enabled else None
     rules = partial(_rules, settings, _open_keys(settings))
-    door = Door(HeadAsGet(api), [*rules(is_open, passes), *_rates(settings, counters)], refuse)
+    door = Door(api, [*rules(is_open, passes), *_rates(settings, counters)], refuse)
     guarded_api = RequestScope(door, running.telemetry, tracing)
     if passes is None:
         lifespan = _lifespan(counters)
@@ -135,7 +135,7 @@ def _rules(
     rules: list[Rule] = []
     if settings.host_names is not None:
         rules.append(HostRule(settings.host_names))
-    rules += (OnceRule(), OriginRule())
+    rules.append(OriginRule())
     if settings.keys_required:
         rules.append(KeyRule(keys, is_open, passes))
     return rules

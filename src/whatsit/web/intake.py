@@ -1,8 +1,8 @@
 """Taking bodies in: no more than there is memory, none for ever, and a share for each caller."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -39,6 +39,12 @@ UNREAD_IN_SCOPE = "whatsit.unread"
 RECEIVED_IN_SCOPE = "whatsit.received_bytes"
 """How many bytes of the body have been read."""
 
+DECLARED_IN_SCOPE = "whatsit.declared_bytes"
+"""How many bytes the body has by its head; 0 where that says nothing."""
+
+WHOLE_IN_SCOPE = "whatsit.is_whole"
+"""Tells whether the whole body has come, so that reading it waits for nothing."""
+
 
 class Intake:
     """Counts the bytes of all bodies in memory, and gives each of them a time to arrive in.
@@ -55,6 +61,9 @@ class Intake:
         grace_seconds: How long a body may take, before what has arrived earns it more.
         largest_bytes: Of one body; a caller may always hold as much, whatever the share.
         on_change: Told how many bytes are held, each time that changes.
+
+    Attributes:
+        held_bytes: Of all bodies at present.
     """
 
     def __init__(
@@ -62,22 +71,21 @@ class Intake:
         max_held_bytes: int,
         grace_seconds: float,
         largest_bytes: int = 0,
-        on_change: Callable[[int], None] = lambda held_bytes: None,
+        on_change: Callable[[int], None] | None = None,
     ) -> None:
         self._max_held_bytes = max_held_bytes
         share = max(int(max_held_bytes * SHARE_RATIO), largest_bytes)
         self.max_caller_bytes = min(share, max_held_bytes)
         self._grace_seconds = grace_seconds
         self._on_change = on_change
-        self._held_bytes = 0
+        self.held_bytes = 0
         self._held_by: dict[str, int] = {}
         self._promised_to: dict[str, int] = {}
         self._waiting: dict[str, int] = {}
         self._freed: dict[str, asyncio.Event] = {}
         self._arriving: set[_Body] = set()
 
-    @asynccontextmanager
-    async def take(self, scope: Scope, receive: Receive) -> AsyncIterator[Receive]:
+    def take(self, scope: Scope, receive: Receive) -> AbstractAsyncContextManager[Receive]:
         """Read a body through what this yields; its bytes count as held until the block ends.
 
         As long as there is more of it to come, the scope says so under `UNREAD_IN_SCOPE`.
@@ -89,11 +97,7 @@ class Intake:
             Overloaded: From reading, when all callers together do, or others need its room.
         """
         scope[UNREAD_IN_SCOPE] = True
-        body = _Body(self, scope, receive, self._grace_seconds)
-        try:
-            yield body.receive
-        finally:
-            body.release()
+        return _Body(self, scope, receive, self._grace_seconds)
 
     @contextmanager
     def hold(self, caller: str) -> Iterator[Callable[[int], None]]:
@@ -123,24 +127,34 @@ class Intake:
         finally:
             self.release(held_bytes, held_bytes, caller)
 
-    async def admit(self, body: "_Body", number: int) -> None:
-        """Promise a body so many bytes of its caller's share; wait until they are there.
+    def admit_at_once(self, body: "_Body | None", number: int, caller: str) -> bool:
+        """Promise so many bytes of a caller's share, if they are there, to a body that arrives.
+
+        None stands for a body that has arrived.
+        """
+        if not self._promise(number, caller):
+            return False
+        if body is not None:
+            self._arriving.add(body)
+        return True
+
+    async def admit(self, body: "_Body | None", number: int, caller: str) -> None:
+        """As `admit_at_once`, but wait until they are there.
 
         Raises:
             RateLimited: They are not there in time, or too many bodies wait already.
         """
-        caller = body.caller
-        if not self._promise(number, caller):
-            if self._waiting.get(caller, 0) >= MAX_WAITING:
-                raise self._share_is_full()
-            self._waiting[caller] = self._waiting.get(caller, 0) + 1
-            try:
-                await self._wait_for_place(number, caller)
-            finally:
-                _subtract(self._waiting, caller, 1)
-                if caller not in self._waiting:
-                    self._freed.pop(caller, None)
-        self._arriving.add(body)
+        if self._waiting.get(caller, 0) >= MAX_WAITING:
+            raise self._share_is_full()
+        self._waiting[caller] = self._waiting.get(caller, 0) + 1
+        try:
+            await self._wait_for_place(number, caller)
+        finally:
+            _subtract(self._waiting, caller, 1)
+            if caller not in self._waiting:
+                self._freed.pop(caller, None)
+        if body is not None:
+            self._arriving.add(body)
 
     async def _wait_for_place(self, number: int, caller: str) -> None:
         loop = asyncio.get_running_loop()
@@ -186,13 +200,14 @@ class Intake:
         Raises:
             Overloaded: They would be too many for all callers together.
         """
-        while self._held_bytes + number > self._max_held_bytes:
+        while self.held_bytes + number > self._max_held_bytes:
             if not self._give_up_slowest(body, number):
                 raise Overloaded
         if number:
-            self._held_bytes += number
+            self.held_bytes += number
             self._held_by[caller] = self._held_by.get(caller, 0) + number
-            self._on_change(self._held_bytes)
+            if self._on_change is not None:
+                self._on_change(self.held_bytes)
 
     def has_arrived(self, body: "_Body") -> None:
         """Be told that a body is whole or gone, so that it is not given up any more."""
@@ -201,9 +216,10 @@ class Intake:
     def release(self, held_bytes: int, promised_bytes: int, caller: str) -> None:
         """Take back what was held and what was promised."""
         if held_bytes:
-            self._held_bytes -= held_bytes
+            self.held_bytes -= held_bytes
             _subtract(self._held_by, caller, held_bytes)
-            self._on_change(self._held_bytes)
+            if self._on_change is not None:
+                self._on_change(self.held_bytes)
         if promised_bytes:
             _subtract(self._promised_to, caller, promised_bytes)
             if (freed := self._freed.get(caller)) is not None:
@@ -250,7 +266,8 @@ class _Body:
         self._intake = intake
         self._scope = scope
         self._receive = receive
-        self._declared_bytes = _require_plain(scope)
+        self._declared_bytes = scope[DECLARED_IN_SCOPE] = _require_plain(scope)
+        self._is_whole: Callable[[], bool] = scope.get(WHOLE_IN_SCOPE, _unknown)
         self._grace_seconds = grace_seconds
         self._loop = asyncio.get_running_loop()
         self._is_admitted = False
@@ -258,16 +275,49 @@ class _Body:
         self._promised_bytes = self._received_bytes = 0
         self._timeout: asyncio.Timeout | None = None
 
+    async def __aenter__(self) -> Receive:
+        return self.receive
+
+    async def __aexit__(self, *_: object) -> None:
+        self.release()
+
     async def receive(self) -> Message:
         """The next message; see the ASGI specification."""
         if not self._scope[UNREAD_IN_SCOPE]:
             return await self._receive()
         if not self._is_admitted:
-            await self._enter()
+            if self._is_whole():
+                return await self._receive_whole()
+            number = min(self._declared_bytes, self._intake.max_caller_bytes)
+            if not self._intake.admit_at_once(self, number, self.caller):
+                await self._intake.admit(self, number, self.caller)
+            self._enter(number)
+        if self._is_whole():
+            message = await self._receive()
+        else:
+            message = await self._receive_in_time()
+        self._require_wanted()
+        self._count(len(message.get("body", b"")), more=message.get("more_body", False))
+        return message
+
+    async def _receive_whole(self) -> Message:
+        """Read a body that has come already; most do, so nothing is done here that need not be."""
+        message = await self._receive()
+        size = len(message.get("body", b""))
+        if not self._intake.admit_at_once(None, size, self.caller):
+            await self._intake.admit(None, size, self.caller)
+        self._promised_bytes = self._received_bytes = size
+        self._intake.require_room(size, self.caller)
+        self.held_bytes = size
+        self._scope[RECEIVED_IN_SCOPE] = size
+        self._scope[UNREAD_IN_SCOPE] = message.get("more_body", False)
+        return message
+
+    async def _receive_in_time(self) -> Message:
         try:
             until = min(self._deadline, self._loop.time() + IDLE_SECONDS)
             async with asyncio.timeout_at(until) as self._timeout:
-                message = await self._receive()
+                return await self._receive()
         except TimeoutError as error:
             self._require_wanted()
             raise RequestTooSlow(
@@ -275,13 +325,8 @@ class _Body:
             ) from error
         finally:
             self._timeout = None
-        self._require_wanted()
-        self._count(len(message.get("body", b"")), more=message.get("more_body", False))
-        return message
 
-    async def _enter(self) -> None:
-        number = min(self._declared_bytes, self._intake.max_caller_bytes)
-        await self._intake.admit(self, number)
+    def _enter(self, number: int) -> None:
         self._promised_bytes = number
         self._is_admitted = True
         # The time that it waited is not its own fault.
@@ -384,6 +429,10 @@ class _Pace:
         if second != self._second:
             self._before = self._in_second if second == self._second + 1 else 0
             self._second, self._in_second = second, 0
+
+
+def _unknown() -> bool:
+    return False
 
 
 def _require_plain(scope: Scope) -> int:

@@ -1,7 +1,7 @@
 """What happens around every API request: an id, a log line, a metric, and no bare traceback."""
 
+import random
 import re
-import secrets
 import time
 from http import HTTPStatus
 
@@ -17,6 +17,7 @@ from whatsit.web.intake import RECEIVED_IN_SCOPE, UNREAD_IN_SCOPE
 from whatsit.web.refusals import RefusalLog
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ids = random.Random()
 _CLOSE = (b"connection", b"close")
 _ONLY_COUNTED = frozenset(
     {"/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"}
@@ -101,5 +102,11 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             offered = value.decode("latin-1")
-            return offered if _SANE_ID.fullmatch(offered) else secrets.token_hex(8)
-    return secrets.token_hex(8)
+            return offered if _SANE_ID.fullmatch(offered) else _new_id()
+    return _new_id()
+
+
+def _new_id() -> str:
+    # It tells requests apart and guards nothing; asking the system for secrets takes ten times
+    # as long.
+    return f"{_ids.getrandbits(64):016x}"

@@ -106,7 +106,6 @@ def serve_on(
                     tracing=tracing,
                     is_ending=lambda: ending.has_begun,
                 )
-                _spare_what_stays()
                 protocols = _protocols(settings, page_enabled=page_enabled)
                 try:
                     _run(application, protocols, listener, ending, lambda: on_ready(running))
@@ -208,6 +207,7 @@ def _run(
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
+            _spare_what_stays()
             if self.started:
                 on_ready()
 

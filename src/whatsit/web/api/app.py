@@ -27,6 +27,7 @@ from whatsit.web.api.protocols import MODEL_ALIAS, served_names
 from whatsit.web.api.routes import build_router
 from whatsit.web.api.schemas import ErrorDocument, ProblemDocument
 from whatsit.web.intake import Intake
+from whatsit.web.methods import HeadAsGet
 
 API_PREFIXES = ("/api", "/v2", "/healthz", "/readyz", "/metrics")
 """Paths that belong to the API; all others are the page's."""
@@ -55,6 +56,7 @@ class Api:
         corrections = () if running.feedback is None else (running.feedback.get,)
         self._classify = Classify(running.service, intake, max_rendered, fetcher, *corrections)
         self.described = _build_others(running, intake)
+        self._others = HeadAsGet(self.described)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; see the ASGI specification."""
@@ -62,7 +64,7 @@ class Api:
             scope[ROUTE_IN_SCOPE] = CLASSIFY_PATH
             await self._classify(scope, receive, send)
         else:
-            await self.described(scope, receive, send)
+            await self._others(scope, receive, send)
 
 
 def _build_others(running: Running, intake: Intake) -> FastAPI:

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from whatsit.errors import ImageTooLarge, ImageUnreadable, InvalidParameter
+from whatsit.web.intake import DECLARED_IN_SCOPE
 
 FILE_FIELD = "file"
 
@@ -173,9 +174,8 @@ def _require_claim(scope: Scope, max_bytes: int, *, reported: int) -> None:
     Raises:
         ImageTooLarge: It would have more than `max_bytes`.
     """
-    for name, value in scope["headers"]:
-        if name == b"content-length" and int(value) > max_bytes:
-            raise ImageTooLarge(reported)
+    if scope.get(DECLARED_IN_SCOPE, 0) > max_bytes:
+        raise ImageTooLarge(reported)
 
 
 async def _bounded(

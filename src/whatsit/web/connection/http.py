@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import cache
+from itertools import chain
 from typing import Any, cast
 
 import httptools
@@ -23,6 +24,7 @@ from whatsit.errors import (
 )
 from whatsit.web.api.problems import problem_for
 from whatsit.web.connection.lines import Line, Lines
+from whatsit.web.intake import WHOLE_IN_SCOPE
 
 _NEVER = float("inf")
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
@@ -64,6 +66,7 @@ class HttpConnection(HttpToolsProtocol):
         self._in_head = False
         self._is_repeating_head = False
         self._keeps_alive = False
+        self._has_offer = False
         self._begun = 0
         self._piece_bytes = 0
         self._head_bytes = 0
@@ -154,7 +157,10 @@ class HttpConnection(HttpToolsProtocol):
         begun, was_in_message = self._begun, self._in_message
         had_bytes = len(self.cycle.body) if was_in_message and not self._in_head else 0
         try:
-            self._parse(data)
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            if not self._go_on_behind(offer, data):
+                return
         except httptools.HttpParserError:
             self._stop()
             return
@@ -163,19 +169,23 @@ class HttpConnection(HttpToolsProtocol):
         elif self._begun == begun and not was_in_message:
             self._bound_nothing()
 
-    def _parse(self, data: bytes) -> None:
+    def _go_on_behind(self, offer: httptools.HttpParserUpgrade, data: bytes) -> bool:
+        """Take a WebSocket, or ignore the offer and parse the rest; False where that ended it."""
         rest = memoryview(data)
-        while True:
+        while not self._should_upgrade():
+            rest = rest[offer.args[0] :]
+            self._ignore_offer()
             try:
                 self.parser.feed_data(rest)
-            except httptools.HttpParserUpgrade as offer:
-                if self._should_upgrade():
-                    self.handle_websocket_upgrade()
-                    return
-                rest = rest[offer.args[0] :]
-                self._ignore_offer()
+            except httptools.HttpParserUpgrade as another:
+                offer = another
+            except httptools.HttpParserError:
+                self._stop()
+                return False
             else:
-                return
+                return True
+        self.handle_websocket_upgrade()
+        return True
 
     def _ignore_offer(self) -> None:
         """Go on after a head that offers another protocol, as if it did not.
@@ -186,6 +196,7 @@ class HttpConnection(HttpToolsProtocol):
         version = self.parser.get_http_version().encode()
         lines = [b"POST / HTTP/" + version]
         lines += [name + b": " + value for name, value in self.headers if name in _FRAMING]
+        self._has_offer = False
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._is_repeating_head = True
@@ -238,22 +249,21 @@ class HttpConnection(HttpToolsProtocol):
             self._line.deadline = _NEVER
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        """A part of the target."""
-        if not self._is_repeating_head:
-            super().on_url(url)
-
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header. One behind the body is dropped: the rules of the door have not seen it."""
-        if self._in_head:
-            super().on_header(name, value)
+        if not self._in_head:
+            return
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is complete; the request is answered from here on."""
         if self._is_repeating_head:
             return
         if self._head_bytes + self._piece_bytes > self._bounds.head_bytes:
-            size = sum(len(name) + len(value) + 4 for name, value in self.headers)
+            size = sum(map(len, chain.from_iterable(self.headers))) + 4 * len(self.headers)
             if size + len(self.url) > self._bounds.head_bytes:
                 self._refusal = _head_too_large(self._bounds.head_bytes)
                 raise _Unwanted
@@ -261,28 +271,31 @@ class HttpConnection(HttpToolsProtocol):
         self._in_head = False
         if self._line is not None:
             self._line.deadline = _NEVER
-        if not self._is_handshake():
-            # Until the body is there: an answer before its end is the last one.
-            self._keeps_alive = self.cycle.keep_alive
-            self.cycle.keep_alive = False
+        self._has_offer = self.parser.should_upgrade()
+        if self._has_offer and self._should_upgrade():
+            return
+        cycle = self.cycle
+        # Until the body is there: an answer before its end is the last one.
+        self._keeps_alive = cycle.keep_alive
+        cycle.keep_alive = False
+        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
+        scope[WHOLE_IN_SCOPE] = lambda: not cycle.more_body
 
     def on_message_complete(self) -> None:
         """The request is complete."""
-        if self.parser.should_upgrade():
+        if self._has_offer:
             return  # the body of an offer comes yet; a handshake has none
         self._in_message = False
         super().on_message_complete()
-        if not self.cycle.response_started:
-            self.cycle.keep_alive = self._keeps_alive
+        cycle = self.cycle
+        if not cycle.response_started:
+            cycle.keep_alive = self._keeps_alive
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
     # Other protocols
-
-    def _is_handshake(self) -> bool:
-        return self.parser.should_upgrade() and self._should_upgrade()
 
     def _should_upgrade(self) -> bool:
         return (

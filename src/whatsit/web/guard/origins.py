@@ -1,6 +1,6 @@
 """Only what the visitor of our own page wanted: rules against pages of other sites."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from starlette.types import Scope
 
@@ -18,50 +18,44 @@ _ONCE = frozenset(
 )
 
 
-class OnceRule:
-    """Refuses a request that has a header twice which decides what it may do.
-
-    Whoever reads the first of them and whoever reads the last would not agree.
-    """
-
-    async def refusal(self, scope: Scope) -> MalformedRequest | None:
-        """See `Rule.refusal`."""
-        decisive = [name for name, _ in scope["headers"] if name in _ONCE]
-        if len(decisive) == len(set(decisive)):
-            return None
-        doubled = next(name for name in decisive if decisive.count(name) > 1)
-        return MalformedRequest(f"The header {doubled.decode().title()} may be there only once.")
-
-
 class OriginRule:
     """Refuses what a page of another site makes its visitor's browser send.
 
     That is every WebSocket and every request that may change something or make work. Browsers say
     where such a request comes from; other programs do not, and are let through.
+
+    A request that has a header twice which decides what it may do is refused as well: whoever
+    reads the first of them and whoever reads the last would not agree.
     """
 
-    async def refusal(self, scope: Scope) -> OriginNotAllowed | None:
+    async def refusal(self, scope: Scope) -> MalformedRequest | OriginNotAllowed | None:
         """See `Rule.refusal`."""
+        decisive: dict[bytes, bytes] = {}
+        for name, value in scope["headers"]:
+            if name in _ONCE:
+                if name in decisive:
+                    header = name.decode().title()
+                    return MalformedRequest(f"The header {header} may be there only once.")
+                decisive[name] = value
         if scope["type"] == "http" and scope["method"] in _READING:
             return None
-        if is_from_here(scope["headers"]):
+        if is_from_here(decisive):
             return None
         return OriginNotAllowed("A page of another site can't do this.")
 
 
-def is_from_here(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+def is_from_here(given: Mapping[bytes, bytes]) -> bool:
     """Whether a request comes from our own page, from no page, or from no browser.
 
     Args:
-        headers: Of the request; names in lower case.
+        given: Headers of the request; names in lower case.
 
     Example:
-        >>> is_from_here([(b"host", b"a.example"), (b"origin", b"https://a.example")])
+        >>> is_from_here({b"host": b"a.example", b"origin": b"https://a.example"})
         True
-        >>> is_from_here([(b"host", b"a.example"), (b"origin", b"https://b.example")])
+        >>> is_from_here({b"host": b"a.example", b"origin": b"https://b.example"})
         False
     """
-    given = dict(headers)
     site, origin = given.get(b"sec-fetch-site"), given.get(b"origin")
     if site is not None:
         return site in _FROM_HERE
