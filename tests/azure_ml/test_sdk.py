@@ -5,6 +5,7 @@ import shutil
 import threading
 import warnings
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import chain
 from types import SimpleNamespace
 from typing import Any
 
@@ -110,7 +111,11 @@ class StandInWorkspace:
 
     def _environment(self, environment: Any) -> Any:
         if environment.path is not None:
-            self.context = sorted(entry.name for entry in environment.path.iterdir())
+            self.context = [
+                file.relative_to(environment.path).as_posix()
+                for file in environment.path.rglob("*")
+                if file.is_file()
+            ]
         return self._keep("environment", environment, "3")
 
     def _schedule(self, schedule: Any) -> Any:
@@ -243,7 +248,13 @@ def test_the_image_is_built_from_what_the_dockerfile_copies_and_nothing_else(sdk
         if line.startswith("COPY")
         for word in line.split()[1:-1]
     ]
-    assert workspace.context == sorted(["Dockerfile", *copied])
+    parts = ["Dockerfile", *copied]
+    belongs = {
+        part: [file for file in workspace.context if file == part or file.startswith(f"{part}/")]
+        for part in parts
+    }
+    assert [part for part, files in belongs.items() if not files] == []
+    assert sorted(chain.from_iterable(belongs.values())) == sorted(workspace.context)
 
 
 @pytest.mark.parametrize(

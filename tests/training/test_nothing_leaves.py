@@ -20,7 +20,7 @@ def trained(few: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) ->
     observed.run("models", "import", "keras:MobileNetV2", "--weights", "random", *store)
     observed.run(
         *("pipeline", "run", "--data", str(data), "--work", str(observed.store / "work"), *store),
-        *("--base", "mobilenetv2-random", "--name", "ours", "--licence", "none"),
+        *("--base", "efficientnet-lite2", "--name", "ours", "--licence", "none"),
         *("--epochs", "3", "--max-drop", "1", "--min-top1", "0", "--skip-promote"),
     )
     return observed
