@@ -174,7 +174,7 @@ def test_a_picture_that_is_declared_as_json_is_still_a_picture(client):
 def test_addresses_are_off_unless_switched_on(server, pictures):
     before = pictures.connections
     with server.client() as client:
-        answered = client.post(CLASSIFY, json={"url": f"{pictures.url}/bee"})
+        answered = client.post(CLASSIFY, json={"url": f"{pictures.url}/coffee"})
 
     assert "WHATSIT_FETCH_URLS" in require_problem(answered, 403, "urls_off").detail
     assert pictures.connections == before
@@ -216,10 +216,10 @@ def test_a_few_at_once_of_each_caller_and_a_few_more_of_all(fetching, pictures):
     slow: list[Future[httpx.Response | None]] = []
     with concurrent.futures.ThreadPoolExecutor(MAX_FETCHES) as pool:
         slow += begin("127.0.0.2")
-        third, other = ask("bee", "127.0.0.2"), ask("bee", "127.0.0.3")
+        third, other = ask("coffee", "127.0.0.2"), ask("coffee", "127.0.0.3")
         before += 1
         slow += begin("127.0.0.3", "127.0.0.4", "127.0.0.5")
-        ninth = ask("bee", "127.0.0.6")
+        ninth = ask("coffee", "127.0.0.6")
         # Whoever sends a picture is not kept waiting by them.
         with fetching.client() as sender:
             sent = sender.post(CLASSIFY, content=plain_picture("#654321"))
