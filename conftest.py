@@ -6,7 +6,7 @@ import pytest
 
 from whatsit import testing
 from whatsit.data import example_pictures
-from whatsit.labels import LabelEntry, LabelSet
+from whatsit.labels.label_set import LabelEntry, LabelSet
 
 
 @pytest.fixture(autouse=True)

@@ -22,13 +22,13 @@ from rich.table import Table
 
 from bench.load import ClientProcess, Load
 from bench.page import open_page, time_many, time_sentences
-from tests.running import start_server
+from tests.support.running import start_server
 from whatsit.cache.embedded import EmbeddedValkey
 from whatsit.classifier import Classifier
 from whatsit.data import example_pictures
-from whatsit.images import decode_image
+from whatsit.images.decode import decode_image
+from whatsit.images.preprocess import fit_image
 from whatsit.models.store import ModelStore
-from whatsit.preprocess import fit_image
 
 ROUNDS = 5
 CLIENTS = 16

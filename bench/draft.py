@@ -15,9 +15,9 @@ from pathlib import Path
 from PIL import Image
 
 from whatsit.classifier import Classifier
-from whatsit.images import decode_image
+from whatsit.images.decode import decode_image
+from whatsit.images.preprocess import fit_image
 from whatsit.models.store import open_folder
-from whatsit.preprocess import fit_image
 
 ENLARGEMENT = 4
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from bench.page import open_page
-from tests.load import Request, open_loop, post
-from tests.pictures import known_pictures, new_picture, with_comment
-from tests.running import start_server
+from tests.support.load import Request, open_loop, post
+from tests.support.pictures import known_pictures, new_picture, with_comment
+from tests.support.running import start_server
 
 SLICE_SECONDS = 15.0
 PAGE_EVERY_SLICES = 4

@@ -5,7 +5,7 @@ from pathlib import Path
 from whatsit.cli.exit import exit_code_of
 from whatsit.errors import WhatsitError
 from whatsit.settings import Settings
-from whatsit.telemetry import Telemetry
+from whatsit.telemetry.metrics import Telemetry
 from whatsit.web.api.problems import STATUS_BY_ERROR
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -79,7 +79,7 @@ def metrics_page() -> str:
         [
             "# Metrics",
             "",
-            "<!-- Written by scripts/build_docs.py from src/whatsit/telemetry.py. -->",
+            "<!-- Written by scripts/build_docs.py from src/whatsit/telemetry/metrics.py. -->",
             "",
             "`/metrics` gives these in the text format of Prometheus.",
             "With `whatsit serve --no-ui --workers N` each sample also has the label `process`, "

@@ -25,7 +25,9 @@ from PIL import Image, ImageOps
 from whatsit.classifier import Classifier, Stopwatch
 from whatsit.data import example_pictures
 from whatsit.engines.base import Engine
-from whatsit.explain import Grid, HeatMapMethod, draw_picture, explain
+from whatsit.explain import Grid, explain
+from whatsit.prediction import HeatMapMethod
+from whatsit.images.overlay import draw_picture
 from whatsit.model_card import InputSpec
 from whatsit.models.catalogue import bundled_folder
 from whatsit.models.store import open_folder

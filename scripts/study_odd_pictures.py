@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from scripts.odd_pictures import KINDS, UNTOUCHED_KINDS, draw_odd_picture
 from whatsit.classifier import Classifier
-from whatsit.images import decode_image
+from whatsit.familiarity import best_log_probability, describe_pixels, familiarity, join_signs
+from whatsit.images.decode import decode_image
+from whatsit.images.preprocess import fit_image
 from whatsit.models.store import ModelFolder, open_folder
-from whatsit.pipeline.odd_pictures import KINDS, UNTOUCHED_KINDS, draw_odd_picture
 from whatsit.pipeline.recognition import fit_profile, fit_threshold
-from whatsit.preprocess import fit_image
-from whatsit.recognise import best_log_probability, describe_pixels, familiarity, join_signs
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -210,7 +210,7 @@ def page(models: dict[str, Any]) -> str:
         "<!-- Written by scripts/study_odd_pictures.py. -->",
         "",
         f"{PER_KIND} drawn pictures of each of {len(KINDS)} kinds "
-        "(`whatsit.pipeline.odd_pictures`), 650 photographs of val650, 300 of photos300. "
+        "(`scripts.odd_pictures`), 650 photographs of val650, 300 of photos300. "
         f"Everything is fitted on a random half of val650 for {percent(FALSE_ALARM_RATIO)} false "
         f"alarms; false alarms are counted on the other half and on photos300. Means of "
         f"{HALVINGS} halvings. No odd picture is used for fitting.",

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whatsit.errors import InvalidParameter
-from whatsit.labels import LabelEntry, LabelSet
+from whatsit.labels.label_set import LabelEntry, LabelSet
 from whatsit.model_card import SetRule, Thresholds
 from whatsit.prediction import Answer, Certainty, ScoredLabel
 

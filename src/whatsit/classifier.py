@@ -14,29 +14,29 @@ from typing import Self
 import numpy as np
 
 from whatsit.answer import Logits, softmax, to_logits, top_k, word_answer
-from whatsit.drift import describe_signals
+from whatsit.drift.drift import describe_signals
 from whatsit.engines import Engine, open_engine
 from whatsit.errors import InferenceFailed, InvalidModelCard
-from whatsit.images import (
-    DEFAULT_MAX_PIXELS,
-    DEFAULT_MAX_UPLOAD_BYTES,
-    decode_image,
-    load_decoders,
-)
-from whatsit.labels import LabelSet
-from whatsit.model_card import ModelCard
-from whatsit.models.catalogue import DEFAULT_MODEL
-from whatsit.models.live import resolve_served
-from whatsit.models.store import ModelFolder, ModelStore, default_home
-from whatsit.prediction import MAX_TOP_K, ImageFacts, ModelId, Prediction
-from whatsit.preprocess import ImageHWC, fit_image
-from whatsit.recognise import (
+from whatsit.familiarity import (
     PixelStatistics,
     RecognitionProfile,
     best_log_probability,
     describe_pixels,
     join_signs,
 )
+from whatsit.images.decode import (
+    DEFAULT_MAX_PIXELS,
+    DEFAULT_MAX_UPLOAD_BYTES,
+    decode_image,
+    load_decoders,
+)
+from whatsit.images.preprocess import ImageHWC, fit_image
+from whatsit.labels.label_set import LabelSet
+from whatsit.model_card import ModelCard
+from whatsit.models.catalogue import DEFAULT_MODEL
+from whatsit.models.live import resolve_served
+from whatsit.models.store import ModelFolder, ModelStore, default_home
+from whatsit.prediction import MAX_TOP_K, ImageFacts, ModelId, Prediction
 
 _log = logging.getLogger(__name__)
 
@@ -177,7 +177,7 @@ class Classifier:
         """Say what a picture shows.
 
         Args:
-            picture: Its bytes (see `whatsit.images.decode_image`), or the path of its file.
+            picture: Its bytes (see `whatsit.images.decode.decode_image`), or the path of its file.
             sha256: Hex digest of the bytes where the caller has it already.
             stopwatch: Receives the milliseconds of ``decode``, ``preprocess``, ``infer`` and
                 ``answer``.
@@ -198,7 +198,7 @@ class Classifier:
         """Decode a picture to exactly the pixels that the model sees, without asking it.
 
         Args:
-            image_bytes: See `whatsit.images.decode_image`.
+            image_bytes: See `whatsit.images.decode.decode_image`.
             sha256: Their hex digest where the caller has it already.
             stopwatch: Receives the milliseconds of ``decode`` and ``preprocess``.
 
@@ -232,7 +232,7 @@ class Classifier:
             pixels: Shape (size, size, 3).
             facts: Of the picture they come from; part of the prediction.
             stopwatch: Receives the milliseconds of ``preprocess``, ``infer`` and ``answer``.
-            signals: Receives what `whatsit.drift.describe_signals` tells of the picture.
+            signals: Receives what `whatsit.drift.drift.describe_signals` tells of the picture.
 
         Raises:
             InferenceFailed: The engine failed.

@@ -150,7 +150,7 @@ _Six = tuple[float, float, float, float, float, float]
 
 
 class Recognition(_Section):
-    """When a picture looks unlike anything the model knows; see `whatsit.recognise`.
+    """When a picture looks unlike anything the model knows; see `whatsit.familiarity`.
 
     Attributes:
         method: How the signs are joined.
@@ -170,7 +170,7 @@ class Recognition(_Section):
 
 
 class ReferenceSignal(_Section):
-    """How one signal was distributed; see `whatsit.drift.SignalReference`.
+    """How one signal was distributed; see `whatsit.drift.drift.SignalReference`.
 
     Attributes:
         edges: Where one bin ends and the next begins.
@@ -192,7 +192,7 @@ class ReferenceSignal(_Section):
 
 
 class ReferenceSection(_Section):
-    """What the pictures were like that traffic is compared with; see `whatsit.drift`.
+    """What the pictures were like that traffic is compared with; see `whatsit.drift.drift`.
 
     It decides no answer.
 

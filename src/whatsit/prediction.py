@@ -2,12 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:  # a client does without numpy
+    import numpy as np
+    import numpy.typing as npt
 
 Certainty = Literal["sure", "probably", "unsure"]
 Level = Literal["class", "group"]
 CacheMode = Literal["use", "refresh", "bypass"]
 CacheOutcome = Literal["hit", "miss", "coalesced", "bypass"]
+
+HeatMapMethod = Literal["activation", "occlusion"]
+
+GRID_STEPS = 255
+"""A grid has this many steps from 0 to 1, so that it fits in a byte a place."""
 
 MAX_TOP_K = 20
 """How many labels a stored prediction keeps; a request may ask for 1 to this many."""
@@ -116,3 +125,30 @@ class Reply:
     top: tuple[ScoredLabel, ...]
     cache: CacheOutcome
     timings_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeatMap:
+    """Which parts of a picture speak for a label.
+
+    Attributes:
+        model: Who was asked.
+        image: Facts of the picture.
+        label: The label in question.
+        wnid: Its WordNet id, where it has one.
+        index: Its class index.
+        method: How the map was made.
+        grid: Shape (h, w), from 0 for nothing that speaks for the label to 1 for the place that
+            does most; all 0 where none does. It lies over `box`.
+        box: The part of the picture that the model sees: left, top, right and bottom edge in
+            pixels of the upright picture.
+    """
+
+    model: ModelId
+    image: ImageFacts
+    label: str
+    wnid: str | None
+    index: int
+    method: HeatMapMethod
+    grid: "npt.NDArray[np.float32]"
+    box: tuple[float, float, float, float]

@@ -17,22 +17,15 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from whatsit.access.hosts import HostNames, is_loopback, parse_host_names
+from whatsit.access.networks import Network, parse_networks, parse_ports
+from whatsit.access.rates import Rate, parse_rate
 from whatsit.cache.address import require_redis_address
 from whatsit.errors import SettingsError
-from whatsit.exposure import (
-    HostNames,
-    Network,
-    Rate,
-    is_loopback,
-    parse_host_names,
-    parse_networks,
-    parse_ports,
-    parse_rate,
-)
-from whatsit.images import DEFAULT_MAX_PIXELS, DEFAULT_MAX_UPLOAD_BYTES
+from whatsit.images.decode import DEFAULT_MAX_PIXELS, DEFAULT_MAX_UPLOAD_BYTES
 from whatsit.models.catalogue import DEFAULT_MODEL
 from whatsit.models.store import default_home
-from whatsit.workers import DEFAULT_MAX_QUEUE, DEFAULT_MAX_WAIT_SECONDS
+from whatsit.service.workers import DEFAULT_MAX_QUEUE, DEFAULT_MAX_WAIT_SECONDS
 
 _PREFIX = "WHATSIT_"
 _EXPOSED_RATE = Rate(120, "minute")

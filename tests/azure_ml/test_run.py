@@ -9,7 +9,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 from whatsit.cli.azure_ml import local, validate
 from whatsit.errors import PipelineError, SettingsError
 from whatsit.pipeline.azure_ml import load_pipeline, run_pipeline, with_inputs

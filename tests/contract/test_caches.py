@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.private_redis import PrivateRedis
-from tests.waiting import wait_until
+from tests.support.private_redis import PrivateRedis
+from tests.support.waiting import wait_until
 from whatsit.cache.base import PredictionCache
-from whatsit.cache.behind import WriteBehind
 from whatsit.cache.memory import MemoryCache
 from whatsit.cache.redis import RedisCache, connect
+from whatsit.cache.write_behind import WriteBehind
 from whatsit.prediction import Prediction
 from whatsit.testing import fake_classifier, plain_picture
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.private_postgresql import PrivatePostgresql, find_programs, open_postgresql
-from tests.waiting import wait_until
+from tests.support.private_postgresql import PrivatePostgresql, find_programs, open_postgresql
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.errors import FeedbackFull, FeedbackUnavailable, FeedbackUnknown, SettingsError
 from whatsit.feedback.correction import CorrectedAnswer

@@ -9,13 +9,13 @@ import pytest
 from click.testing import CliRunner
 from onnx import TensorProto
 
-from tests.tiny_models import CLASSES, SIZE, WEIGHTS, write_tiny_model
+from tests.support.tiny_models import CLASSES, SIZE, WEIGHTS, write_tiny_model
 from whatsit.classifier import Classifier
 from whatsit.cli import cli
 from whatsit.data import example_pictures
 from whatsit.errors import InferenceFailed, SettingsError, WhatsitError
 from whatsit.models.store import ModelStore
-from whatsit.trial import require_running
+from whatsit.pipeline.trial import require_running
 
 ENGINES = ("openvino", "onnxruntime")
 Add = Callable[..., str]

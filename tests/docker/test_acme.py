@@ -13,7 +13,7 @@ import trustme
 
 from tests.docker.compose import Compose
 from tests.docker.test_tls import HTTP, HTTPS, proxy_image
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.docker
 

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from tests.conftest import ROOT
 from tests.docker.compose import PASSWORD_FILE, Compose, docker, open_page_in_container
 from tests.e2e.visitor import choose, picture_file, require_answer
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 
 pytestmark = pytest.mark.docker

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.docker.compose import docker
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 
 pytestmark = pytest.mark.docker

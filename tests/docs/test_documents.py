@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from scripts.build_docs import PAGES
 from tests.conftest import ROOT
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.model_card import ModelCard
 

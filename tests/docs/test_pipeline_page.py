@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 from tests.conftest import ROOT
-from tests.datasets import photographs, write_folders
 from tests.docs.test_documents import blocks, environment
+from tests.support.datasets import photographs, write_folders
 from whatsit.models.catalogue import bundled_folder
 from whatsit.pipeline.report import read_report
 

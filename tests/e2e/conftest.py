@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from scripts.install_browser import find_browser
-from tests.running import RunningServer, start_server
+from tests.support.running import RunningServer, start_server
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from tests.e2e.ask_parts import (
     small_targets,
     until,
 )
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 

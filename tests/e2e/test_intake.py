@@ -23,8 +23,8 @@ from tests.e2e.visitor import (
     require_answer,
     sentence,
 )
-from tests.running import RunningServer
-from tests.waiting import wait_until
+from tests.support.running import RunningServer
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 
 pytestmark = pytest.mark.browser

@@ -14,7 +14,7 @@ from tests.e2e.visitor import (
     picture_file,
     require_answer,
 )
-from tests.running import RunningServer, start_server
+from tests.support.running import RunningServer, start_server
 from whatsit.data import example_pictures
 
 pytestmark = pytest.mark.browser

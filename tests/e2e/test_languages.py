@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.running import RunningServer
+from tests.support.running import RunningServer
 
 BEE = {"label": "bee", "wnid": "n02206856", "score": 0.994}
 CATS = [

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.e2e.visitor import choose, open_page, picture_file, require_answer
 from tests.observing import Observed
-from tests.running import start_server
+from tests.support.running import start_server
 from whatsit.data import example_pictures
 
 pytestmark = pytest.mark.browser

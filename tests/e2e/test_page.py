@@ -21,8 +21,8 @@ from tests.e2e.visitor import (
     require_answer,
     require_fits,
 )
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.testing import plain_picture
 

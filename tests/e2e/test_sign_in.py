@@ -9,13 +9,13 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.visitor import DESKTOP, PHONE, choose, picture_file, require_answer, require_fits
-from tests.identity_provider import (
+from tests.support.identity_provider import (
     CLIENT_ID,
     CLIENT_SECRET,
     IdentityProvider,
     start_identity_provider,
 )
-from tests.running import RunningServer, start_server
+from tests.support.running import RunningServer, start_server
 from whatsit.data import example_pictures
 
 pytestmark = pytest.mark.browser

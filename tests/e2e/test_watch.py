@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.e2e.test_page import require_accessible
 from tests.e2e.visitor import DESKTOP, PHONE, Complaints, require_fits
 from tests.integration.test_drift import DRIFT, odd_pictures, window_of
-from tests.running import RunningServer, start_server
+from tests.support.running import RunningServer, start_server
 
 pytestmark = [pytest.mark.browser, pytest.mark.shared]
 

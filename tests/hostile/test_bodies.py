@@ -10,8 +10,8 @@ import httpx
 
 from tests.hostile.requests import CLASSIFY
 from tests.hostile.test_hostile import MB, Memory
-from tests.running import RunningServer
-from tests.waiting import wait_until
+from tests.support.running import RunningServer
+from tests.support.waiting import wait_until
 from whatsit.testing import plain_picture
 
 ALLOWED_BYTES = 100 * MB

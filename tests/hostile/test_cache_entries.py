@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import redis
 
-from tests.private_redis import PrivateRedis
+from tests.support.private_redis import PrivateRedis
+from whatsit.access.counters import RedisCounters, Window
 from whatsit.cache.base import CacheEntry
 from whatsit.cache.bounded import MAX_ANSWER_BYTES, AnswerTooLong, BoundedParser
 from whatsit.cache.codec import (
@@ -24,14 +25,14 @@ from whatsit.cache.codec import (
     encode_heat_map,
     encode_prediction,
 )
-from whatsit.cache.counters import RedisCounters, Window
 from whatsit.cache.key import build_cache_key
 from whatsit.cache.memory import MemoryCache
 from whatsit.cache.redis import LEASE, RedisCache, connect
 from whatsit.cache.tiers import TieredCache
 from whatsit.errors import CacheError
-from whatsit.explain import draw_picture, explain
-from whatsit.service import Service
+from whatsit.explain import explain
+from whatsit.images.overlay import draw_picture
+from whatsit.service.service import Service
 from whatsit.testing import fake_classifier, plain_picture
 
 PICTURE = plain_picture("red")

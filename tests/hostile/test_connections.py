@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 
 KB, MB = 1_000, 1_000_000

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_models import as_onnx
+from tests.support.tiny_models import as_onnx
 from tests.unit.test_models import make_folder
+from whatsit.access.keys import KeyFile
 from whatsit.cache.embedded import EmbeddedValkey
 from whatsit.errors import CacheError, InvalidModelCard, ModelUnavailable, WhatsitError
 from whatsit.feedback.database import FeedbackDatabase, url_in_store
 from whatsit.feedback.pictures import KeptPictures
-from whatsit.keys import KeyFile
 from whatsit.model_card import read_card
 from whatsit.models.catalogue import BUNDLED_MODEL, catalogue
 from whatsit.models.download import download

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from tests.integration.test_api import CLASSIFY, require_problem
-from tests.private_redis import PrivateRedis
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.private_redis import PrivateRedis
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.testing import plain_picture
 from whatsit.web.api.schemas import ClassifyDocument

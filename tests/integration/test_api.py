@@ -8,8 +8,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.running import RunningServer
-from tests.waiting import wait_until
+from tests.support.running import RunningServer
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.testing import plain_picture
 from whatsit.web.api.schemas import (

@@ -18,10 +18,10 @@ import pytest
 from PIL import Image
 
 import whatsit
-from tests.pictures import large_png, small_bitmap
-from tests.running import RunningServer, start_server
-from tests.scripted_server import RESET, SILENCE, Prepared, ScriptedServer
-from tests.waiting import wait_until
+from tests.support.pictures import large_png, small_bitmap
+from tests.support.running import RunningServer, start_server
+from tests.support.scripted_server import RESET, SILENCE, Prepared, ScriptedServer
+from tests.support.waiting import wait_until
 from whatsit.client import Outcome
 from whatsit.data import example_pictures
 from whatsit.errors import (

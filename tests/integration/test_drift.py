@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from scripts.odd_pictures import draw_odd_picture
 from tests.integration.test_api import CLASSIFY
-from tests.running import start_server
-from tests.waiting import wait_until
-from whatsit.drift import SIGNALS
-from whatsit.pipeline.odd_pictures import draw_odd_picture
+from tests.support.running import start_server
+from tests.support.waiting import wait_until
+from whatsit.drift.drift import SIGNALS
 from whatsit.web.api.schemas import DriftDocument
 
 DRIFT = "/api/v1/drift"

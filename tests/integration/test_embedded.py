@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 from whatsit.cache.embedded import EmbeddedValkey
 from whatsit.cache.redis import RedisCache, connect
 from whatsit.errors import CacheError

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from tests.integration.test_api import CLASSIFY, require_problem
-from tests.private_postgresql import find_programs, open_postgresql
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.private_postgresql import find_programs, open_postgresql
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.testing import plain_picture
 from whatsit.web.api.schemas import ClassifyDocument, FeedbackDocument, LabelDocument

@@ -12,11 +12,11 @@ from contextlib import suppress
 import pytest
 import trustme
 
-from tests.picture_servers import PictureServer, answer, serve_bytes, wait_for_leaving
-from tests.waiting import wait_until
+from tests.support.picture_servers import PictureServer, answer, serve_bytes, wait_for_leaving
+from tests.support.waiting import wait_until
+from whatsit.access.networks import parse_networks
 from whatsit.errors import ImageTooLarge, InvalidParameter, Overloaded, RateLimited, UrlUnreachable
-from whatsit.exposure import parse_networks
-from whatsit.web.api.fetch import MAX_REDIRECTS, Fetcher
+from whatsit.web.api.fetching.fetcher import MAX_REDIRECTS, Fetcher
 
 BODY = b"what was asked for" * 1000
 MAX_BYTES = 100_000

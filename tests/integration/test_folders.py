@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.pictures import small_bitmap
-from tests.scripted_server import SILENCE, Prepared, ScriptedServer
-from tests.waiting import wait_until
+from tests.support.pictures import small_bitmap
+from tests.support.scripted_server import SILENCE, Prepared, ScriptedServer
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 
 MODEL = ("--model", "efficientnet-lite2")

@@ -14,8 +14,8 @@ import huggingface_hub
 import pytest
 from huggingface_hub.errors import HfHubHTTPError
 
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.testing import plain_picture
 from whatsit.web.api.schemas import ErrorDocument, ProblemDocument

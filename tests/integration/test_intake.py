@@ -8,8 +8,8 @@ from contextlib import ExitStack
 import pytest
 from httpx import URL
 
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.testing import plain_picture
 

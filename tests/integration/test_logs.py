@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.test_api import CLASSIFY, EXPLAIN
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 
 _TEXT_LINE = re.compile(r"\d\d:\d\d:\d\d INFO    (?P<method>\w+) (?P<route>\S+) (?P<status>\d+)  ")

@@ -16,10 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import ROOT
 from tests.integration.test_api import CLASSIFY, EXPLAIN
-from tests.running import RunningServer, start_server
+from tests.support.running import RunningServer, start_server
 from whatsit.data import example_pictures
-from whatsit.drift import SHAPE_SIGNALS
-from whatsit.telemetry import Telemetry
+from whatsit.drift.drift import SHAPE_SIGNALS
+from whatsit.telemetry.metrics import Telemetry
 
 FOLDER = ROOT / "deploy" / "monitoring"
 DASHBOARD = json.loads((FOLDER / "grafana-dashboard.json").read_text(encoding="utf-8"))

@@ -15,8 +15,8 @@ import tritonclient.http as triton
 import tritonclient.http.aio as triton_aio
 from tritonclient.utils import InferenceServerException
 
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.testing import plain_picture
 from whatsit.web.api.schemas import ErrorDocument

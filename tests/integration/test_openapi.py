@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from tests.conftest import ROOT
-from tests.running import RunningServer, start_server
+from tests.support.running import RunningServer, start_server
 from whatsit.data import example_pictures
 from whatsit.errors import InputError, Overloaded, WhatsitError
 from whatsit.web.api.problems import STATUS_BY_ERROR

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.datasets import (
+from tests.support.datasets import (
     LABELS,
     bitmaps,
     photographs,
@@ -17,7 +17,7 @@ from tests.datasets import (
 )
 from whatsit.classifier import Classifier
 from whatsit.errors import DatasetRejected, GateFailed, ModelError, PipelineError
-from whatsit.labels import LabelEntry, LabelSet
+from whatsit.labels.label_set import LabelEntry, LabelSet
 from whatsit.model_card import read_card, write_card
 from whatsit.models.catalogue import BUNDLED_MODEL, bundled_folder
 from whatsit.models.live import LiveAlias

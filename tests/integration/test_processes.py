@@ -11,8 +11,8 @@ import pytest
 
 from tests.integration.test_api import CLASSIFY
 from tests.integration.test_embedded import server_processes
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.testing import plain_picture
 

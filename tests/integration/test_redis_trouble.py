@@ -16,10 +16,10 @@ import redis
 import trustme
 
 from tests.integration.test_api import CLASSIFY
-from tests.private_redis import PrivateRedis, free_port
-from tests.proxy import Proxy
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.private_redis import PrivateRedis, free_port
+from tests.support.proxy import Proxy
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.cache.key import build_cache_key
 from whatsit.cache.reasons import Trouble
 from whatsit.cache.redis import LEASE, RedisCache, connect

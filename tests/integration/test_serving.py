@@ -7,8 +7,8 @@ import pytest
 
 from tests.integration.test_api import CLASSIFY
 from tests.integration.test_embedded import server_processes
-from tests.running import start_server
-from tests.waiting import wait_until
+from tests.support.running import start_server
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 
 MODEL = "efficientnet-lite2"

@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from tests.integration.test_api import CLASSIFY, require_problem
-from tests.private_redis import PrivateRedis
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.private_redis import PrivateRedis
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 
 MODELS = "/api/v1/models"

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.collector import Collector, attributes_of, start_collector
 from tests.integration.test_api import CLASSIFY, EXPLAIN
-from tests.private_redis import free_port
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.collector import Collector, attributes_of, start_collector
+from tests.support.private_redis import free_port
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 
 MODEL = "efficientnet-lite2"
@@ -191,8 +191,8 @@ class Missing(importlib.abc.MetaPathFinder):
         if name.startswith("opentelemetry.sdk") or name.startswith("opentelemetry.exporter"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Missing())
-from whatsit.telemetry import configure_logging
-from whatsit.tracing import open_tracing
+from whatsit.telemetry.metrics import configure_logging
+from whatsit.telemetry.traces import open_tracing
 configure_logging("info", "text")
 with open_tracing({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}) as tracing:
     print(tracing)
@@ -209,8 +209,8 @@ with open_tracing({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}) as trac
 def test_nothing_of_opentelemetry_is_loaded_while_nobody_collects():
     program = """
 import sys
-import whatsit.web.asgi
-from whatsit.tracing import open_tracing
+import whatsit.web.front_door
+from whatsit.telemetry.traces import open_tracing
 with open_tracing({}) as tracing:
     print(tracing, [name for name in sys.modules if name.startswith("opentelemetry.exporter")])
 """

@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from tests.integration.test_api import CLASSIFY, require_problem
-from tests.picture_servers import PictureServer, answer, wait_for_leaving
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.picture_servers import PictureServer, answer, wait_for_leaving
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.testing import plain_picture
-from whatsit.web.api.fetch import MAX_CALLER_FETCHES, MAX_FETCHES
+from whatsit.web.api.fetching.fetcher import MAX_CALLER_FETCHES, MAX_FETCHES
 from whatsit.web.api.schemas import ClassifyDocument
 
 MAX_HELD_BYTES = 1_000_000

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
+from scripts.odd_pictures import draw_odd_picture
 from whatsit.classifier import Classifier
-from whatsit.drift import Bins, RecentPictures, Reference, WindowDrift, describe_reference
-from whatsit.pipeline.odd_pictures import draw_odd_picture
+from whatsit.drift.drift import Bins, RecentPictures, Reference, WindowDrift, describe_reference
+from whatsit.drift.watch import LATEST
 from whatsit.pipeline.reference import measure_reference
-from whatsit.watch import LATEST
 
 pytestmark = pytest.mark.shared
 Signals = dict[str, float]

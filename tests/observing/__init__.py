@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 _CALLS = (
     *("connect", "sendto", "sendmsg", "sendmmsg", "openat", "?open", "?creat", "?openat2"),

@@ -123,7 +123,7 @@ def test_the_exported_model_is_a_model_folder(few, through):
 
 
 def test_checkpoints_of_another_run_are_refused(few, tmp_path):
-    from whatsit.pipeline.checkpoints import Checkpoints, Progress
+    from whatsit.pipeline.training.checkpoints import Checkpoints, Progress
 
     Checkpoints(tmp_path, {"seed": 0, "base": "MobileNet"}).save(Progress(step=3), [])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import start_server
+from tests.support.running import start_server
 from whatsit.data import example_pictures
 
 MODEL = "efficientnet-lite2"

@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from tests.integration.test_api import CLASSIFY, EXPLAIN
-from tests.load import Load, Outcome, Request, closed_loop, percentile_ms, post
-from tests.pictures import known_pictures, new_picture
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.load import Load, Outcome, Request, closed_loop, percentile_ms, post
+from tests.support.pictures import known_pictures, new_picture
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.classifier import Classifier
 from whatsit.client import Client
 from whatsit.data import example_pictures

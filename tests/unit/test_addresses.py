@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from whatsit.access.networks import parse_networks, parse_ports
 from whatsit.errors import InvalidParameter
-from whatsit.exposure import parse_networks, parse_ports
-from whatsit.web.api.addresses import MAX_URL_LENGTH, is_fetchable, parse_picture_url
+from whatsit.web.api.fetching.addresses import MAX_URL_LENGTH, is_fetchable, parse_picture_url
 
 PORTS = frozenset({80, 443})
 

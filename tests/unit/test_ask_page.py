@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from whatsit.access.page_tokens import PagePasses
 from whatsit.answer import Logits
-from whatsit.bootstrap import Running
 from whatsit.errors import Overloaded
+from whatsit.images.preprocess import ImageHWC
 from whatsit.models.store import ModelStore, resolve_model
-from whatsit.preprocess import ImageHWC
-from whatsit.service import Service
-from whatsit.serving import LineUp, Serving
+from whatsit.running import Running
+from whatsit.service.line_up import LineUp, Serving
+from whatsit.service.service import Service
+from whatsit.service.workers import Workers
 from whatsit.settings import Settings
-from whatsit.telemetry import Telemetry
+from whatsit.telemetry.metrics import Telemetry
 from whatsit.testing import FakeEngine, fake_card, fake_classifier
-from whatsit.web.guard.passes import PagePasses
 from whatsit.web.ui import bridge
-from whatsit.workers import Workers
 
 OpenPage = Callable[..., AppTest]
 

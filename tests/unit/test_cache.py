@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsit.cache.behind import WriteBehind
 from whatsit.cache.breaker import CircuitBreaker
 from whatsit.cache.codec import decode_prediction, encode_prediction
 from whatsit.cache.key import build_cache_key
 from whatsit.cache.memory import MemoryCache
 from whatsit.cache.redis import connect
 from whatsit.cache.tiers import TieredCache
+from whatsit.cache.write_behind import WriteBehind
 from whatsit.errors import CacheError, SettingsError
 from whatsit.prediction import Answer, ScoredLabel
 from whatsit.testing import fake_classifier, plain_picture

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from whatsit.answer import softmax
 from whatsit.errors import DatasetRejected
-from whatsit.labels import LabelEntry, LabelSet
+from whatsit.labels.label_set import LabelEntry, LabelSet
+from whatsit.labels.taxonomy import Taxonomy
 from whatsit.model_card import Thresholds
 from whatsit.pipeline.calibrate import (
     CalibrationReport,
@@ -26,7 +27,6 @@ from whatsit.pipeline.calibrate import (
     reliability,
 )
 from whatsit.pipeline.reliability import draw_reliability
-from whatsit.taxonomy import Taxonomy
 from whatsit.testing import fake_card, fake_classifier, plain_picture
 
 CLASSES = 8

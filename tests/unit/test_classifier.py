@@ -18,8 +18,8 @@ from whatsit.errors import (
     InferenceFailed,
     InvalidModelCard,
 )
-from whatsit.labels import LabelEntry, LabelSet
-from whatsit.preprocess import ImageHWC
+from whatsit.images.preprocess import ImageHWC
+from whatsit.labels.label_set import LabelEntry, LabelSet
 from whatsit.testing import COLOURS, FakeEngine, fake_card, fake_classifier, plain_picture
 
 INPUT = fake_card().input.model_dump()

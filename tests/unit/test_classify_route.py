@@ -10,7 +10,7 @@ from whatsit.cache.memory import MemoryCache
 from whatsit.cache.tiers import TieredCache
 from whatsit.errors import InferenceFailed
 from whatsit.feedback.correction import Correction
-from whatsit.service import Service
+from whatsit.service.service import Service
 from whatsit.testing import FakeEngine, fake_classifier, plain_picture
 from whatsit.web.api.classify import CLASSIFY_PATH, Classify
 from whatsit.web.intake import Intake

@@ -13,7 +13,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from whatsit.client.exchange import (
+from whatsit.client.pictures import read_picture
+from whatsit.client.protocol import (
     build_reply,
     describe_silence,
     judge,
@@ -22,7 +23,6 @@ from whatsit.client.exchange import (
     read_models,
     read_reply,
 )
-from whatsit.client.pictures import read_picture
 from whatsit.client.retries import Attempts, RetryPolicy, asked_pause, parse_retry_after
 from whatsit.data import example_pictures
 from whatsit.errors import (
@@ -430,5 +430,5 @@ def test_the_client_loads_nothing_of_the_server():
     ).stdout.split()
 
     assert "httpx" in loaded
-    heavy = {"numpy", "openvino", "pydantic", "PIL", "fastapi", "redis", "whatsit.service"}
+    heavy = {"numpy", "openvino", "pydantic", "PIL", "fastapi", "redis", "whatsit.service.service"}
     assert heavy.isdisjoint(loaded)

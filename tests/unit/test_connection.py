@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
-from tests.waiting import wait_until
-from whatsit.exposure import parse_networks
+from tests.support.waiting import wait_until
+from whatsit.access.networks import parse_networks
 from whatsit.web.connection.http import HttpConnection
 from whatsit.web.connection.lines import Bounds, Line, Lines, raise_descriptor_limit
 from whatsit.web.connection.websocket import Allowance, WebSocketConnection

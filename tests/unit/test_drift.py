@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsit.drift import (
+from whatsit.drift.drift import (
     BINS,
     CERTAINTIES,
     MIN_PICTURES,
@@ -29,8 +29,8 @@ from whatsit.drift import (
     place_edges,
     population_stability_index,
 )
+from whatsit.drift.watch import DAY, LATEST, Watch, WatchReport
 from whatsit.prediction import Answer, ImageFacts, ModelId, Prediction, ScoredLabel
-from whatsit.watch import DAY, LATEST, Watch, WatchReport
 
 MANY = 10**9
 ONE_SIGNAL = Reference(300, {"score": SignalReference((0.5, 0.9), (0.2, 0.3, 0.5))}, "photographs")

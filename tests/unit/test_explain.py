@@ -17,10 +17,12 @@ from whatsit.cache.memory import MemoryCache
 from whatsit.cache.tiers import TieredCache
 from whatsit.engines.feature_maps import open_feature_maps
 from whatsit.errors import CacheError, InferenceFailed, InvalidParameter
-from whatsit.explain import HeatMap, draw_overlay, draw_picture, explain, require_class_index
-from whatsit.labels import LabelEntry, LabelSet
-from whatsit.preprocess import ImageHWC
-from whatsit.service import Service
+from whatsit.explain import explain, require_class_index
+from whatsit.images.overlay import draw_overlay, draw_picture
+from whatsit.images.preprocess import ImageHWC
+from whatsit.labels.label_set import LabelEntry, LabelSet
+from whatsit.prediction import HeatMap
+from whatsit.service.service import Service
 from whatsit.testing import COLOURS, FakeEngine, fake_card, fake_classifier, plain_picture
 
 

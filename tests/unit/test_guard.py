@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message, Scope
 
-from whatsit.cache.counters import ProcessCounters, Tally, Window
+from whatsit.access.counters import ProcessCounters, Tally, Window
+from whatsit.access.hosts import HostNames
+from whatsit.access.keys import KeyFile, KeyRing
+from whatsit.access.rates import Rate
 from whatsit.errors import CacheError, HostNotAllowed, RateLimited, Unauthorized
-from whatsit.exposure import HostNames, Rate
-from whatsit.keys import KeyFile, KeyRing
 from whatsit.web.guard.door import Door, Rule, is_open, is_open_on_page, refuse
 from whatsit.web.guard.headers import SecurityHeaders
 from whatsit.web.guard.hosts import HostRule

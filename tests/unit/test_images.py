@@ -23,7 +23,7 @@ from whatsit.errors import (
     ImageUnsupported,
     InputError,
 )
-from whatsit.images import decode_image, encode_preview
+from whatsit.images.decode import decode_image, encode_preview
 
 RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)

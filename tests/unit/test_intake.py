@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from tests.quick_time import run_quickly
+from tests.support.quick_time import run_quickly
 from whatsit.errors import Overloaded, RateLimited, RequestTooSlow, WhatsitError
 from whatsit.web.intake import MAX_WAITING, Intake, IntakeLayer
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whatsit.access.keys import KEY_FILE, KeyFile, KeyRing
 from whatsit.errors import InvalidParameter, SettingsError
-from whatsit.keys import KEY_FILE, KeyFile, KeyRing
 
 
 class Clock:

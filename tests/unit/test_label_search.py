@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from whatsit.label_search import LabelSearch
-from whatsit.labels import LabelEntry, LabelSet, load_labels
+from whatsit.labels.label_set import LabelEntry, LabelSet, load_labels
+from whatsit.labels.search import LabelSearch
 
 IMAGENET = LabelSearch(load_labels("imagenet-1k", Path("no-such-folder")))
 PETS = LabelSearch(

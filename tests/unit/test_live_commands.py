@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 from whatsit.cli import cli
 from whatsit.errors import NothingToRollBack, SettingsError, UnknownModel, WeightsRejected
 from whatsit.models.catalogue import BUNDLED_MODEL, bundled_folder

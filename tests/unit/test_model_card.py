@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from whatsit.drift import Reference
+from whatsit.drift.drift import Reference
 from whatsit.errors import InvalidModelCard
 from whatsit.model_card import (
     CARD_FILE,

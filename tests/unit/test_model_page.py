@@ -6,19 +6,20 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
+from whatsit.access.page_tokens import PagePasses
 from whatsit.classifier import Classifier
-from whatsit.follow import Follower
 from whatsit.models.catalogue import bundled_folder
 from whatsit.models.live import Canary, LiveAlias, LiveModel, LiveState, resolve_served
 from whatsit.models.store import LIVE, ModelFolder, ModelStore
-from whatsit.service import Service
+from whatsit.service.follower import Follower
+from whatsit.service.service import Service
+from whatsit.service.workers import Workers
 from whatsit.settings import Settings
-from whatsit.telemetry import Telemetry
+from whatsit.telemetry.metrics import Telemetry
 from whatsit.testing import FakeEngine
-from whatsit.web.guard.passes import PagePasses
-from whatsit.web.ui import bridge, views
-from whatsit.workers import Workers
+from whatsit.web.ui import bridge
+from whatsit.web.ui.views import model as views
 
 
 def script() -> None:
@@ -46,7 +47,7 @@ def open_classifier(folder: ModelFolder) -> Classifier:
 @pytest.fixture
 def alias(tmp_path: Path, workers: Workers) -> Iterator[LiveAlias]:
     """What is live, on a page that follows it."""
-    from whatsit.bootstrap import Running
+    from whatsit.running import Running
 
     store, alias, telemetry = ModelStore(tmp_path), LiveAlias(tmp_path), Telemetry()
     for name in ("petals.v1", "petals.v2"):

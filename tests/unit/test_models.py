@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.tiny_models import as_onnx
+from tests.support.tiny_models import as_onnx
 from whatsit.errors import (
     InvalidModelCard,
     ModelUnavailable,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whatsit.errors import ImageTooLarge, InputError, InvalidParameter
-from whatsit.web.api.oip_request import (
+from whatsit.web.api.oip.request import (
     OUTPUT_NAMES,
     WantedOutput,
     parse_header_length,

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from tests.tiny_models import WEIGHTS, as_onnx, write_tiny_model
+from tests.support.tiny_models import WEIGHTS, as_onnx, write_tiny_model
 from tests.unit.test_models import make_folder
 from whatsit.engines.onnx_file import OnnxFacts, describe_onnx, merge_onnx
 from whatsit.errors import WeightsRejected

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.datasets import bitmaps, write_folders
+from tests.support.datasets import bitmaps, write_folders
 from whatsit.errors import DatasetRejected, InvalidParameter
 from whatsit.feedback.export import COLUMNS
 from whatsit.pipeline.manifest import MANIFEST_FILE, Manifest, read_manifest, read_picture

@@ -5,7 +5,7 @@ import os
 import httpx
 import pytest
 
-from tests.scripted_server import Prepared, ScriptedServer
+from tests.support.scripted_server import Prepared, ScriptedServer
 from whatsit import AsyncClient, Client
 from whatsit.errors import ModelUnavailable, SettingsError
 from whatsit.models.download import download

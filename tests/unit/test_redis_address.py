@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from whatsit.access.counters import RedisCounters
 from whatsit.cache.address import require_redis_address
-from whatsit.cache.counters import RedisCounters
 from whatsit.cache.redis import connect
 from whatsit.errors import SettingsError
 from whatsit.settings import load_settings

@@ -3,7 +3,7 @@
 import pytest
 
 from whatsit.classifier import Classifier
-from whatsit.drift import Reference, SignalReference
+from whatsit.drift.drift import Reference, SignalReference
 from whatsit.errors import DatasetRejected
 from whatsit.model_card import build_card
 from whatsit.models.catalogue import bundled_folder

@@ -6,11 +6,11 @@ import logging
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from tests.quick_time import run_quickly
+from tests.support.quick_time import run_quickly
 from whatsit.errors import RateLimited, Unauthorized, WhatsitError
-from whatsit.telemetry import Telemetry
+from whatsit.telemetry.metrics import Telemetry
+from whatsit.web.envelope import RequestScope
 from whatsit.web.guard.door import refuse
-from whatsit.web.requests import RequestScope
 
 DENIED = Unauthorized("A key is needed.")
 

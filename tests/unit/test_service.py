@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 from whatsit.cache.memory import MemoryCache
 from whatsit.cache.tiers import TieredCache
 from whatsit.errors import ImageTooLarge, ImageUnreadable, InvalidParameter, Overloaded
-from whatsit.labels import LabelEntry, LabelSet
+from whatsit.labels.label_set import LabelEntry, LabelSet
 from whatsit.prediction import ImageFacts, Prediction
-from whatsit.service import Service
+from whatsit.service.service import Service
+from whatsit.service.workers import Workers
 from whatsit.testing import COLOURS, FakeEngine, fake_card, fake_classifier, plain_picture
-from whatsit.workers import Workers
 
 RED = plain_picture("red")
 

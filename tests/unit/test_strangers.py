@@ -11,7 +11,7 @@ import pytest
 from tests.hostile import pictures
 from tests.hostile.pictures import bmp, encode, header, photo, png
 from whatsit.errors import ImageUnreadable, ImageUnsupported
-from whatsit.images import decode_image
+from whatsit.images.decode import decode_image
 
 REST = bytes(200)
 STRANGERS = {

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 from whatsit.errors import Overloaded
-from whatsit.workers import Workers, map_in_order
+from whatsit.parallel import map_in_order
+from whatsit.service.workers import Workers
 
 
 class Gate:
@@ -154,7 +155,7 @@ def test_closing_waits_for_what_runs_and_begins_nothing_new():
 
 NICE = """
 import os
-from whatsit.workers import Workers
+from whatsit.service.workers import Workers
 os.nice(10)
 if os.geteuid() == 0:
     os.setuid(65534)

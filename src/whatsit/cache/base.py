@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from whatsit.explain import HeatMap
-from whatsit.prediction import Prediction
+from whatsit.prediction import HeatMap, Prediction
 
 CacheEntry = Prediction | HeatMap
 """What is kept. The key tells which of them to expect; the reader makes sure."""

@@ -16,14 +16,17 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from whatsit.cache.base import CacheEntry
 from whatsit.errors import CacheError
-from whatsit.explain import GRID_STEPS, HEAT_MAP_METHODS, Grid, HeatMap
 from whatsit.prediction import (
+    GRID_STEPS,
     MAX_TOP_K,
     Answer,
     Certainty,
+    HeatMap,
+    HeatMapMethod,
     ImageFacts,
     Level,
     ModelId,
@@ -36,6 +39,8 @@ MAX_STORED_BYTES = 32_768
 its heat map 0.4 kB."""
 
 _Entry = TypeVar("_Entry", Prediction, HeatMap)
+
+_HEAT_MAP_METHODS = get_args(HeatMapMethod)
 
 _CHECKSUM_BYTES = 8
 _MAC_BYTES = 16
@@ -244,7 +249,7 @@ def _read_heat_map(document: Any) -> HeatMap:
     _require(
         _is_name(label, wnid)
         and _is_within(index, 0, _MOST_CLASSES)
-        and method in HEAT_MAP_METHODS
+        and method in _HEAT_MAP_METHODS
         and all(type(edge) is float or type(edge) is int for edge in box)
         and 0 <= left < right <= facts.width
         and 0 <= top < bottom <= facts.height
@@ -261,7 +266,7 @@ def _read_heat_map(document: Any) -> HeatMap:
     )
 
 
-def _read_grid(height: Any, width: Any, steps: Any) -> Grid:
+def _read_grid(height: Any, width: Any, steps: Any) -> npt.NDArray[np.float32]:
     _require(_is_within(height, 1, _MOST_PLACES) and _is_within(width, 1, _MOST_PLACES))
     grid = np.frombuffer(base64.b64decode(steps, validate=True), dtype=np.uint8)
     return (grid.reshape(height, width) / GRID_STEPS).astype(np.float32)

@@ -73,7 +73,7 @@ def forget(*, sha256: str | None, everything: bool, **options: Any) -> None:
 
 @contextmanager
 def _open_feedback(options: Mapping[str, Any]) -> Iterator[Any]:
-    from whatsit.bootstrap import open_feedback_store
+    from whatsit.opening import open_feedback_store
     from whatsit.settings import load_settings
 
     store = open_feedback_store(load_settings(options))

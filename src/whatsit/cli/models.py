@@ -98,7 +98,7 @@ def add(*, source: Path, name: str | None, store: str | None, **facts: Any) -> N
     else:
         from functools import partial
 
-        from whatsit.models.bare import card_for_onnx
+        from whatsit.models.bare_onnx import card_for_onnx
 
         if name is None:
             raise SettingsError("A bare .onnx file needs --name.")
@@ -126,8 +126,8 @@ def import_model(
     *, source: str, weights: str, name: str | None, licence: str | None, **options: Any
 ) -> None:
     """Turn a network of another library into a model: keras:ResNet50, keras:ConvNeXtTiny, ..."""
-    from whatsit.models.importers.extra import keep_keras_in
     from whatsit.models.importers.keras import PREFIX, import_keras
+    from whatsit.models.importers.require_extra import keep_keras_in
     from whatsit.models.store import ModelStore
     from whatsit.settings import load_settings
 
@@ -146,8 +146,8 @@ def _trial(options: dict[str, Any]) -> Any:  # a Trial of the store
     """What lets a model into the store only if it runs and its answers make sense."""
     from functools import partial
 
+    from whatsit.pipeline.trial import require_running
     from whatsit.settings import load_settings
-    from whatsit.trial import require_running
 
     return partial(require_running, engine=load_settings(options).engine)
 

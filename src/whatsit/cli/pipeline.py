@@ -100,7 +100,7 @@ def _with(options: Sequence[_Decorator]) -> _Decorator:
 
 
 def _home(store: str | None) -> Path:
-    from whatsit.models.importers.extra import keep_keras_in
+    from whatsit.models.importers.require_extra import keep_keras_in
     from whatsit.settings import load_settings
 
     home = load_settings({"store": store}).store

@@ -7,7 +7,8 @@ from typing import Self
 
 import httpx
 
-from whatsit.client.exchange import (
+from whatsit.client.pictures import Picture, read_picture
+from whatsit.client.protocol import (
     DEFAULT_TIMEOUT_SECONDS,
     DEFAULT_URL,
     MODELS,
@@ -22,7 +23,6 @@ from whatsit.client.exchange import (
     read_models,
     read_reply,
 )
-from whatsit.client.pictures import Picture, read_picture
 from whatsit.client.retries import (
     DEFAULT_MAX_RETRIES,
     DEFAULT_MAX_WAIT_SECONDS,

@@ -9,7 +9,8 @@ from weakref import WeakSet
 
 import httpx
 
-from whatsit.client.exchange import (
+from whatsit.client.pictures import Picture, read_picture
+from whatsit.client.protocol import (
     DEFAULT_TIMEOUT_SECONDS,
     DEFAULT_URL,
     MODELS,
@@ -24,7 +25,6 @@ from whatsit.client.exchange import (
     read_models,
     read_reply,
 )
-from whatsit.client.pictures import Picture, read_picture
 from whatsit.client.retries import (
     DEFAULT_MAX_RETRIES,
     DEFAULT_MAX_WAIT_SECONDS,
@@ -32,8 +32,8 @@ from whatsit.client.retries import (
     RetryPolicy,
 )
 from whatsit.errors import WhatsitError
+from whatsit.parallel import map_in_order
 from whatsit.prediction import CacheMode, Reply
-from whatsit.workers import map_in_order
 
 
 class Client:

@@ -5,8 +5,8 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
-from whatsit.discretion import silence_dependencies
 from whatsit.engines.base import Engine
+from whatsit.engines.no_telemetry import silence_dependencies
 from whatsit.errors import SettingsError
 from whatsit.model_card import ModelCard
 

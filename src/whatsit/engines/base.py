@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from whatsit.answer import Logits
 from whatsit.errors import InferenceFailed
+from whatsit.images.preprocess import BatchNCHW, ImageHWC
 from whatsit.model_card import InputSpec, ModelCard
-from whatsit.preprocess import BatchNCHW, ImageHWC
 
 Features = npt.NDArray[np.float32]
 """The last feature map, shape (N, channels, h, w)."""
@@ -41,7 +41,7 @@ class Engine(Protocol):
         """Normalise one image as the card says and run the model.
 
         Args:
-            pixels: Shape (size, size, 3), RGB, as `whatsit.preprocess.fit_image` makes them.
+            pixels: Shape (size, size, 3), RGB, as `whatsit.images.preprocess.fit_image` makes them.
 
         Returns:
             Shape (1, num_classes), owned by the caller.

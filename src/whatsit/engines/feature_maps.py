@@ -17,8 +17,8 @@ from openvino import opset13
 from whatsit.answer import Logits, to_logits
 from whatsit.engines.base import ClassWeights, Features, as_logits, require_port
 from whatsit.errors import InferenceFailed
+from whatsit.images.preprocess import BatchNCHW
 from whatsit.model_card import ModelCard
-from whatsit.preprocess import BatchNCHW
 
 _POOLING = frozenset({"ReduceMean", "AvgPool"})
 _ARITHMETIC = frozenset({"Add", "Divide", "MatMul", "Multiply", "Subtract"})

@@ -23,8 +23,8 @@ from whatsit.engines.base import (
 from whatsit.engines.feature_maps import OpenVinoFeatureMaps, open_feature_maps
 from whatsit.engines.onnx_file import explain_refusal
 from whatsit.errors import InferenceFailed
+from whatsit.images.preprocess import ImageHWC
 from whatsit.model_card import InputSpec, ModelCard
-from whatsit.preprocess import ImageHWC
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class OpenVinoEngine:
     probe (docs/decisions/0002).
 
     Pixels are normalised inside the compiled model, which gives the numbers that
-    `whatsit.preprocess.to_batch` gives and spares every picture a copy four times its size.
+    `whatsit.images.preprocess.to_batch` gives and spares every picture a copy four times its size.
 
     Numeric precision is OpenVINO's choice for the processor: bfloat16 where it has
     instructions for it, float32 elsewhere, int8 where the model is quantised.

@@ -9,7 +9,7 @@ from pathlib import Path
 from whatsit.errors import SettingsError
 from whatsit.feedback.correction import Correction, Record
 from whatsit.feedback.store import FeedbackStore
-from whatsit.labels import label_key
+from whatsit.labels.label_set import label_key
 from whatsit.printable import disarm
 
 TABLE_FILE = "feedback.csv"

@@ -38,7 +38,7 @@ from whatsit.files import (
     open_plain,
     store_failures,
 )
-from whatsit.labels import MAX_LABELS_BYTES, LabelSet, load_labels
+from whatsit.labels.label_set import MAX_LABELS_BYTES, LabelSet, load_labels
 from whatsit.model_card import CARD_FILE, ModelCard, read_card, write_card
 from whatsit.models.catalogue import (
     BUNDLED_MODEL,

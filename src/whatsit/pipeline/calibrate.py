@@ -24,11 +24,11 @@ import numpy.typing as npt
 from whatsit.answer import Logits, Probabilities, softmax, to_logits
 from whatsit.classifier import Classifier
 from whatsit.errors import DatasetRejected, InputError
+from whatsit.familiarity import RecognitionProfile, best_log_probability, describe_pixels
+from whatsit.labels.taxonomy import Taxonomy
 from whatsit.model_card import Calibration, ModelCard, Recognition, SetRule, Thresholds, build_card
 from whatsit.pipeline.recognition import fit_profile
 from whatsit.prediction import MAX_TOP_K
-from whatsit.recognise import RecognitionProfile, best_log_probability, describe_pixels
-from whatsit.taxonomy import Taxonomy
 
 Indices = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
@@ -69,7 +69,7 @@ class Measurements:
     Attributes:
         logits: Shape (pictures, num_classes).
         class_indices: The right class of each picture.
-        statistics: `whatsit.recognise.describe_pixels` of each, shape (pictures, 6); None where
+        statistics: `whatsit.familiarity.describe_pixels` of each, shape (pictures, 6); None where
             the pictures themselves were not there.
     """
 

@@ -17,8 +17,11 @@ from PIL import Image, ImageFilter
 from whatsit.answer import Logits, to_logits
 from whatsit.classifier import Classifier
 from whatsit.errors import DatasetRejected
-from whatsit.images import decode_image
-from whatsit.labels import LabelSet, label_key
+from whatsit.familiarity import RecognitionProfile, describe_pixels, familiarity
+from whatsit.images.decode import decode_image
+from whatsit.images.preprocess import ImageHWC, fit_image
+from whatsit.labels.label_set import LabelSet, label_key
+from whatsit.labels.taxonomy import Taxonomy
 from whatsit.model_card import ModelCard
 from whatsit.pipeline.calibrate import Measurements, Parameters, Quality, Statements, measure
 from whatsit.pipeline.candidate import open_candidate
@@ -31,9 +34,6 @@ from whatsit.pipeline.manifest import (
     read_picture,
 )
 from whatsit.pipeline.report import write_report
-from whatsit.preprocess import ImageHWC, fit_image
-from whatsit.recognise import RecognitionProfile, describe_pixels, familiarity
-from whatsit.taxonomy import Taxonomy
 
 ROTATION_DEGREES = 15
 BLUR_SIGMA = 2

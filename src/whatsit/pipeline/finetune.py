@@ -143,15 +143,15 @@ def finetune(
     dataset = read_manifest(manifest)
     _require_pictures(dataset)
     out.mkdir(parents=True, exist_ok=True)
-    from whatsit.pipeline.training_log import TrainingLog
+    from whatsit.pipeline.training.log import TrainingLog
 
     with TrainingLog(out / "tensorboard", arguments) as log:
         if mode == "head":
-            from whatsit.pipeline.head import train_head
+            from whatsit.pipeline.training.head import train_head
 
             trained = train_head(data, dataset, out, base, choices, log, store)
         else:
-            from whatsit.pipeline.full import train_full
+            from whatsit.pipeline.training.full import train_full
 
             trained = train_full(data, dataset, out, str(base), choices, log)
     _complete_folder(out, dataset, trained, mode, choices)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whatsit.errors import PipelineError
-from whatsit.models.importers.extra import training_extra
+from whatsit.models.importers.require_extra import training_extra
 
 LOGITS = "logits"
 

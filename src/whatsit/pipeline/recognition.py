@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from whatsit.recognise import STATISTICS, RecognitionProfile, join_signs
+from whatsit.familiarity import STATISTICS, RecognitionProfile, join_signs
 
 Scores = npt.NDArray[np.float64]
 
@@ -47,9 +47,9 @@ def fit_profile(
     because those it was fitted on look more familiar than others will.
 
     Args:
-        log_probabilities: `whatsit.recognise.best_log_probability` of real photographs such as
+        log_probabilities: `whatsit.familiarity.best_log_probability` of real photographs such as
             the model will be shown, shape (N,); 50 at least, 300 or more are better.
-        statistics: `whatsit.recognise.describe_pixels` of the same, shape (N, 6).
+        statistics: `whatsit.familiarity.describe_pixels` of the same, shape (N, 6).
         false_alarm_ratio: Share of such photographs that may be refused.
 
     Raises:

@@ -1,13 +1,13 @@
-"""Measure the reference that a model's traffic is compared with; see `whatsit.drift`."""
+"""Measure the reference that a model's traffic is compared with; see `whatsit.drift.drift`."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from whatsit.classifier import Classifier
-from whatsit.drift import Reference, describe_reference
+from whatsit.drift.drift import Reference, describe_reference
 from whatsit.errors import DatasetRejected, InputError
-from whatsit.jobs.folder import find_files
+from whatsit.folders.find import find_files
 from whatsit.model_card import ModelCard, build_card
 
 MIN_PICTURES = 100
@@ -51,7 +51,7 @@ def measure_reference(
 
 
 def read_pictures(folder: Path) -> Iterator[bytes]:
-    """The pictures of a folder and those below it; see `whatsit.jobs.folder.find_files`.
+    """The pictures of a folder and those below it; see `whatsit.folders.find.find_files`.
 
     Raises:
         DatasetRejected: A file can't be read.

@@ -24,7 +24,7 @@ from whatsit.pipeline.candidate import open_candidate
 from whatsit.pipeline.evaluate import measure_split
 from whatsit.pipeline.manifest import Manifest, read_manifest, read_picture
 from whatsit.pipeline.report import REPORT_FILE, read_report, write_report
-from whatsit.trial import require_running
+from whatsit.pipeline.trial import require_running
 
 _LOCK_SECONDS = 60.0
 """Another one may be copying its weights, to a slow disk."""

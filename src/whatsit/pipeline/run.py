@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from whatsit.models.importers.extra import require_training
+from whatsit.models.importers.require_extra import require_training
 from whatsit.pipeline.evaluate import evaluate
 from whatsit.pipeline.finetune import Mode, finetune
 from whatsit.pipeline.optimise import optimise

@@ -17,13 +17,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 
-from whatsit.bootstrap import open_redis
 from whatsit.errors import SettingsError, WhatsitError
 from whatsit.models.catalogue import Progress
 from whatsit.models.live import resolve_served
 from whatsit.models.store import LIVE, ModelStore
+from whatsit.opening import open_redis
 from whatsit.settings import Settings
-from whatsit.telemetry import ExpositionFolder, configure_logging
+from whatsit.telemetry.metrics import ExpositionFolder, configure_logging
 from whatsit.web.ending import END_SECONDS, Ending
 
 _log = logging.getLogger(__name__)
@@ -216,7 +216,7 @@ def _reads_ready(said: Connection) -> bool:
 
 def _serve_at(settings: Settings, post: Post, said: Connection) -> None:
     """What a process of its own does."""
-    from whatsit.web.serve import serve_on
+    from whatsit.web.server import serve_on
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # The terminal tells all processes of Ctrl-C; the first of them tells the others.

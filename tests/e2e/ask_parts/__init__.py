@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 from tests.conftest import ROOT
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 LOOKS = ("desktop light", "desktop dark", "phone light", "phone dark")
 _DESKTOP = ViewportSize(width=1280, height=860)

@@ -19,12 +19,12 @@ import numpy.typing as npt
 from whatsit.data import example_pictures
 from whatsit.engines.exact import ExactModel
 from whatsit.errors import InvalidModelCard, ModelUnavailable, SettingsError
-from whatsit.images import decode_image
+from whatsit.images.decode import decode_image
+from whatsit.images.preprocess import BatchNCHW, fit_image, to_batch
 from whatsit.model_card import InputSpec, ModelCard, build_card, write_card
-from whatsit.models.bare import IMAGENET_LABELS
-from whatsit.models.importers.extra import load_keras
+from whatsit.models.bare_onnx import IMAGENET_LABELS
+from whatsit.models.importers.require_extra import load_keras
 from whatsit.models.store import ModelFolder, ModelStore, weights_digest
-from whatsit.preprocess import BatchNCHW, fit_image, to_batch
 
 PREFIX = "keras:"
 """Marks the name of an architecture of Keras: ``keras:ResNet50``."""

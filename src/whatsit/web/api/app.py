@@ -12,22 +12,22 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from whatsit import __version__
-from whatsit.bootstrap import Running
 from whatsit.errors import WhatsitError
+from whatsit.running import Running
+from whatsit.web.api.batches import MODEL_ALIAS, served_names
 from whatsit.web.api.classify import CLASSIFY_PATH, Classify
-from whatsit.web.api.description import DESCRIPTION
 from whatsit.web.api.drift import build_drift_router
 from whatsit.web.api.feedback import build_feedback_router
-from whatsit.web.api.fetch import open_fetcher
+from whatsit.web.api.fetching.fetcher import open_fetcher
 from whatsit.web.api.huggingface import build_huggingface
 from whatsit.web.api.labels import build_labels_router
-from whatsit.web.api.oip import build_oip
+from whatsit.web.api.oip.routes import build_oip
+from whatsit.web.api.openapi import DESCRIPTION
 from whatsit.web.api.problems import problem, report, unexpected
-from whatsit.web.api.protocols import MODEL_ALIAS, served_names
 from whatsit.web.api.routes import build_router
 from whatsit.web.api.schemas import ErrorDocument, ProblemDocument
+from whatsit.web.head_requests import HeadAsGet
 from whatsit.web.intake import Intake
-from whatsit.web.methods import HeadAsGet
 
 API_PREFIXES = ("/api", "/v2", "/healthz", "/readyz", "/metrics")
 """Paths that belong to the API; all others are the page's."""

@@ -21,9 +21,9 @@ from starlette.types import Receive, Scope, Send
 from whatsit.errors import InvalidParameter, UrlsOff, WhatsitError
 from whatsit.feedback.correction import Correction
 from whatsit.prediction import MAX_TOP_K, CacheMode, Prediction, Reply, ScoredLabel
-from whatsit.service import DEFAULT_TOP_K, Explanation, Pending, Service
+from whatsit.service.service import DEFAULT_TOP_K, Explanation, Pending, Service
 from whatsit.web.api.body import ReceivedPicture, read_picture, read_url
-from whatsit.web.api.fetch import Fetcher
+from whatsit.web.api.fetching.fetcher import Fetcher
 from whatsit.web.api.problems import report
 from whatsit.web.guard.rates import caller_of
 from whatsit.web.intake import Intake

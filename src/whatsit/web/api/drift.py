@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter
 
-from whatsit.bootstrap import Running
-from whatsit.drift import WindowDrift, next_step
+from whatsit.drift.drift import WindowDrift, next_step
+from whatsit.drift.watch import WatchReport
 from whatsit.errors import FeedbackUnavailable
 from whatsit.feedback.accuracy import WeekAccuracy
-from whatsit.watch import WatchReport
-from whatsit.web.api.description import DRIFT_EXAMPLE, ok
+from whatsit.running import Running
+from whatsit.web.api.openapi import DRIFT_EXAMPLE, ok
 from whatsit.web.api.schemas import (
     DriftDocument,
     ModelDocument,

@@ -13,15 +13,15 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
-from whatsit.bootstrap import Running
 from whatsit.errors import FeedbackUnavailable, InvalidParameter
 from whatsit.feedback.correction import MAX_LABEL_CHARACTERS, CorrectedAnswer, Record, Verdict
-from whatsit.images import decode_image
-from whatsit.label_search import FoundLabel, LabelSearch
-from whatsit.labels import clean_label
+from whatsit.images.decode import decode_image
+from whatsit.labels.label_set import clean_label
+from whatsit.labels.search import FoundLabel, LabelSearch
+from whatsit.running import Running
 from whatsit.web.api.body import FILE_FIELD, is_form, media_type_of, open_form, read_text
 from whatsit.web.api.classify import describe_correction
-from whatsit.web.api.description import (
+from whatsit.web.api.openapi import (
     FEEDBACK_BODY,
     FEEDBACK_EXAMPLE,
     NO_CORRECTION,
@@ -31,7 +31,7 @@ from whatsit.web.api.description import (
     REQUEST_ID_HEADER,
     problem_responses,
 )
-from whatsit.web.api.errands import Errands
+from whatsit.web.api.patience import Errands
 from whatsit.web.api.schemas import FeedbackDocument
 from whatsit.web.guard.keys import KEY_NAME
 from whatsit.web.guard.rates import caller_of

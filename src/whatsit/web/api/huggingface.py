@@ -13,11 +13,8 @@ from starlette.types import Receive, Scope
 
 from whatsit.errors import InvalidParameter
 from whatsit.prediction import MAX_TOP_K
-from whatsit.service import DEFAULT_TOP_K, Service
-from whatsit.web.api.body import read_picture, read_whole
-from whatsit.web.api.classify import ANSWER_IN_SCOPE, receipt
-from whatsit.web.api.description import PICTURE_BODY, PICTURE_HEADERS, problem_responses
-from whatsit.web.api.protocols import (
+from whatsit.service.service import DEFAULT_TOP_K, Service
+from whatsit.web.api.batches import (
     LargeBodies,
     answer_each,
     json_limit,
@@ -26,6 +23,9 @@ from whatsit.web.api.protocols import (
     parse_top_k,
     require_served,
 )
+from whatsit.web.api.body import read_picture, read_whole
+from whatsit.web.api.classify import ANSWER_IN_SCOPE, receipt
+from whatsit.web.api.openapi import PICTURE_BODY, PICTURE_HEADERS, problem_responses
 from whatsit.web.intake import Intake
 
 HUGGINGFACE_PATH = "/api/hf/models/{name}"

@@ -5,15 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from whatsit.errors import LabelUnknown
-from whatsit.label_search import FoundLabel
-from whatsit.service import Service
-from whatsit.web.api.description import (
-    LABEL_EXAMPLE,
-    LABELS_EXAMPLE,
-    NO_LABEL,
-    ok,
-    problem_responses,
-)
+from whatsit.labels.search import FoundLabel
+from whatsit.service.service import Service
+from whatsit.web.api.openapi import LABEL_EXAMPLE, LABELS_EXAMPLE, NO_LABEL, ok, problem_responses
 from whatsit.web.api.schemas import LabelDocument, LabelsDocument
 
 _MAX_QUERY_CHARACTERS = 100

@@ -12,7 +12,6 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic.json_schema import SkipJsonSchema
 from starlette.responses import Response
 
-from whatsit.bootstrap import Running
 from whatsit.errors import (
     AnswerUnknown,
     InvalidModelCard,
@@ -20,13 +19,14 @@ from whatsit.errors import (
     UrlUnreachable,
     WhatsitError,
 )
-from whatsit.explain import draw_picture
 from whatsit.feedback.correction import Correction
+from whatsit.images.overlay import draw_picture
 from whatsit.prediction import MAX_TOP_K, CacheMode, ModelId, Reply
-from whatsit.service import DEFAULT_TOP_K, Explanation, Service
+from whatsit.running import Running
+from whatsit.service.service import DEFAULT_TOP_K, Explanation, Service
 from whatsit.web.api.body import read_picture
 from whatsit.web.api.classify import ANSWER_IN_SCOPE, CLASSIFY_PATH, describe, receipt
-from whatsit.web.api.description import (
+from whatsit.web.api.openapi import (
     ANSWER_EXAMPLE,
     ANSWER_HEADERS,
     CLASSIFY_EXAMPLE,

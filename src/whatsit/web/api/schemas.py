@@ -6,11 +6,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from whatsit.bootstrap import CacheState
-from whatsit.drift import Drift
-from whatsit.explain import HeatMapMethod
+from whatsit.drift.drift import Drift
 from whatsit.feedback.correction import Verdict
-from whatsit.prediction import CacheOutcome, Certainty, Level
+from whatsit.prediction import CacheOutcome, Certainty, HeatMapMethod, Level
+from whatsit.running import CacheState
 
 
 class _Document(BaseModel):

@@ -12,7 +12,7 @@ from typing import Any
 
 from uvicorn.protocols.utils import get_remote_addr
 
-from whatsit.exposure import Network
+from whatsit.access.networks import Network
 from whatsit.web.guard.rates import caller_of
 
 _log = logging.getLogger(__name__)

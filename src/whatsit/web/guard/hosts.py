@@ -2,8 +2,8 @@
 
 from starlette.types import Scope
 
+from whatsit.access.hosts import HostNames
 from whatsit.errors import HostNotAllowed
-from whatsit.exposure import HostNames
 
 _PROBED_PATHS = frozenset({"/healthz", "/readyz"})
 """An orchestrator asks by the address of the container, which nobody can list beforehand; what it

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 from fastapi import FastAPI
 from starlette.types import Scope
 
+from whatsit.access.keys import KeyRing
+from whatsit.access.page_tokens import PagePasses
 from whatsit.errors import ImageUnreadable, Unauthorized, UrlsOff
-from whatsit.keys import KeyRing
 from whatsit.web.guard.door import is_open
-from whatsit.web.guard.passes import PagePasses
 
 KEY_ID = "whatsit.key_id"
 """Where the scope of a request with a valid key tells the id of that key."""
@@ -80,7 +80,7 @@ def declare_keys(api: FastAPI, *, required: bool) -> None:
         api: Its document must not have been asked for yet.
         required: Whether a request without a key is refused now.
     """
-    from whatsit.web.api.description import problem_responses
+    from whatsit.web.api.openapi import problem_responses
 
     build = api.openapi
 

@@ -8,9 +8,9 @@ from functools import lru_cache
 
 from starlette.types import Scope
 
-from whatsit.cache.counters import Counters, ProcessCounters, Tally, Window
+from whatsit.access.counters import Counters, ProcessCounters, Tally, Window
+from whatsit.access.rates import Rate
 from whatsit.errors import CacheError, RateLimited
-from whatsit.exposure import Rate
 from whatsit.web.guard.door import is_open
 from whatsit.web.guard.keys import KEY_ID
 

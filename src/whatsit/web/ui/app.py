@@ -4,9 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from whatsit.web.ui import views
 from whatsit.web.ui.bridge import running_service
 from whatsit.web.ui.pages import ask, model, sign_in, watch
+from whatsit.web.ui.views import model as views
 
 running = running_service()
 signing_in = running.settings.page_sign_in == "required"

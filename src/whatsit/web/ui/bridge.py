@@ -4,8 +4,8 @@ Streamlit runs the script anew for every interaction and passes it nothing, so w
 waits here.
 """
 
-from whatsit.bootstrap import Running
-from whatsit.web.guard.passes import PagePasses
+from whatsit.access.page_tokens import PagePasses
+from whatsit.running import Running
 
 _running: list[Running] = []
 _passes: list[PagePasses] = []

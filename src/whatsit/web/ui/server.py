@@ -8,8 +8,8 @@ from starlette.middleware import Middleware
 from streamlit import config, net_util
 from streamlit.runtime.pages_manager import PagesManager
 
-from whatsit.bootstrap import Running
-from whatsit.web.guard.passes import PagePasses
+from whatsit.access.page_tokens import PagePasses
+from whatsit.running import Running
 from whatsit.web.ui import bridge
 from whatsit.web.ui.identity import load_sign_in_secrets
 from whatsit.web.ui.scripts import share_threads

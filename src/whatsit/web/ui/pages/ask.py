@@ -9,13 +9,13 @@ from functools import lru_cache
 
 import streamlit as st
 
-from whatsit.bootstrap import Running
+from whatsit.access.page_tokens import PagePass
 from whatsit.data import example_pictures
 from whatsit.errors import WhatsitError
-from whatsit.service import Service
-from whatsit.serving import LineUp
+from whatsit.running import Running
+from whatsit.service.line_up import LineUp
+from whatsit.service.service import Service
 from whatsit.web.api.classify import describe
-from whatsit.web.guard.passes import PagePass
 from whatsit.web.ui import bridge
 from whatsit.web.ui.assets import asset_address, style_addresses
 

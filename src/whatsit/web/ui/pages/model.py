@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from whatsit.bootstrap import Running
-from whatsit.images import encode_preview
-from whatsit.web.ui import views
+from whatsit.images.decode import encode_preview
+from whatsit.running import Running
+from whatsit.web.ui.views import model as views
 
 RELIABILITY_FILE = "reliability.png"
 """Drawn by ``whatsit models calibrate``; a model folder may hold one."""

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from whatsit.web.ui import views
+from whatsit.web.ui.views import model as views
 
 
 def render() -> None:

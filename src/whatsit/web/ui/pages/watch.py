@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from whatsit.bootstrap import Running
 from whatsit.errors import FeedbackUnavailable
-from whatsit.web.ui import watch_views
+from whatsit.running import Running
+from whatsit.web.ui.views import watch as watch_views
 
 
 def render(running: Running) -> None:

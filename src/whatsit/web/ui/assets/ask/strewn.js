@@ -2,7 +2,7 @@
 
 /**
  * Names of files and folders, in small letters; the same as `STREWN_NAMES` of
- * `whatsit/jobs/folder.py`, which says where they come from.
+ * `whatsit/folders/find.py`, which says where they come from.
  */
 export const STREWN_NAMES = [
   "__macosx", "icon\r", "network trash folder", "temporary items",

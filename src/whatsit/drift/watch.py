@@ -1,0 +1,176 @@
+"""Who watches what a running model is asked: counts for each process, a report for all."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+
+from whatsit.drift.drift import (
+    Bins,
+    HourlyPictures,
+    RecentPictures,
+    Reference,
+    SignalReference,
+    WindowCounts,
+    WindowDrift,
+)
+from whatsit.prediction import ModelId, Prediction
+
+DAY, LATEST = "day", "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class SignalTotals:
+    """All pictures since the watch began, by one signal.
+
+    Attributes:
+        reference: Where the bins lie.
+        counts: Pictures in each bin.
+        total: Sum of the signal's values.
+    """
+
+    reference: SignalReference
+    counts: tuple[int, ...]
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class WatchReport:
+    """What was seen of a model's traffic.
+
+    Attributes:
+        model: Whose.
+        since: When the watch began, seconds since 1970.
+        reference: What it is compared with; None where the model's card has none.
+        windows: The last day, and the latest pictures; none without a reference.
+    """
+
+    model: ModelId
+    since: float
+    reference: Reference | None
+    windows: tuple[WindowDrift, ...]
+
+
+class Watch:
+    """Counts the pictures that one model answers in this process. Safe to use from threads.
+
+    Only computed answers count, and each picture once among the latest ones: a picture that is
+    asked for again and again says nothing new of what is sent, and would outweigh all others.
+
+    Args:
+        clock: Seconds since 1970.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._serving: _Serving | None = None
+
+    def serve(self, model: ModelId, reference: Reference | None) -> None:
+        """Watch another model from now on, and forget what the one before was asked.
+
+        The same model with the same reference is watched on.
+
+        Args:
+            model: Answers of others are not counted.
+            reference: As on its card.
+        """
+        with self._lock:
+            before = self._serving
+            if before is None or (before.model, before.reference) != (model, reference):
+                self._serving = _Serving(model, reference, self._clock())
+
+    def computed(self, prediction: Prediction, signals: Mapping[str, float]) -> None:
+        """Count an answer that was computed; see `whatsit.drift.drift.describe_signals`."""
+        serving = self._serving
+        if serving is None or serving.bins is None or serving.model != prediction.model:
+            return
+        where = serving.bins.sort(signals)
+        with self._lock:
+            serving.add(prediction.image.sha256, where, signals, self._clock())
+
+    def report(self, others: Iterable[str] = ()) -> WatchReport | None:
+        """How far the pictures lie from the reference; None before there is a model.
+
+        Args:
+            others: What other processes that serve the same model left by `leave`; what was
+                left by one with another model is not counted.
+        """
+        serving = self._serving
+        if serving is None:
+            return None
+        since, windows = serving.since, self._windows(serving)
+        for text in others:
+            left = json.loads(text)
+            if left["fingerprint"] != serving.model.fingerprint:
+                continue
+            since = min(since, left["since"])
+            for name, counted in left["windows"].items():
+                other = WindowCounts(counted["pictures"], counted["since"], (*counted["counts"],))
+                windows[name] = windows[name].joined(other)
+        drifts = [
+            serving.bins.measure(name, counted)
+            for name, counted in windows.items()
+            if serving.bins is not None
+        ]
+        return WatchReport(serving.model, since, serving.reference, tuple(drifts))
+
+    def leave(self) -> str:
+        """What another process needs for its report; empty where there is nothing to report."""
+        serving = self._serving
+        if serving is None or serving.bins is None:
+            return ""
+        windows = {name: asdict(counted) for name, counted in self._windows(serving).items()}
+        left = {"fingerprint": serving.model.fingerprint, "since": serving.since}
+        return json.dumps({**left, "windows": windows})
+
+    def totals(self) -> dict[str, SignalTotals]:
+        """All pictures that the model was given in this process, by signal."""
+        serving = self._serving
+        if serving is None or serving.reference is None:
+            return {}
+        with self._lock:
+            counts, sums = list(serving.counts), dict(serving.sums)
+        totals, start = {}, 0
+        for name, signal in serving.reference.signals.items():
+            end = start + len(signal.shares)
+            totals[name] = SignalTotals(signal, tuple(counts[start:end]), sums[name])
+            start = end
+        return totals
+
+    def _windows(self, serving: "_Serving") -> dict[str, WindowCounts]:
+        if serving.bins is None:
+            return {}
+        with self._lock:
+            return {
+                DAY: serving.hours.counts(self._clock()),
+                LATEST: serving.recent.counts(),
+            }
+
+
+class _Serving:
+    """One model, and what it was asked."""
+
+    def __init__(self, model: ModelId, reference: Reference | None, now: float) -> None:
+        self.model = model
+        self.reference = reference
+        self.since = now
+        self.bins = None if reference is None else Bins(reference)
+        size = 0 if self.bins is None else self.bins.size
+        self.recent = RecentPictures(size)
+        self.hours = HourlyPictures(size)
+        self.counts = [0] * size
+        self.sums = dict.fromkeys(() if reference is None else reference.signals, 0.0)
+
+    def add(
+        self, sha256: str, where: tuple[int, ...], signals: Mapping[str, float], now: float
+    ) -> None:
+        if self.recent.holds(sha256):
+            return
+        self.recent.add(sha256, where, now)
+        self.hours.add(where, now)
+        for number in where:
+            self.counts[number] += 1
+        for name in self.sums:
+            self.sums[name] += signals.get(name, 0.0)

@@ -1,0 +1,152 @@
+"""The file that rows are written to, one whole row at a time."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from whatsit.errors import SettingsError
+from whatsit.folders.find import show_path
+from whatsit.folders.rows import FileKey, KeptRow, RowFormat
+
+
+class Output:
+    """Takes rows. Each is written with one call, so whatever stops the program, none is halved.
+
+    Args:
+        descriptor: Of the open file; appends.
+        name: For people.
+        kept: The rows that an earlier run has left there.
+    """
+
+    def __init__(self, descriptor: int, name: str, kept: Mapping[str, KeptRow]) -> None:
+        self._descriptor = descriptor
+        self._name = name
+        self._kept = kept
+
+    def result_of(self, key: FileKey) -> KeptRow | None:
+        """The row that is there already about this very state of a file."""
+        kept = self._kept.get(key.path)
+        return kept if kept is not None and _settles(kept, key) else None
+
+    def append(self, line: bytes) -> None:
+        """Write a row.
+
+        Raises:
+            SettingsError: It can't be written.
+        """
+        rest = memoryview(line)
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError as error:
+            raise _unwritable(self._name, error) from error
+
+
+@contextmanager
+def open_output(
+    out: Path, rows: RowFormat, keys: Mapping[str, FileKey], *, resume: bool
+) -> Iterator[Output]:
+    """The file `out`, or standard output for ``-``, ready for rows.
+
+    Args:
+        out: Where to write.
+        rows: How.
+        keys: The files that are asked for, by their paths as they stand in rows.
+        resume: Go on with what is there: whole rows stay, unless their file has changed since or
+            its failure may pass. Otherwise a file with anything in it is left alone.
+
+    Raises:
+        SettingsError: It can't be written, or something else is in it.
+    """
+    if str(out) == "-":
+        output = Output(sys.stdout.fileno(), "Standard output", {})
+        output.append(rows.head)
+        yield output
+        return
+    name, target = show_path(out), out.resolve()
+    try:
+        kept: dict[str, KeptRow] = {}
+        is_new = not target.exists() or target.stat().st_size == 0
+        if not is_new:
+            if not resume:
+                raise SettingsError(
+                    f"{name} is there already. Go on with it (--resume) or name another file."
+                )
+            kept = _tidy(target, name, rows, keys)
+        file = target.open("ab", buffering=0)
+    except OSError as error:
+        raise _unwritable(name, error) from error
+    with file:
+        output = Output(file.fileno(), name, kept)
+        if is_new:
+            output.append(rows.mark + rows.head)
+        yield output
+
+
+def _tidy(
+    target: Path, name: str, rows: RowFormat, keys: Mapping[str, FileKey]
+) -> dict[str, KeptRow]:
+    """Leave only rows in the file that count; returns them by path."""
+    kept: dict[str, KeptRow] = {}
+    dropped = False
+    with (
+        target.open("rb") as old,
+        tempfile.NamedTemporaryFile(
+            dir=target.parent, prefix=f".{target.name}.", delete=False
+        ) as new,
+    ):
+        try:
+            new.write(_take_head(old, name, rows))
+            for line in old:
+                row = rows.read(line) if line.endswith(b"\n") else None
+                if row is None or not _counts(row, keys) or row.key.path in kept:
+                    dropped = True
+                    continue
+                kept[row.key.path] = row
+                new.write(line)
+            if dropped:
+                new.flush()
+                os.fsync(new.fileno())
+                shutil.copymode(target, new.name)
+                os.replace(new.name, target)  # noqa: PTH105 - of a name, not of a path
+        finally:
+            Path(new.name).unlink(missing_ok=True)
+    return kept
+
+
+def _take_head(old: BinaryIO, name: str, rows: RowFormat) -> bytes:
+    """Read over the head, with or without its mark; return the one that the file is to have."""
+    # Without a head, the first line must be a row; a halved one is all that such a file holds.
+    first = old.readline()
+    whole = rows.mark + rows.head
+    if first in (whole, rows.head) and first:
+        return first
+    if first.endswith(b"\n"):
+        is_ours = not rows.head and bool(rows.read(first))
+    else:
+        start = rows.head or b'{"path": '
+        is_ours = any(begin.startswith(first[: len(begin)]) for begin in (rows.mark + start, start))
+    if not is_ours:
+        raise SettingsError(f"{name} holds something else than whatsit writes. Name another file.")
+    old.seek(0)
+    return whole
+
+
+def _counts(row: KeptRow, keys: Mapping[str, FileKey]) -> bool:
+    # Rows about files that nobody asks for this time stay as they are.
+    key = keys.get(row.key.path)
+    return key is None or _settles(row, key)
+
+
+def _settles(row: KeptRow, key: FileKey) -> bool:
+    # Of what has no size, such as standard input, nobody can tell whether it is the same again.
+    return row.is_final and row.key == key and key.size_bytes != ""
+
+
+def _unwritable(name: str, error: OSError) -> SettingsError:
+    return SettingsError(f"{name} can't be written: {error.strerror}.")

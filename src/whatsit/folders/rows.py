@@ -1,0 +1,195 @@
+"""What is written about one picture: a row of a CSV file, or a line of JSON."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from whatsit.errors import SettingsError, WhatsitError
+from whatsit.folders.find import FoundFile, show_path
+from whatsit.prediction import Reply
+from whatsit.printable import arm, disarm, make_printable, make_printable_json
+
+Cell: TypeAlias = str | int | float | None
+
+COLUMNS = (
+    "path",
+    "label",
+    "score",
+    "certainty",
+    "text",
+    "level",
+    "wnid",
+    "top",
+    "width",
+    "height",
+    "format",
+    "sha256",
+    "cache",
+    "error",
+    "code",
+    "size_bytes",
+    "modified",
+)
+
+_FINAL_CODES = frozenset(
+    {"image_unreadable", "image_unsupported", "image_too_large", "image_too_many_pixels"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FileKey:
+    """What tells that a row is about a file as it is now; texts, as they stand in the row."""
+
+    path: str
+    size_bytes: str
+    modified: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRow:
+    """What is known of a row that was written earlier.
+
+    Attributes:
+        key: Which file it is about.
+        failed: Whether it tells of an error.
+        is_final: Whether asking again would bring the same.
+    """
+
+    key: FileKey
+    failed: bool
+    is_final: bool
+
+
+class RowFormat(Protocol):
+    """A way to write rows, each on a line of its own."""
+
+    mark: bytes
+    """What stands before the head in a file, for programs that have to guess what it holds."""
+    head: bytes
+    """What the rows begin with."""
+
+    def write(self, found: FoundFile, result: Reply | WhatsitError) -> bytes:
+        """The row of a file, with its line end."""
+        ...
+
+    def read(self, line: bytes) -> KeptRow | None:
+        """What a line tells; None where it is no row."""
+        ...
+
+
+def key_of(found: FoundFile) -> FileKey:
+    """What the row of a file will tell it by."""
+    size = "" if found.size_bytes is None else str(found.size_bytes)
+    return FileKey(show_path(found.path), size, found.modified or "")
+
+
+class JsonLines:
+    """One JSON document a line."""
+
+    mark = b""
+    head = b""
+
+    def write(self, found: FoundFile, result: Reply | WhatsitError) -> bytes:
+        """See `RowFormat.write`."""
+        document: dict[str, object] = {**_cells(found, result)}
+        document["top"] = [] if isinstance(result, WhatsitError) else [*map(asdict, result.top)]
+        return make_printable_json(json.dumps(document, ensure_ascii=False)).encode() + b"\n"
+
+    def read(self, line: bytes) -> KeptRow | None:
+        """See `RowFormat.read`."""
+        try:
+            document = json.loads(line)
+        except ValueError:
+            return None
+        if not isinstance(document, dict) or set(document) != set(COLUMNS):
+            return None
+        cells = ["" if document[name] is None else str(document[name]) for name in COLUMNS]
+        return _kept(cells)
+
+
+class CsvRows:
+    """Rows for spreadsheets: text in quotes, and none that a spreadsheet would take as a formula.
+
+    Such text gets an apostrophe before it, as does text that begins with one.
+    """
+
+    mark = b"\xef\xbb\xbf"  # without it Excel takes UTF-8 for the code page of the machine
+    head = (",".join(COLUMNS) + "\n").encode()
+
+    def write(self, found: FoundFile, result: Reply | WhatsitError) -> bytes:
+        """See `RowFormat.write`."""
+        line = io.StringIO(newline="")
+        csv.writer(line, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n").writerow(
+            disarm(cell) if isinstance(cell, str) else cell
+            for cell in _cells(found, result).values()
+        )
+        return line.getvalue().encode()
+
+    def read(self, line: bytes) -> KeptRow | None:
+        """See `RowFormat.read`."""
+        try:
+            (cells,) = csv.reader([line.decode()], strict=True)
+        except (ValueError, csv.Error):
+            return None
+        if len(cells) != len(COLUMNS) or line == self.head:
+            return None
+        return _kept([arm(cell) for cell in cells])
+
+
+def format_for(out: Path, *, as_json: bool) -> RowFormat:
+    """How to write to `out`: by its suffix; to standard output (``-``) as CSV or as JSON.
+
+    Raises:
+        SettingsError: The suffix stands for neither.
+    """
+    formats: dict[str, RowFormat] = {".csv": CsvRows(), ".jsonl": JsonLines()}
+    suffix = out.suffix.lower()
+    if str(out) == "-":
+        suffix = ".jsonl" if as_json else ".csv"
+    if suffix not in formats:
+        raise SettingsError(f"{show_path(out)} must end with .csv or .jsonl; - is standard output.")
+    return formats[suffix]
+
+
+def _cells(found: FoundFile, result: Reply | WhatsitError) -> dict[str, Cell]:
+    cells = _cells_as_told(found, result)
+    # The words of a server are no more to be trusted than the names of files.
+    return {
+        name: make_printable(cell) if isinstance(cell, str) else cell
+        for name, cell in cells.items()
+    }
+
+
+def _cells_as_told(found: FoundFile, result: Reply | WhatsitError) -> dict[str, Cell]:
+    cells: dict[str, Cell] = dict.fromkeys(COLUMNS)
+    key = key_of(found)
+    cells |= {"path": key.path, "size_bytes": found.size_bytes, "modified": found.modified}
+    if isinstance(result, WhatsitError):
+        return cells | {"error": result.detail, "code": result.code}
+    answer, image = result.prediction.answer, result.prediction.image
+    top = "; ".join(f"{entry.label} ({entry.score:.4f})" for entry in result.top)
+    return cells | {
+        "label": answer.label,
+        "score": round(answer.score, 6),
+        "certainty": answer.certainty,
+        "text": answer.text,
+        "level": answer.level,
+        "wnid": answer.wnid,
+        "top": top,
+        "width": image.width,
+        "height": image.height,
+        "format": image.format,
+        "sha256": image.sha256,
+        "cache": result.cache,
+    }
+
+
+def _kept(cells: Sequence[str]) -> KeptRow:
+    named = dict(zip(COLUMNS, cells, strict=True))
+    failed = bool(named["error"])
+    key = FileKey(named["path"], named["size_bytes"], named["modified"])
+    return KeptRow(key, failed, not failed or named["code"] in _FINAL_CODES)

@@ -1,0 +1,81 @@
+"""What is open while whatsit runs."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import SecretStr
+
+from whatsit.cache.redis import RedisCache
+from whatsit.drift.watch import WatchReport
+from whatsit.models.store import ModelStore, ResolvedModel
+from whatsit.service.follower import Follower
+from whatsit.service.service import Service
+from whatsit.settings import Settings
+from whatsit.telemetry.metrics import ExpositionFolder, Telemetry
+
+if TYPE_CHECKING:
+    from whatsit.feedback.corrections import Corrections
+
+CacheState = Literal["reachable", "unreachable", "process", "off"]
+"""Of the shared tier; ``process`` where there is none and answers are kept in memory only."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """Everything that is open while whatsit runs.
+
+    Attributes:
+        service: Answers pictures.
+        model: Which model it found at the start, and why, if it is another one than was asked for.
+        store: The models on this machine.
+        telemetry: What the service reports to.
+        shared_cache: The cache's shared tier; None where there is none.
+        redis_url: Where all processes of this service can share something; None where nowhere.
+        settings: What all of it was built from.
+        expositions: Where the metrics of processes that share the port meet, if there are any.
+        feedback: Corrections of answers; None where nobody can make any.
+        follower: Follows what is live; None where always the same model answers.
+    """
+
+    service: Service
+    model: ResolvedModel
+    store: ModelStore
+    telemetry: Telemetry
+    shared_cache: RedisCache | None
+    redis_url: SecretStr | None
+    settings: Settings
+    expositions: ExpositionFolder | None = None
+    feedback: "Corrections | None" = None
+    follower: Follower | None = None
+
+    @property
+    def note(self) -> str | None:
+        """Why another model answers than the one that was asked for, as a sentence."""
+        if self.follower is None or not self.follower.read().history:
+            return self.model.note
+        return self.follower.note
+
+    def exposition(self) -> bytes:
+        """The metrics of this process, or of all that share the port."""
+        if self.expositions is None:
+            return self.telemetry.exposition()
+        return self.expositions.exposition(self.telemetry)
+
+    def drift(self) -> WatchReport | None:
+        """What was seen of the traffic by this process, or by all that share the port."""
+        others = () if self.expositions is None else self.expositions.watched_by_others()
+        return self.telemetry.watch.report(others)
+
+    def cache_state(self) -> CacheState:
+        """How the cache is doing; asks Redis, so it takes up to the time-out."""
+        if self.settings.cache == "off":
+            return "off"
+        if self.shared_cache is None:
+            return "process"
+        return "reachable" if self.shared_cache.ping() else "unreachable"
+
+    @property
+    def cache_note(self) -> str | None:
+        """Why the shared cache does not keep or give answers, as a sentence; None where it does."""
+        trouble = None if self.shared_cache is None else self.shared_cache.trouble
+        return None if trouble is None else trouble.sentence

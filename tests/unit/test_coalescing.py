@@ -1,0 +1,73 @@
+"""Flights: who leads, who joins, and what happens when they leave."""
+
+from concurrent.futures import Future
+
+import pytest
+
+from whatsit.service.coalescing import Coalescer, Flight
+
+
+@pytest.fixture
+def coalescer() -> Coalescer[str]:
+    return Coalescer()
+
+
+def test_the_first_leads_and_the_others_get_the_same_result(coalescer):
+    flight, leads = coalescer.board("a")
+    others = [coalescer.board("a") for _ in range(3)]
+    assert leads
+    assert [(other is flight, other_leads) for other, other_leads in others] == [(True, False)] * 3
+
+    flight.land("result")
+    assert {other.future.result(0) for other, _ in others} == {"result"}
+
+
+def test_other_keys_fly_on_their_own(coalescer):
+    assert coalescer.board("a")[1]
+    assert coalescer.board("b")[1]
+
+
+@pytest.mark.parametrize("ending", ["landed", "failed"])
+def test_after_the_end_the_next_one_leads_again(coalescer, ending):
+    flight, _ = coalescer.board("a")
+    if ending == "landed":
+        flight.land("result")
+    else:
+        flight.fail(ValueError("broken"))
+        with pytest.raises(ValueError, match="broken"):
+            flight.future.result(0)
+
+    assert coalescer.board("a")[1]
+
+
+def test_queued_work_is_called_off_only_when_the_last_one_has_left(coalescer):
+    flight, _ = coalescer.board("a")
+    coalescer.board("a")
+    work: Future[None] = Future()
+    flight.has_work(work)
+
+    flight.leave()
+    assert not work.cancelled()
+    flight.leave()
+    assert work.cancelled()
+
+
+def test_nobody_joins_a_flight_that_everybody_left(coalescer):
+    abandoned, _ = coalescer.board("a")
+    abandoned.leave()
+    flight, leads = coalescer.board("a")
+
+    assert leads
+    assert flight is not abandoned
+    abandoned.land("late")
+    assert coalescer.board("a") == (flight, False), "the end of the old one is not that of the new"
+
+
+def test_work_that_is_queued_too_late_is_called_off():
+    flight: Flight[str] = Flight(lambda ended: None)
+    flight.leave()
+    work: Future[None] = Future()
+    flight.has_work(work)
+
+    assert flight.is_abandoned
+    assert work.cancelled()
