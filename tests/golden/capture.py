@@ -203,7 +203,7 @@ def stored_entries() -> str:
     """A prediction and a heat map as the cache keeps them, with and without a secret."""
     return _as_json(
         {
-            f"{key}, {name}": repr(stored)
+            f"{key}, {name}": repr(stored).replace("],", "],\n").splitlines()
             for name, seal in SEALS.items()
             for key, stored in encode_entries(entries().items(), seal)
         }

@@ -22,7 +22,11 @@ def exported_names(module: ModuleType) -> list[str]:
 
 
 def describe(module: ModuleType, name: str) -> Iterator[str]:
-    """The lines that describe one public name: its signature, and for a class its members."""
+    """The lines that describe one public name: its signature, and for a class its members.
+
+    Of a constant they hold the words that it is made with, which say what an alias stands for; of
+    one that a call makes, only its type.
+    """
     value = getattr(module, name)
     full_name = f"{module.__name__}.{name}"
     if inspect.isclass(value):
@@ -31,8 +35,10 @@ def describe(module: ModuleType, name: str) -> Iterator[str]:
         yield from _describe_function(full_name, _source(value), value)
     elif name.startswith("__"):
         yield full_name
+    elif isinstance(ast.parse(words := _words_of(module, name), mode="eval").body, ast.Call):
+        yield f"{full_name}: {type(value).__name__}"
     else:
-        yield f"{full_name} = {_words_of(module, name)}"
+        yield f"{full_name} = {words}"
 
 
 def _definitions(module: ModuleType) -> dict[str, str]:
