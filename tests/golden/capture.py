@@ -22,9 +22,8 @@ from tests.conftest import ROOT
 from tests.golden.signatures import describe, exported_names
 from tests.golden.trees import strip_schema, walk_commands, walk_keys
 from whatsit import errors, testing
-from whatsit.bootstrap import open_service
+from whatsit.access.counters import RedisCounters
 from whatsit.cache.codec import Seal, encode_entries
-from whatsit.cache.counters import RedisCounters
 from whatsit.cache.key import build_cache_key
 from whatsit.cache.memory import MemoryCache
 from whatsit.cache.redis import LEASE
@@ -32,19 +31,19 @@ from whatsit.cache.tiers import TieredCache
 from whatsit.classifier import build_fingerprint
 from whatsit.cli import cli
 from whatsit.cli.exit import exit_code_of
-from whatsit.explain import HeatMap
 from whatsit.model_card import ModelCard
 from whatsit.models.store import ModelFolder, ModelStore, open_folder
-from whatsit.prediction import Answer, ImageFacts, ModelId, Prediction, ScoredLabel
-from whatsit.service import Service
+from whatsit.opening import open_service
+from whatsit.prediction import Answer, HeatMap, ImageFacts, ModelId, Prediction, ScoredLabel
+from whatsit.service.service import Service
+from whatsit.service.workers import Workers
 from whatsit.settings import Settings
-from whatsit.telemetry import Telemetry
+from whatsit.telemetry.metrics import Telemetry
 from whatsit.web.api.app import Api
 from whatsit.web.api.problems import problem_for
+from whatsit.web.envelope import RequestScope
 from whatsit.web.guard.keys import declare_keys
 from whatsit.web.intake import Intake
-from whatsit.web.requests import RequestScope
-from whatsit.workers import Workers
 
 FILES = Path(__file__).parent / "files"
 
