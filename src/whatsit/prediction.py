@@ -10,6 +10,8 @@ if TYPE_CHECKING:  # a client does without numpy
 
 Certainty = Literal["sure", "probably", "unsure"]
 Level = Literal["class", "group"]
+Role = Literal["stated", "guess"]
+Hedge = Literal["certain", "almost_certain", "probable", "possible", "closest"]
 CacheMode = Literal["use", "refresh", "bypass"]
 CacheOutcome = Literal["hit", "miss", "coalesced", "bypass"]
 
@@ -40,6 +42,32 @@ class ScoredLabel:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerPart:
+    """One thing that the sentence of an answer names.
+
+    Attributes:
+        role: ``stated`` for what the answer commits to, which is always the first part;
+            ``guess`` for what it only offers.
+        hedge: How strongly the sentence puts it. ``certain``: without a hedge, "a bee";
+            ``almost_certain``: "a dog, almost certainly"; ``probable``: "probably a dog";
+            ``possible``: "perhaps a beagle", or "it might be a beagle" if nothing is stated;
+            ``closest``: not recognised, only what comes closest. Guesses in a row with the same
+            hedge are alternatives, "a beagle or a pug", and the hedge is about them together.
+        label: Human name of the class or group.
+        wnid: Its WordNet id, where there is one.
+        level: ``class`` or ``group``.
+        score: Its calibrated probability, 0 to 1.
+    """
+
+    role: Role
+    hedge: Hedge
+    label: str
+    wnid: str | None
+    level: Level
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What is said to a person.
 
@@ -55,6 +83,7 @@ class Answer:
             the model's card promises; empty where it promises nothing.
         recognised: False if the picture looks unlike anything the model knows; it is then
             ``unsure`` whatever the score.
+        parts: What `text` names, in its order, to say it in other words or another language.
     """
 
     text: str
@@ -66,6 +95,7 @@ class Answer:
     path: tuple[str, ...] = ()
     set: tuple[ScoredLabel, ...] = ()
     recognised: bool = True
+    parts: tuple[AnswerPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,13 +24,16 @@ from whatsit.prediction import (
     GRID_STEPS,
     MAX_TOP_K,
     Answer,
+    AnswerPart,
     Certainty,
     HeatMap,
     HeatMapMethod,
+    Hedge,
     ImageFacts,
     Level,
     ModelId,
     Prediction,
+    Role,
     ScoredLabel,
 )
 
@@ -55,9 +58,13 @@ _MOST_STEPS = 100
 """Names on the way from the broadest group down to a label."""
 _MOST_PLACES = 128
 """Along one side of a heat map; 9 with the bundled model."""
+_MOST_PARTS = 8
+"""Things that one sentence names; five at most today."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CERTAINTIES: frozenset[str] = frozenset(get_args(Certainty))
 _LEVELS: frozenset[str] = frozenset(get_args(Level))
+_ROLES: frozenset[str] = frozenset(get_args(Role))
+_HEDGES: frozenset[str] = frozenset(get_args(Hedge))
 
 
 class Seal:
@@ -114,6 +121,7 @@ def _write_prediction(prediction: Prediction) -> bytes:
             [
                 *(answer.text, answer.label, answer.wnid, answer.score, answer.certainty),
                 *(answer.level, answer.path, len(answer.set), answer.recognised),
+                [_write_part(part, prediction.top) for part in answer.parts],
             ],
             [[entry.label, entry.wnid, entry.index, entry.score] for entry in prediction.top],
             [image.width, image.height, image.format, image.sha256],
@@ -121,6 +129,14 @@ def _write_prediction(prediction: Prediction) -> bytes:
         ensure_ascii=False,
         separators=(",", ":"),
     ).encode()
+
+
+def _write_part(part: AnswerPart, top: tuple[ScoredLabel, ...]) -> list[object]:
+    # A class is among the best labels, except under thresholds near 0; its place there is enough.
+    for place, entry in enumerate(top):
+        if part.level == "class" and (entry.label, entry.score) == (part.label, part.score):
+            return [part.role, part.hedge, place]
+    return [part.role, part.hedge, [part.label, part.wnid, part.level, part.score]]
 
 
 def decode_prediction(key: str, stored: bytes, seal: Seal = _CHECKSUM) -> Prediction:
@@ -222,7 +238,7 @@ def _require(is_right: bool) -> None:
 
 def _read_prediction(document: Any) -> Prediction:
     model, answer, entries, image = document
-    text, label, wnid, score, certainty, level, path, set_size, recognised = answer
+    text, label, wnid, score, certainty, level, path, set_size, recognised, parts = answer
     _require(type(entries) is list and 1 <= len(entries) <= MAX_TOP_K)
     top = _read_top(entries)
     _require(
@@ -237,9 +253,25 @@ def _read_prediction(document: Any) -> Prediction:
         and type(set_size) is int
         and 0 <= set_size <= len(top)
         and type(recognised) is bool
+        and type(parts) is list
+        and len(parts) <= _MOST_PARTS
     )
-    said = (text, label, wnid, score, certainty, level, tuple(path), top[:set_size], recognised)
-    return Prediction(_read_model(*model), Answer(*said), top, _read_image(*image))
+    said = Answer(
+        *(text, label, wnid, score, certainty, level, tuple(path), top[:set_size], recognised),
+        tuple(_read_part(top, *part) for part in parts),
+    )
+    return Prediction(_read_model(*model), said, top, _read_image(*image))
+
+
+def _read_part(top: tuple[ScoredLabel, ...], role: Any, hedge: Any, what: Any) -> AnswerPart:
+    _require(role in _ROLES and hedge in _HEDGES)
+    if type(what) is int:
+        _require(what >= 0)
+        entry = top[what]
+        return AnswerPart(role, hedge, entry.label, entry.wnid, "class", entry.score)
+    label, wnid, level, score = what
+    _require(_is_name(label, wnid) and level in _LEVELS and _is_score(score))
+    return AnswerPart(role, hedge, label, wnid, level, score)
 
 
 def _read_heat_map(document: Any) -> HeatMap:

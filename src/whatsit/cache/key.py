@@ -2,7 +2,7 @@
 
 import re
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raise it when the stored form changes; older entries are then never looked at again."""
 
 _MODEL = re.compile(r"[0-9a-f]{32}")
@@ -38,6 +38,6 @@ def build_cache_key(namespace: str, fingerprint: str, image_sha256: str, asked: 
 
     Example:
         >>> build_cache_key("whatsit", "f" * 64, "0" * 64)[:24]
-        'whatsit:3:ffffffffffffff'
+        'whatsit:4:ffffffffffffff'
     """
     return f"{namespace}:{SCHEMA_VERSION}:{fingerprint[:32]}:{image_sha256}{asked and f':{asked}'}"

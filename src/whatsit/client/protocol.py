@@ -13,6 +13,7 @@ from whatsit.client.retries import PASSING_STATUSES, Attempts, asked_pause, is_p
 from whatsit.errors import InvalidParameter, ServerError, ServerUnreachable, WhatsitError
 from whatsit.prediction import (
     Answer,
+    AnswerPart,
     CacheMode,
     ImageFacts,
     ModelId,
@@ -217,6 +218,7 @@ def build_reply(document: Mapping[str, Any]) -> Reply:
             path=tuple(answer["path"]),
             set=tuple(_build_label(entry) for entry in answer["set"]),
             recognised=bool(answer["recognised"]),
+            parts=tuple(_build_part(part) for part in answer["parts"]),
         ),
         top,
         ImageFacts(
@@ -291,6 +293,17 @@ def _read(
 def _build_label(entry: Mapping[str, Any]) -> ScoredLabel:
     return ScoredLabel(
         _text(entry["label"]), entry["wnid"], int(entry["index"]), float(entry["score"])
+    )
+
+
+def _build_part(part: Mapping[str, Any]) -> AnswerPart:
+    return AnswerPart(
+        part["role"],
+        part["hedge"],
+        _text(part["label"]),
+        part["wnid"],
+        part["level"],
+        float(part["score"]),
     )
 
 

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from whatsit.errors import InvalidParameter, UrlsOff, WhatsitError
 from whatsit.feedback.correction import Correction
-from whatsit.prediction import MAX_TOP_K, CacheMode, Prediction, Reply, ScoredLabel
+from whatsit.prediction import MAX_TOP_K, AnswerPart, CacheMode, Prediction, Reply, ScoredLabel
 from whatsit.service.service import DEFAULT_TOP_K, Explanation, Pending, Service
 from whatsit.web.api.body import ReceivedPicture, read_picture, read_url
 from whatsit.web.api.fetching.fetcher import Fetcher
@@ -176,6 +176,7 @@ def describe(
             "level": answer.level,
             "path": answer.path,
             "set": [_describe_label(entry) for entry in answer.set],
+            "parts": [_describe_part(part) for part in answer.parts],
         },
         "top": [_describe_label(entry) for entry in top],
         "image": {
@@ -205,6 +206,17 @@ def _describe_label(entry: ScoredLabel) -> dict[str, object]:
         "wnid": entry.wnid,
         "index": entry.index,
         "score": round(entry.score, 6),
+    }
+
+
+def _describe_part(part: AnswerPart) -> dict[str, object]:
+    return {
+        "role": part.role,
+        "hedge": part.hedge,
+        "label": part.label,
+        "wnid": part.wnid,
+        "level": part.level,
+        "score": round(part.score, 6),
     }
 
 

@@ -266,6 +266,16 @@ CLASSIFY_EXAMPLE: dict[str, Any] = {
         "level": "class",
         "path": ["animal", "insect", "bee"],
         "set": [{"label": "bee", "wnid": "n02206856", "index": 309, "score": 0.99}],
+        "parts": [
+            {
+                "role": "stated",
+                "hedge": "certain",
+                "label": "bee",
+                "wnid": "n02206856",
+                "level": "class",
+                "score": 0.99,
+            }
+        ],
     },
     "top": [
         {"label": "bee", "wnid": "n02206856", "index": 309, "score": 0.99},

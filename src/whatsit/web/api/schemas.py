@@ -8,7 +8,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from whatsit.drift.drift import Drift
 from whatsit.feedback.correction import Verdict
-from whatsit.prediction import CacheOutcome, Certainty, HeatMapMethod, Level
+from whatsit.prediction import CacheOutcome, Certainty, HeatMapMethod, Hedge, Level, Role
 from whatsit.running import CacheState
 
 
@@ -32,6 +32,25 @@ class ScoredLabelDocument(_Document):
     score: float = Field(ge=0, le=1, description="Calibrated probability.")
 
 
+class AnswerPartDocument(_Document):
+    """One thing that the text of an answer names."""
+
+    role: Role = Field(
+        description="`stated` for what the answer commits to, always the first part; `guess` for "
+        "what it only offers."
+    )
+    hedge: Hedge = Field(
+        description="How strongly the text puts it: `certain` without a hedge, `almost_certain` "
+        "as almost certainly, `probable` as probably, `possible` as perhaps, or as it might be "
+        "where nothing is stated; `closest` if the picture is not recognised. Guesses in a row "
+        "with the same hedge are alternatives, and the hedge is about them together."
+    )
+    label: str
+    wnid: str | None = Field(description="WordNet id of the label, where it has one.")
+    level: Level
+    score: float = Field(ge=0, le=1, description="Calibrated probability.")
+
+
 class AnswerDocument(_Document):
     """What is said to a person."""
 
@@ -48,6 +67,10 @@ class AnswerDocument(_Document):
     set: list[ScoredLabelDocument] = Field(
         description="The fewest labels that hold the right class as often as the model's card "
         "promises; empty where it promises nothing."
+    )
+    parts: list[AnswerPartDocument] = Field(
+        description="What the text names, in its order, to say it in other words or in another "
+        "language without promising more."
     )
 
 

@@ -95,11 +95,12 @@ export function nameOf({ wnid, label }) {
  * The answer as a sentence.
  *
  * @param {Object} answer The member `answer` of the API's document.
- * @returns {string} In English what the server says, to the letter.
+ * @returns {string} In English what the server says, to the letter; so too for an answer that this
+ *   browser has kept since before answers came in parts.
  */
-export function sentenceOf(answer) {
-  if (current === FALLBACK) return answer.text;
-  return sentenceIn({ answer, t, nameOf, formatPercent, language: current });
+export function sentenceOf({ text, parts }) {
+  if (current === FALLBACK || parts === undefined) return text;
+  return sentenceIn({ parts, t, nameOf, formatPercent, language: current });
 }
 
 /**
@@ -110,7 +111,7 @@ export function sentenceOf(answer) {
  */
 export function formatPercent(score) {
   if (score < 0.005) return "<\u00a01\u00a0%";
-  return `${Math.min(99, Math.max(1, Math.round(score * 100)))}\u00a0%`;
+  return `${Math.min(99, Math.max(1, roundHalfToEven(score * 100)))}\u00a0%`;
 }
 
 /**
@@ -134,6 +135,12 @@ export function formatMilliseconds(milliseconds) {
  */
 export function formatNumber(value, digits = 0) {
   return new Intl.NumberFormat(current, { maximumFractionDigits: digits }).format(value);
+}
+
+/** As Python rounds, so that a percentage is the one in the server's English sentence. */
+function roundHalfToEven(value) {
+  const rounded = Math.round(value);
+  return rounded - value === 0.5 && rounded % 2 === 1 ? rounded - 1 : rounded;
 }
 
 function plural(forms, count) {
