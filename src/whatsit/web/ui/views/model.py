@@ -10,7 +10,7 @@ from whatsit.model_card import ModelCard
 from whatsit.models.live import LiveState
 from whatsit.prediction import ModelId
 
-_ASSETS = Path(__file__).parent / "assets"
+_ASSETS = Path(__file__).parent.parent / "assets"
 
 TAGLINE = "Show it a picture; it tells you what it is."
 
