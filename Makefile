@@ -20,7 +20,7 @@ define INSTALL
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-training test-docker build up down fuzz check check-deploy fix bench bench-draft bench-compare soak reports lock clean
+.PHONY: help install run test test-all test-training test-docker build up down fuzz check check-deploy fix bench bench-draft bench-compare soak reports lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -30,9 +30,14 @@ install: $(VENV)/.ready-run ## Install whatsit into .venv
 run: install ## Start the page and the API on http://localhost:8501
 	@exec $(BIN)/whatsit serve $(ARGS)
 
-test: $(VENV)/.ready-test ## Run all tests, those in a real browser included (ARGS="-k cache")
+test: $(VENV)/.ready-test ## Run the tests of every day, a real browser included (ARGS="-k cache")
 	@$(BIN)/python scripts/install_browser.py
 	@$(BIN)/python scripts/run_tests.py $(ARGS)
+
+test-all: $(VENV)/.ready-training ## Run all tests: attacks, faults, Terraform and training as well
+	@$(BIN)/python scripts/install_browser.py
+	@$(BIN)/python scripts/run_tests.py --all $(ARGS)
+	@$(BIN)/python -m tests.hostile.fuzz 0.5
 
 build: ## Build the image of the app from this folder
 	@docker compose --file compose.yaml --file compose.build.yaml build app

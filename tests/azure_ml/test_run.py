@@ -161,12 +161,12 @@ def test_interrupting_ends_the_job_that_runs(small, data, tmp_path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    assert wait_until(lambda: marker.exists() and marker.read_text().strip(), seconds=20)
+    assert wait_until(lambda: marker.exists() and marker.read_text().strip())
     process.send_signal(signal.SIGINT)
     process.wait(20)
 
     job = int(marker.read_text())
-    assert wait_until(lambda: not _runs(job), seconds=5)
+    assert wait_until(lambda: not _runs(job))
 
 
 def _runs(process: int) -> bool:

@@ -283,12 +283,12 @@ def test_another_process_learns_what_is_new_and_what_is_gone(open_store):
     with ours:
         assert ours.get(BEE_SHA) is None
         first, second = theirs.add(said("wasp")), theirs.add(said("hornet"))
-        assert wait_until(lambda: label_of(ours) == "hornet", seconds=5)
+        assert wait_until(lambda: label_of(ours) == "hornet")
 
         theirs.undo(second.correction.id)
-        assert wait_until(lambda: label_of(ours) == "wasp", seconds=5)
+        assert wait_until(lambda: label_of(ours) == "wasp")
         theirs.undo(first.correction.id)
-        assert wait_until(lambda: ours.get(BEE_SHA) is None, seconds=5)
+        assert wait_until(lambda: ours.get(BEE_SHA) is None)
 
 
 def label_of(corrections: Corrections, sha256: str = BEE_SHA) -> str | None:
@@ -411,10 +411,10 @@ def test_a_postgresql_that_is_gone_is_told_and_used_again_when_it_is_back(
             postgresql.stop()
             with pytest.raises(FeedbackUnavailable) as failed:
                 corrections.add(said("hornet"))
-            assert wait_until(lambda: "no correction is kept" in caplog.text, seconds=10)
+            assert wait_until(lambda: "no correction is kept" in caplog.text)
             assert label_of(corrections) == "wasp"
             postgresql.start()
-            assert wait_until(lambda: corrections.add(said("fly")) is not None, seconds=10)
+            assert wait_until(lambda: corrections.add(said("fly")) is not None)
             assert label_of(corrections) == "fly"
         assert "secret" not in failed.value.reason + str(failed.value) + caplog.text
     finally:

@@ -90,7 +90,7 @@ def test_a_certificate_is_ordered_without_anybodys_doing(compose):
             return False
         return answer.status_code == 200
 
-    assert wait_until(answers, seconds=40), compose("logs", "caddy")
+    assert wait_until(answers), compose("logs", "caddy")
     said = compose("logs", "caddy")
     assert "certificate obtained successfully" in said
     assert "authority/acme/local/directory" in said

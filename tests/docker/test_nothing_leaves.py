@@ -76,7 +76,7 @@ def container(resolver: Resolver) -> Iterator[str]:
     )
     try:
         url = f"http://{docker('port', NAME, '8501').splitlines()[0]}"
-        assert wait_until(lambda: _answers(url), seconds=60), docker("logs", NAME)
+        assert wait_until(lambda: _answers(url)), docker("logs", NAME)
         yield url
     finally:
         docker("rm", "--force", "--volumes", NAME)

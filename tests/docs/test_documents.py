@@ -158,7 +158,7 @@ def test_make_run_starts_the_page(tmp_path):
             start_new_session=True,
         )
     try:
-        assert wait_until(lambda: "whatsit is ready on" in log.read_text(), seconds=60)
+        assert wait_until(lambda: "whatsit is ready on" in log.read_text())
     finally:
         os.killpg(process.pid, signal.SIGINT)
         process.wait(20)

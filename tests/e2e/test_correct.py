@@ -533,7 +533,7 @@ def test_it_is_large_enough_and_breaks_no_accessibility_rule(browser, address, l
 
         press(dialog, "Try again")
         notice(page).get_by_role("button", name="Undo").wait_for()
-        assert wait_until(lambda: "saved" in notice(page).inner_text(), seconds=2)
+        assert wait_until(lambda: "saved" in notice(page).inner_text())
         assert broken_rules(page) == []
         assert small_targets(page, ".w-correct-notice") == []
         assert sideways_scroll(page) <= 0

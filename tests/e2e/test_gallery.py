@@ -318,41 +318,36 @@ def test_tiles_keep_the_order_in_which_their_pictures_came(page):
 
 
 def test_a_thousand_pictures_are_drawn_at_once_and_a_page_at_a_time(page):
-    at_once, drawn, milliseconds = page.evaluate(
+    at_once, drawn = page.evaluate(
         """async (items) => {
-            const began = performance.now();
             put(items);
             const atOnce = document.querySelectorAll(".w-tile").length;
             await drawn();
-            const took = performance.now() - began;
-            return [atOnce, document.querySelectorAll(".w-tile").length, took];
+            return [atOnce, document.querySelectorAll(".w-tile").length];
         }""",
         many(1000),
     )
 
     assert (at_once, drawn) == (0, 60)
-    assert milliseconds < 3000  # some 100 ms where nothing else runs
     expect(page.get_by_role("heading", name="1,000 pictures")).to_be_visible()
 
 
 def test_a_thousand_updates_within_a_frame_are_one_drawing(page):
     put(page, [waiting(number) for number in range(1000)])
 
-    batches, milliseconds = page.evaluate(
+    batches = page.evaluate(
         """async (reply) => {
             let batches = 0;
             const watch = new MutationObserver(() => (batches += 1));
             watch.observe(document.querySelector(".w-tiles"), { childList: true, subtree: true });
-            const began = performance.now();
             change([...items.keys()].map((id) => ({ id, state: "done", reply })));
             await drawn();
-            return [batches, performance.now() - began];
+            return batches;
         }""",
         reply(),
     )
 
     assert batches == 1
-    assert milliseconds < 3000
     expect(page.get_by_text("1,000 answered")).to_be_visible()
 
 

@@ -250,7 +250,7 @@ def test_one_entry_can_be_removed_and_the_focus_goes_to_the_next(page):
 
     expect(page.get_by_role("heading", name="Earlier answers")).to_be_focused()
     expect(entries(page)).to_have_count(0)
-    assert wait_until(lambda: stored(page) == [], seconds=5)
+    assert wait_until(lambda: stored(page) == [])
 
 
 def test_forgetting_all_asks_first_and_leaves_an_empty_database(page):

@@ -95,9 +95,7 @@ def test_the_camera_takes_a_picture_and_goes_off(page):
     switch.click()
     video = page.locator("video")
     expect(video).to_be_visible()
-    assert wait_until(
-        lambda: page.evaluate("document.querySelector('video').videoWidth > 0"), seconds=5
-    )
+    assert wait_until(lambda: page.evaluate("document.querySelector('video').videoWidth > 0"))
     page.evaluate("window.tracks = document.querySelector('video').srcObject.getTracks()")
     page.get_by_role("button", name="Take picture").click()
 
@@ -111,9 +109,7 @@ def test_the_camera_takes_a_picture_and_goes_off(page):
 @pytest.mark.parametrize("way", ["Close", "Escape", "hidden", "left"])
 def test_the_camera_goes_off_when_nobody_looks_through_it(page, way):
     page.get_by_role("button", name="Camera", exact=True).click()
-    assert wait_until(
-        lambda: page.evaluate("document.querySelector('video').videoWidth > 0"), seconds=5
-    )
+    assert wait_until(lambda: page.evaluate("document.querySelector('video').videoWidth > 0"))
     page.evaluate("window.tracks = document.querySelector('video').srcObject.getTracks()")
     if way == "Close":
         page.get_by_role("button", name="Close").click()
@@ -127,7 +123,7 @@ def test_the_camera_goes_off_when_nobody_looks_through_it(page, way):
     else:
         page.get_by_role("link", name="The model").first.click()
 
-    assert wait_until(lambda: page.evaluate("window.tracks[0].readyState === 'ended'"), seconds=5)
+    assert wait_until(lambda: page.evaluate("window.tracks[0].readyState === 'ended'"))
 
 
 def test_a_camera_that_may_not_be_used_gets_a_sentence(browser, server):
@@ -207,7 +203,7 @@ def test_a_busy_server_is_asked_again_when_it_said_and_not_before(page):
     expect(page.get_by_text(re.compile("The server is busy; going on in"))).to_be_visible()
     require_answer(page, "A bee")
     assert len(asked) == 2
-    assert 1.9 < asked[1] - asked[0] < 4
+    assert asked[1] - asked[0] > 1.9
 
 
 def test_many_pictures_can_be_cancelled(page):

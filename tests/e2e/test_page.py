@@ -29,9 +29,13 @@ from whatsit.testing import plain_picture
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(params=["desktop light", "desktop dark", "phone light", "phone dark"])
+LOOKS = ("desktop light", "desktop dark", "phone light", "phone dark")
+in_every_look = pytest.mark.parametrize("page", LOOKS, indirect=True)
+
+
+@pytest.fixture
 def page(request: pytest.FixtureRequest, browser: Browser, server: RunningServer) -> Iterator[Page]:
-    device, scheme = request.param.split()
+    device, scheme = getattr(request, "param", LOOKS[0]).split()
     context = browser.new_context(
         viewport=DESKTOP if device == "desktop" else PHONE,
         color_scheme=scheme,
@@ -62,6 +66,7 @@ def test_the_first_visit_shows_examples_that_are_answered_already(page):
     expect(examples).to_have_count(4)
 
 
+@pytest.mark.parametrize("page", ["desktop light", "phone dark"], indirect=True)
 def test_a_chosen_picture_is_answered(page):
     choose(page, picture_file("coffee.jpg", example_pictures()["coffee"]))
 
@@ -147,6 +152,7 @@ def go_to(page: Page, name: str) -> None:
         page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
 
 
+@in_every_look
 def test_nothing_has_to_be_scrolled_sideways(page):
     require_fits(page)
     choose(page, picture_file("a" * 90 + ".jpg", example_pictures()["cat"]))
@@ -156,6 +162,7 @@ def test_nothing_has_to_be_scrolled_sideways(page):
     require_fits(page)
 
 
+@in_every_look
 def test_no_accessibility_rule_is_broken(page):
     require_accessible(page)
     choose(page, picture_file("cat.jpg", example_pictures()["cat"]))
@@ -168,6 +175,7 @@ def test_no_accessibility_rule_is_broken(page):
     require_accessible(page)
 
 
+@pytest.mark.parametrize("page", ["desktop light", "phone dark"], indirect=True)
 def test_everything_that_is_pressed_is_large_enough_for_a_thumb(page):
     choose(page, picture_file("cat.jpg", example_pictures()["cat"]))
     guesses(page).first.wait_for()
@@ -196,7 +204,7 @@ def test_the_keyboard_alone_is_enough(page):
     page.on("filechooser", lambda chooser: choosers.append(chooser))
     tab_to("Choose pictures")
     page.keyboard.press("Enter")
-    assert wait_until(lambda: page.wait_for_timeout(50) or bool(choosers), seconds=10)
+    assert wait_until(lambda: page.wait_for_timeout(50) or bool(choosers))
     choosers[0].set_files(picture_file("coffee.jpg", example_pictures()["coffee"]))
     require_answer(page, "espresso")
     tab_to("Why?")

@@ -51,7 +51,7 @@ def address(server: RunningServer, tmp_path: Path) -> Iterator[str]:
 
     at = f"http://127.0.0.1:{port}/pictures/"
     try:
-        assert wait_until(answers, seconds=20), (tmp_path / "log").read_text()
+        assert wait_until(answers), (tmp_path / "log").read_text()
         yield at
     finally:
         proxy.terminate()

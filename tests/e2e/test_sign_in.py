@@ -60,11 +60,14 @@ server_metadata_url = "{provider.url}/.well-known/openid-configuration"
         yield server
 
 
-@pytest.fixture(params=["desktop light", "phone dark"])
+in_both_looks = pytest.mark.parametrize("page", ["desktop light", "phone dark"], indirect=True)
+
+
+@pytest.fixture
 def page(
     request: pytest.FixtureRequest, browser: Browser, guarded: RunningServer
 ) -> Iterator[Page]:
-    device, scheme = request.param.split()
+    device, scheme = getattr(request, "param", "desktop light").split()
     context = browser.new_context(
         viewport=DESKTOP if device == "desktop" else PHONE, color_scheme=scheme
     )
@@ -100,6 +103,7 @@ def test_a_stranger_sees_nothing_but_the_way_in(page, guarded, path):
     expect(page.get_by_role("link", name="The model")).to_have_count(0)
 
 
+@in_both_looks
 def test_the_way_in_breaks_no_accessibility_rule_and_fits(page):
     page.wait_for_timeout(500)
     found = Axe().run(page).response["violations"]
@@ -129,6 +133,7 @@ def test_after_signing_in_pictures_are_answered_and_after_signing_out_no_more(pa
     assert provider.signed_out == before + 1
 
 
+@in_both_looks
 def test_the_signed_in_page_breaks_no_accessibility_rule_and_fits(page):
     sign_in(page)
     page.wait_for_timeout(500)

@@ -127,6 +127,7 @@ def require_good_answer(client: httpx.Client) -> None:
     assert "cat" in ClassifyDocument.model_validate(good.json()).answer.label
 
 
+@pytest.mark.extended
 def test_no_picture_breaks_the_server(api: RunningServer):
     memory, report, logged = Memory(api), Report(), len(api.log)
     with api.client() as client:
@@ -181,6 +182,7 @@ def test_no_request_breaks_the_server(api: RunningServer):
     assert "A request failed" not in api.log[logged:]
 
 
+@pytest.mark.extended
 def test_large_pictures_at_once_take_no_more_memory_than_one(api: RunningServer):
     memory = Memory(api)
     large = [flat_png(7_071, 7_071, 8, colour) for colour in (2, 6, 4)] + [flat_webp(6_000, 4_000)]

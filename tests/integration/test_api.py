@@ -317,7 +317,7 @@ def test_one_log_line_a_request_without_content_or_name(server, client, cat):
         return [line for line in server.log.splitlines() if "line-of-mine" in line]
 
     # The line is written once the answer has left.
-    assert wait_until(lambda: bool(lines()), seconds=5)
+    assert wait_until(lambda: bool(lines()))
     assert len(lines()) == 1
     assert "POST /api/v1/classify 200" in lines()[0]
     assert "my-secret-holiday" not in server.log

@@ -159,7 +159,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(start, run, tmp_path, suffi
         return out.read_bytes().splitlines(keepends=True) if out.exists() else []
 
     process = start(*MODEL, "pictures", "--out", out.name, "--threads", "2")
-    assert wait_until(lambda: len(lines()) > 70, seconds=30)
+    assert wait_until(lambda: len(lines()) > 70)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     stopped = lines()
@@ -334,7 +334,7 @@ def test_an_interrupt_does_not_wait_for_a_server_that_is_to_be_waited_for(start,
     busy = Prepared(503, headers={"Retry-After": "60"})
     with ScriptedServer(Prepared(200, MODELS), busy) as server:
         process = start("--server", server.url, "pictures", "--out", "out.csv")
-        assert wait_until(lambda: len(server.heads) >= 4, seconds=20)
+        assert wait_until(lambda: len(server.heads) >= 4)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=10)
 
@@ -345,7 +345,7 @@ def test_an_interrupt_does_not_wait_for_a_server_that_is_to_be_waited_for(start,
 def test_a_server_that_is_silent_can_be_left(start, folder):
     with ScriptedServer(Prepared(200, MODELS), SILENCE) as server:
         process = start("--server", server.url, "pictures", "--out", "out.csv")
-        assert wait_until(lambda: len(server.heads) >= 4, seconds=20)
+        assert wait_until(lambda: len(server.heads) >= 4)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=10)
 

@@ -201,7 +201,7 @@ def test_it_shares_cache_metrics_and_log_with_our_own_api(server, http):
     assert answer.headers["X-Cache"] == "hit"
     route = 'whatsit_http_requests_total{route="/api/hf/models/{name}",status="200"}'
     assert server.metric(route) >= 1
-    assert wait_until(lambda: "request_id=hf-line cache=hit" in server.log, seconds=5)
+    assert wait_until(lambda: "request_id=hf-line cache=hit" in server.log)
 
 
 def test_other_paths_keep_the_problem_document_as_it_is(http):

@@ -42,7 +42,7 @@ def line_about(server: RunningServer, request_id: str) -> dict[str, str]:
     def lines() -> list[str]:
         return [line for line in server.log.splitlines() if request_id in line]
 
-    assert wait_until(lambda: bool(lines()), seconds=5)
+    assert wait_until(lambda: bool(lines()))
     assert len(lines()) == 1
     return facts_of(lines()[0])
 

@@ -268,7 +268,7 @@ def test_it_shares_cache_metrics_and_log_with_our_own_api(server, http):
     assert answer.headers["X-Cache"] == "hit"
     route = 'whatsit_http_requests_total{route="/v2/models/{name}/infer",status="200"}'
     assert server.metric(route) >= 1
-    assert wait_until(lambda: "request_id=oip-line cache=hit" in server.log, seconds=5)
+    assert wait_until(lambda: "request_id=oip-line cache=hit" in server.log)
 
 
 def test_probes_are_counted_and_not_logged(server, client, http):
@@ -276,7 +276,7 @@ def test_probes_are_counted_and_not_logged(server, client, http):
     assert client.is_server_ready()
     http.get("/v2", headers={"X-Request-Id": "after-the-probe"})
 
-    assert wait_until(lambda: "after-the-probe" in server.log, seconds=5)
+    assert wait_until(lambda: "after-the-probe" in server.log)
     assert "/v2/health" not in server.log
     route = 'whatsit_http_requests_total{route="/v2/health/ready",status="200"}'
     assert server.metric(route) == counted + 1

@@ -88,7 +88,7 @@ def test_redis_may_be_unreachable_at_start_and_come_later(tmp_path, private_redi
 
         with private_redis:
             assert hits_return(server)
-            assert wait_until(lambda: cache_state(server) == "reachable", seconds=5)
+            assert wait_until(lambda: cache_state(server) == "reachable")
 
 
 def test_redis_may_be_killed_and_come_back(tmp_path, private_redis):
@@ -132,7 +132,7 @@ def entries(inside: redis.Redis) -> set[bytes]:
 
 
 def await_entries(inside: redis.Redis, number: int) -> set[bytes]:
-    assert wait_until(lambda: len(entries(inside)) == number, seconds=5)
+    assert wait_until(lambda: len(entries(inside)) == number)
     return entries(inside)
 
 
@@ -170,7 +170,7 @@ def test_keys_lie_in_the_namespace_and_expire(tmp_path, private_redis):
             for key in await_entries(inside, 2):
                 assert key.startswith(b"whatsit:")
                 assert 0 < inside.ttl(key) <= 604_800 * 1.1
-            assert wait_until(lambda: len(inside.keys()) == 2, seconds=5), "a lease does not end"
+            assert wait_until(lambda: len(inside.keys()) == 2), "a lease does not end"
 
 
 def test_another_file_with_the_same_pixels_is_a_hit(tmp_path, private_redis):

@@ -210,7 +210,7 @@ def test_a_few_at_once_of_each_caller_and_a_few_more_of_all(fetching, pictures):
 
     def begin(*hosts: str) -> list[Future[httpx.Response | None]]:
         begun = [pool.submit(ask, "silent", host) for host in hosts * MAX_CALLER_FETCHES]
-        assert wait_until(lambda: pictures.connections == before + len(slow + begun), seconds=1.5)
+        assert wait_until(lambda: pictures.connections == before + len(slow + begun))
         return begun
 
     slow: list[Future[httpx.Response | None]] = []
@@ -238,4 +238,4 @@ def test_a_few_at_once_of_each_caller_and_a_few_more_of_all(fetching, pictures):
 def test_nothing_stays_held(fetching, client, pictures):
     client.post(CLASSIFY, json={"url": f"{pictures.url}/half"})
 
-    assert wait_until(lambda: fetching.metric("whatsit_held_bytes") == 0, seconds=5)
+    assert wait_until(lambda: fetching.metric("whatsit_held_bytes") == 0)

@@ -111,7 +111,7 @@ def start_identity_provider() -> Iterator[IdentityProvider]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        assert wait_until(lambda: server.started, seconds=10)
+        assert wait_until(lambda: server.started)
         port = server.servers[0].sockets[0].getsockname()[1]
         provider.url = f"http://127.0.0.1:{port}"
         yield provider

@@ -199,7 +199,7 @@ def test_who_leaves_gives_all_places_back(service, one_worker):
 
     with pytest.raises(ClientDisconnect):
         asyncio.run(ask())
-    assert wait_until(lambda: one_worker.waiting == 0, seconds=2)
+    assert wait_until(lambda: one_worker.waiting == 0)
 
 
 def test_a_picture_that_is_refused_ends_it_after_those_before_it(service, engine, one_worker):
@@ -209,4 +209,4 @@ def test_a_picture_that_is_refused_ends_it_after_those_before_it(service, engine
         asyncio.run(_collect(service, [*PICTURES[:2], b"no picture", *PICTURES[:2]], replies))
 
     assert len(replies) == 2
-    assert wait_until(lambda: one_worker.waiting == 0, seconds=2)
+    assert wait_until(lambda: one_worker.waiting == 0)

@@ -326,7 +326,7 @@ def test_who_leaves_gives_the_place_back_unless_others_wait_for_it(held, cache):
     workers = Workers(1, max_queue=1)
     service = Service(fake_classifier(held), cache, workers=workers)
     running = service.submit(plain_picture("green"))
-    assert wait_until(lambda: workers.running == 1, seconds=5)
+    assert wait_until(lambda: workers.running == 1)
     leaving, staying = service.submit(RED), service.submit(RED)
 
     leaving.leave()
@@ -364,7 +364,7 @@ def test_what_another_process_computes_is_waited_for(engine, workers):
         fake_classifier(engine), TieredCache(MemoryCache(100, 60), shared), workers=workers
     )
     pending = service.submit(RED)
-    assert wait_until(lambda: len(shared.claimed) > 0, seconds=5)
+    assert wait_until(lambda: len(shared.claimed) > 0)
     shared.put(shared.claimed[0], prediction)
 
     assert pending.reply().cache == "coalesced"

@@ -48,12 +48,12 @@ def test_what_is_submitted_is_done_and_its_errors_come_back(two_and_three):
     assert two_and_three.submit(lambda: 7).result(5) == 7
     with pytest.raises(ZeroDivisionError):
         two_and_three.submit(lambda: 1 // 0).result(5)
-    assert wait_until(lambda: (two_and_three.waiting, two_and_three.running) == (0, 0), seconds=5)
+    assert wait_until(lambda: (two_and_three.waiting, two_and_three.running) == (0, 0))
 
 
 def test_a_full_queue_refuses_at_once_and_takes_more_when_it_has_room(two_and_three, gate):
     taken = [two_and_three.submit(gate) for _ in range(5)]
-    assert wait_until(lambda: gate.started == 2, seconds=5)
+    assert wait_until(lambda: gate.started == 2)
     assert (two_and_three.waiting, two_and_three.running) == (3, 2)
     with pytest.raises(Overloaded) as refused:
         two_and_three.submit(gate)
@@ -67,7 +67,7 @@ def test_a_full_queue_refuses_at_once_and_takes_more_when_it_has_room(two_and_th
 
 def test_cancelled_work_gives_its_place_back_and_is_never_done(two_and_three, gate):
     taken = [two_and_three.submit(gate) for _ in range(5)]
-    assert wait_until(lambda: gate.started == 2, seconds=5)
+    assert wait_until(lambda: gate.started == 2)
 
     assert taken[-1].cancel()
     assert not taken[0].cancel(), "work under way goes on"
@@ -82,7 +82,7 @@ def test_a_wait_that_would_take_too_long_is_refused_before_the_queue_is_full(gat
     workers = Workers(1, max_queue=1_000, max_wait_seconds=0.1)
     workers.submit(lambda: clock.wait(0.06)).result(5)  # now known: about 0.06 s each
     running = workers.submit(gate)
-    assert wait_until(lambda: workers.running == 1, seconds=5)
+    assert wait_until(lambda: workers.running == 1)
     for _ in range(16):
         workers.submit(gate)  # the last of them would wait for a second, but they are only a few
     with pytest.raises(Overloaded) as refused:

@@ -115,7 +115,7 @@ def open_parts(context: BrowserContext, address: str, query: str = "") -> Page:
 
 def until(page: Page, condition: str) -> None:
     """Come back once a JavaScript expression is true; the page's policy forbids waiting inside."""
-    assert wait_until(lambda: bool(page.evaluate(condition)), seconds=10), condition
+    assert wait_until(lambda: bool(page.evaluate(condition))), condition
 
 
 def broken_rules(page: Page) -> list[tuple[str, list[str]]]:

@@ -11,9 +11,7 @@ from whatsit.web.ui.views import model as views
 running = running_service()
 signing_in = running.settings.page_sign_in == "required"
 
-st.set_page_config(
-    page_title="whatsit", page_icon=str(Path(__file__).parent / "assets/mark.svg")
-)
+st.set_page_config(page_title="whatsit", page_icon=str(Path(__file__).parent / "assets/mark.svg"))
 if signing_in and not st.user.get("is_logged_in"):
     page = st.navigation(
         [
