@@ -87,11 +87,11 @@ soak: $(VENV)/.ready-test ## Watch memory under ten minutes of mixed load (ARGS=
 	@$(BIN)/python scripts/install_browser.py
 	@$(BIN)/python -m bench.soak $(ARGS)
 
-reports: $(VENV)/.ready-test ## Measure answers, odd pictures and heat maps anew into docs/reports
+reports: $(VENV)/.ready-test ## Measure answers, odd pictures and heat maps again, into docs/reports
 	@for study in answers odd_pictures heat_maps; do \
 		$(BIN)/python -m scripts.study_$$study --shared $${WHATSIT_SHARED:-../shared}; done
 
-lock: $(VENV)/.ready-check ## Resolve all dependencies anew, into constraints.txt and requirements.lock
+lock: $(VENV)/.ready-check ## Resolve all dependencies again, into constraints.txt and requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --all-extras \
 		--no-annotate --no-header --output-file constraints.txt
 	@$(BIN)/python scripts/lock.py
