@@ -45,7 +45,7 @@ def build(url: str = "") -> None:
             text.replace("[project]\n", f'[project]\nsite_url = "{url}"\n', 1), "utf-8"
         )
     zensical = Path(sys.executable).with_name("zensical")
-    command = [zensical, "build", "--strict", "--clean", "--config-file", config]
+    command = [str(zensical), "build", "--strict", "--clean", "--config-file", str(config)]
     if subprocess.run(command, check=False).returncode:
         sys.exit("The site was not built.")
     for page in SITE.rglob("*.html"):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from scripts.build_site import SITE, find_foreign
 from tests.conftest import ROOT
@@ -41,7 +41,7 @@ def address() -> Iterator[str]:
 def visit(browser):
     pages = []
 
-    def visit(size) -> Page:
+    def visit(size):
         page = browser.new_page(viewport=size)
         pages.append(page)
         return page
