@@ -8,8 +8,8 @@ in ``scripts/labels`` add what WordNet cannot know:
 * ``names.toml``: everyday names, further synonyms, better definitions;
 * ``levels.toml``: the levels of the hierarchy, and the classes placed by hand.
 
-Written are the label set that the package ships and the tables of ``docs/labels.md``. On Debian
-the database comes with ``apt-get install wordnet-base``.
+Written are the label set that the package ships and the tables of ``docs/reference/labels.md``.
+On Debian the database comes with ``apt-get install wordnet-base``.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[1]
 DECISIONS = REPOSITORY / "scripts" / "labels"
 LABEL_SET = REPOSITORY / "src" / "whatsit" / "data" / "labels" / "imagenet-1k.json"
-REVIEW_PAGE = REPOSITORY / "docs" / "labels.md"
+REVIEW_PAGE = REPOSITORY / "docs" / "reference" / "labels.md"
 
 NUM_CLASSES = 1000
 

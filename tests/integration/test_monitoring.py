@@ -217,7 +217,7 @@ def test_every_metric_of_ours_is_exported_as_it_is_documented(exported, workers)
 
 
 def test_every_metric_that_is_exported_is_documented(exported):
-    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
     parts = re.compile(r"_(bucket|count|sum)$")
     for sample, kind in exported.kinds.items():
         name = parts.sub("", sample) if kind == "histogram" else sample
@@ -225,7 +225,7 @@ def test_every_metric_that_is_exported_is_documented(exported):
 
 
 def test_every_alert_says_what_happened_and_what_to_do():
-    page = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "run" / "operate.md").read_text(encoding="utf-8")
     for rule in ALERTS:
         assert set(rule["annotations"]) == {"summary", "description", "runbook"}
         assert rule["labels"]["severity"] in {"warning", "critical"}

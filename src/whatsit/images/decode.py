@@ -128,7 +128,7 @@ def decode_image(
     numbers of any depth brought to 8 bits, cropped and turned upright as the file says.
 
     Args:
-        image_bytes: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF; see docs/pictures.md.
+        image_bytes: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF; see docs/use/pictures.md.
         shorter_side: What the caller will resize the shorter side to, pixels. Large pictures are
             then decoded at a fraction of their size, never below twice this.
         max_bytes: Refuse more bytes than this.

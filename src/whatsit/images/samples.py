@@ -187,7 +187,7 @@ def full_range(spread: Spread, highest: float) -> float:
 
     What cameras give in 8 to 14 bits is often saved in 16 as it is, and shown by `highest` it is
     black. One that is dark for another reason keeps its darkness where that can be told: if it
-    was widened from 8 bits. See docs/pictures.md.
+    was widened from 8 bits. See docs/use/pictures.md.
     """
     if highest <= _FULL_RANGES[-1] or spread.high > _FULL_RANGES[-1] or spread.high < 1:
         return highest

@@ -17,7 +17,7 @@ MIN_COOKIE_SECRET_LENGTH = 32
 
 _KEYS = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 _FURTHER_KEYS = ("client_kwargs",)
-_SEE = "See docs/sign-in.md."
+_SEE = "See docs/run/sign-in.md."
 
 
 def load_sign_in_secrets(settings: Settings) -> dict[str, Any]:

@@ -98,7 +98,7 @@ resource "azurerm_linux_virtual_machine" "whatsit" {
   boot_diagnostics {}
 
   lifecycle {
-    # New user data would replace the machine and what people corrected on it; docs/deploy.md says
+    # New user data would replace the machine and what people corrected on it; docs/run/deploy.md says
     # how to do that on purpose. The newest image of Ubuntu is for new machines.
     ignore_changes = [custom_data, source_image_reference[0].version]
 

@@ -2,7 +2,7 @@
 
 The host is looked up once, everything it stands for must be public, and the connection goes to an
 address that was looked at: what a name stands for a moment later does not matter. The same holds
-for each redirect. See docs/security.md.
+for each redirect. See docs/run/security.md.
 """
 
 import asyncio
