@@ -38,7 +38,7 @@ test: $(VENV)/.ready-test ## Run the tests of every day, a real browser included
 test-all: $(VENV)/.ready-training ## Run all tests: attacks, faults, Terraform and training as well
 	@$(BIN)/python scripts/install_browser.py
 	@$(BIN)/python scripts/run_tests.py --all $(ARGS)
-	@$(BIN)/python -m tests.hostile.fuzz 0.5
+	@$(if $(ARGS),,$(BIN)/python -m tests.hostile.fuzz 0.5)
 
 build: ## Build the image of the app from this folder
 	@docker compose --file compose.yaml --file compose.build.yaml build app
