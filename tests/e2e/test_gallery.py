@@ -948,7 +948,7 @@ def test_sidecars_lie_beside_their_pictures_and_hold_the_keywords(page):
         "IMG_0009.jpg.xmp": (["animal", "dog"], ["animal|dog"]),
     }
     expect(page.get_by_role("status")).to_have_text(
-        "Keywords of 5 pictures exported. 5 were left out: nothing certain is known of them."
+        "Keywords of 5 pictures exported. 5 were left out because their answers were not certain."
     )
 
 

@@ -142,6 +142,43 @@ def test_a_sentence_promises_as_much_in_every_language(speaking, language):
             before = hedge
 
 
+@pytest.mark.parametrize(
+    ("language", "bee", "cats", "unsure"),
+    [
+        (
+            "de",
+            "Eine Biene (99 %).",
+            "Eine Hauskatze, fast sicher (99 %); wahrscheinlich eine Ägyptische Katze (50 %), "
+            "eine Tigerkatze (30 %) oder eine getigerte Katze (19 %).",
+            "Ich bin nicht sicher. Es könnte eine Biene (40 %), ein Mops (30 %) oder "
+            "eine Teekanne (20 %) sein.",
+        ),
+        (
+            "es",
+            "Una abeja (99 %).",
+            "Un gato doméstico, casi con seguridad (99 %); probablemente un gato egipcio (50 %), "
+            "un gato tigre (30 %) o un gato atigrado (19 %).",
+            "No lo sé con certeza. Podría ser una abeja (40 %), un carlino (30 %) o "
+            "una tetera (20 %).",
+        ),
+        (
+            "pt-BR",
+            "Uma abelha (99 %).",
+            "Um gato doméstico, quase com certeza (99 %); provavelmente um gato egípcio (50 %), "
+            "um gato tigrado (30 %) ou um gato malhado (19 %).",
+            "Não tenho certeza. Pode ser uma abelha (40 %), um pug (30 %) ou "
+            "um bule de chá (20 %).",
+        ),
+    ],
+)
+def test_a_sentence_has_its_articles(speaking, language, bee, cats, unsure):
+    page = speaking(language)
+
+    assert sentence(page, BEE) == bee
+    assert sentence(page, CAT) == cats
+    assert sentence(page, ANSWERS["not sure of three"]) == unsure
+
+
 def test_an_english_sentence_is_that_of_the_server(speaking):
     page = speaking("en")
 

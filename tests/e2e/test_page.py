@@ -115,7 +115,7 @@ def test_why_shows_where_the_model_looked_for_each_label(page):
     assert picture is not None
     assert box == pytest.approx(picture, abs=0.5)
     assert box["width"] > 200
-    page.get_by_label("What speaks for").select_option("cardoon")
+    page.get_by_label("Evidence for").select_option("cardoon")
     expect(page.get_by_role("img", name=re.compile("speaks for cardoon is bright"))).to_be_visible()
     expect(overlay).to_have_count(0)
     require_fits(page)

@@ -76,7 +76,7 @@ export function toJson(items) {
  * darktable keeps its edits. A text says how to copy them beside the pictures.
  * @param {object[]} items
  * @returns {{archive: Blob, written: number, left: number}} How many got one, and how many were
- *   left out because nothing certain is known of them.
+ *   left out because their answers are not certain.
  */
 export function toSidecars(items) {
   const encode = (text) => new TextEncoder().encode(text);

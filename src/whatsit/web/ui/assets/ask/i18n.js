@@ -12,6 +12,7 @@ const FALLBACK = LANGUAGES[0];
 let current = FALLBACK;
 let strings = {};
 let names = null;
+let phrases = null;
 let wnids = null;
 
 /**
@@ -30,7 +31,7 @@ export async function loadLanguage(tag) {
     loadStrings(FALLBACK),
     found === FALLBACK ? {} : loadStrings(found),
   ]);
-  [names, wnids] = found === FALLBACK ? [null, null] : await loadNames(found);
+  [names, phrases, wnids] = found === FALLBACK ? [null, null, null] : await loadNames(found);
   strings = { ...english, ...translated };
   current = found;
   return current;
@@ -88,7 +89,17 @@ export function t(key, params = {}) {
  * @returns {string} The English name where there is no other.
  */
 export function nameOf({ wnid, label }) {
-  return names?.[wnid ?? wnids?.get(label)] ?? label;
+  return names?.get(wnid ?? wnids?.get(label)) ?? label;
+}
+
+/**
+ * What a label is called inside a sentence: with its article, where the language has one.
+ *
+ * @param {{wnid?: string|null, label: string}} thing A label or group, with or without its number.
+ * @returns {string} The English name without an article where there is no other.
+ */
+export function phraseOf({ wnid, label }) {
+  return phrases?.get(wnid ?? wnids?.get(label)) ?? label;
 }
 
 /**
@@ -100,7 +111,7 @@ export function nameOf({ wnid, label }) {
  */
 export function sentenceOf({ text, parts }) {
   if (current === FALLBACK || parts === undefined) return text;
-  return sentenceIn({ parts, t, nameOf, formatPercent, language: current });
+  return sentenceIn({ parts, t, phraseOf, formatPercent, language: current });
 }
 
 /**
@@ -181,7 +192,20 @@ async function loadNames(tag) {
     loadFile(`names/${tag}.json`),
     loadFile(`names/${FALLBACK}.json`),
   ]);
-  return [own, new Map(Object.entries(english).map(([wnid, label]) => [label, wnid]))];
+  const each = (form) => new Map(Object.entries(own).map(([wnid, name]) => [wnid, form(name)]));
+  const numbers = new Map(Object.entries(english).map(([wnid, label]) => [label, wnid]));
+  return [each(alone), each(inSentence), numbers];
+}
+
+/** A name is written `[in a sentence|alone] and always`, such as `[eine ]Katze`. */
+const FORMS = /\[([^|\]]*)\|?([^\]]*)\]/g;
+
+function alone(name) {
+  return name.replace(FORMS, "$2");
+}
+
+function inSentence(name) {
+  return name.replace(FORMS, "$1");
 }
 
 async function loadFile(path) {

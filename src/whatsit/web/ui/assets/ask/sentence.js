@@ -3,20 +3,20 @@
 /**
  * Say what the answer says, as strongly and in the same order.
  *
- * @param {{parts: Object[], t: Function, nameOf: Function, formatPercent: Function,
+ * @param {{parts: Object[], t: Function, phraseOf: Function, formatPercent: Function,
  *   language: string}} words The answer's parts, and the language's words and forms.
  * @returns {string}
  */
-export function sentenceIn({ parts, t, nameOf, formatPercent, language }) {
+export function sentenceIn({ parts, t, phraseOf, formatPercent, language }) {
   const named = (part) =>
-    t("sentence.named", { name: nameOf(part), percent: formatPercent(part.score) });
+    t("sentence.named", { name: phraseOf(part), percent: formatPercent(part.score) });
   const listed = (run) => joined(run.map(named), language);
   const [lead, ...further] = runsOf(parts);
   const [first] = lead;
   if (first.hedge === "closest") return t("sentence.unknown", { guess: named(first) });
   if (first.role === "guess") return t("sentence.unsure", { guesses: listed(lead) });
   const committed = t(`sentence.stated_${first.hedge}`, {
-    name: nameOf(first),
+    name: phraseOf(first),
     percent: formatPercent(first.score),
   });
   const guesses = further.map((run) =>
