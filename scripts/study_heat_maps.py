@@ -26,11 +26,11 @@ from whatsit.classifier import Classifier, Stopwatch
 from whatsit.data import example_pictures
 from whatsit.engines.base import Engine
 from whatsit.explain import Grid, explain
-from whatsit.prediction import HeatMapMethod
 from whatsit.images.overlay import draw_picture
 from whatsit.model_card import InputSpec
 from whatsit.models.catalogue import bundled_folder
 from whatsit.models.store import open_folder
+from whatsit.prediction import HeatMapMethod
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / "docs" / "reports"

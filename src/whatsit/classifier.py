@@ -24,13 +24,9 @@ from whatsit.familiarity import (
     describe_pixels,
     join_signs,
 )
-from whatsit.images.decode import (
-    DEFAULT_MAX_PIXELS,
-    DEFAULT_MAX_UPLOAD_BYTES,
-    decode_image,
-    load_decoders,
-)
+from whatsit.images.decode import DEFAULT_MAX_PIXELS, DEFAULT_MAX_UPLOAD_BYTES, decode_image
 from whatsit.images.preprocess import ImageHWC, fit_image
+from whatsit.images.sources import load_decoders
 from whatsit.labels.label_set import LabelSet
 from whatsit.model_card import ModelCard
 from whatsit.models.catalogue import DEFAULT_MODEL
