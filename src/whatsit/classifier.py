@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 
 from whatsit.answer import Logits, softmax, to_logits, top_k, word_answer
-from whatsit.drift.drift import describe_signals
+from whatsit.drift.signals import describe_signals
 from whatsit.engines import Engine, open_engine
 from whatsit.errors import InferenceFailed, InvalidModelCard
 from whatsit.familiarity import (
@@ -228,7 +228,7 @@ class Classifier:
             pixels: Shape (size, size, 3).
             facts: Of the picture they come from; part of the prediction.
             stopwatch: Receives the milliseconds of ``preprocess``, ``infer`` and ``answer``.
-            signals: Receives what `whatsit.drift.drift.describe_signals` tells of the picture.
+            signals: Receives what `whatsit.drift.signals.describe_signals` tells of the picture.
 
         Raises:
             InferenceFailed: The engine failed.

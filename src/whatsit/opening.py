@@ -17,16 +17,20 @@ from whatsit.cache.redis import RedisCache, connect
 from whatsit.cache.tiers import TieredCache
 from whatsit.cache.write_behind import WriteBehind
 from whatsit.classifier import Classifier
+from whatsit.drift.watch import Watch
 from whatsit.errors import CacheError
 from whatsit.models.catalogue import Progress
 from whatsit.models.live import LiveAlias, resolve_served
 from whatsit.models.store import LIVE, ModelFolder, ModelStore
 from whatsit.running import Running
 from whatsit.service.follower import Follower
+from whatsit.service.line_up import LineUp
 from whatsit.service.service import Service
 from whatsit.service.workers import Workers, give_way
 from whatsit.settings import Settings
-from whatsit.telemetry.metrics import ExpositionFolder, Telemetry
+from whatsit.telemetry.drift_metrics import DriftMetrics
+from whatsit.telemetry.metrics import Telemetry
+from whatsit.telemetry.processes import ExpositionFolder
 
 if TYPE_CHECKING:
     from whatsit.feedback.corrections import Corrections
@@ -62,7 +66,9 @@ def open_service(
         WhatsitError: Something can't be opened; what was opened until then is closed again.
     """
     with ExitStack() as stack:
-        telemetry = Telemetry()
+        telemetry, watch = Telemetry(), Watch()
+        telemetry.registry.register(DriftMetrics(watch))
+        events = _Events(telemetry, watch)
         store = ModelStore(settings.store)
         model = resolve_served(store, settings.store, settings.model, progress=progress)
         if model.note is not None:
@@ -108,26 +114,27 @@ def open_service(
             cache,
             workers=workers,
             namespace=settings.cache_namespace,
-            events=telemetry,
+            events=events,
         )
         # From here on it may be others that are open.
         opened.pop_all()
         opened.callback(_close_models, service)
-        telemetry.serving(service.line_up)
+        events.serving(service.line_up)
         follower = None
         if follows_live and settings.model == LIVE:
             alias = LiveAlias(settings.store)
-            follower = Follower(alias, store, service, open_classifier, telemetry)
+            follower = Follower(alias, store, service, open_classifier, events)
             follower.start()
             stack.callback(follower.close)
         if expositions is not None:
-            stack.enter_context(expositions.publish(telemetry))
+            stack.enter_context(expositions.publish(telemetry, watch))
         feedback = _open_corrections(settings, stack) if takes_feedback else None
         yield Running(
             service=service,
             model=model,
             store=store,
             telemetry=telemetry,
+            watch=watch,
             shared_cache=shared,
             redis_url=redis_url,
             settings=settings,
@@ -135,6 +142,21 @@ def open_service(
             feedback=feedback,
             follower=follower,
         )
+
+
+class _Events:
+    """What the service and its follower report, passed on to the metrics and to the watch."""
+
+    def __init__(self, telemetry: Telemetry, watch: Watch) -> None:
+        self._telemetry, self._watch = telemetry, watch
+        self.answered = telemetry.answered
+        self.computed = watch.computed
+        self.swapped = telemetry.swapped
+
+    def serving(self, line_up: LineUp) -> None:
+        live = line_up.live
+        self._watch.serve(live.model, live.classifier.card.reference)
+        self._telemetry.serving(line_up)
 
 
 def _close_models(service: Service) -> None:

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from tests.support.waiting import wait_until
 from whatsit.access.page_tokens import PagePasses
 from whatsit.classifier import Classifier
+from whatsit.drift.watch import Watch
 from whatsit.models.catalogue import bundled_folder
 from whatsit.models.live import Canary, LiveAlias, LiveModel, LiveState, resolve_served
 from whatsit.models.store import LIVE, ModelFolder, ModelStore
@@ -58,7 +59,9 @@ def alias(tmp_path: Path, workers: Workers) -> Iterator[LiveAlias]:
     follower = Follower(alias, store, service, open_classifier, telemetry, look_seconds=0.02)
     follower.start()
     settings = Settings(store=tmp_path, model=LIVE)
-    running = Running(service, found, store, telemetry, None, None, settings, follower=follower)
+    running = Running(
+        service, found, store, telemetry, Watch(), None, None, settings, follower=follower
+    )
     bridge.install(running, PagePasses())
     yield alias
     follower.close()

@@ -1,4 +1,4 @@
-"""Who watches what a running model is asked: counts for each process, a report for all."""
+"""What a running model is asked: counted in each process, reported for all."""
 
 import json
 import threading
@@ -6,15 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
-from whatsit.drift.drift import (
-    Bins,
-    HourlyPictures,
-    RecentPictures,
-    Reference,
-    SignalReference,
-    WindowCounts,
-    WindowDrift,
-)
+from whatsit.drift.bins import Bins
+from whatsit.drift.report import WindowDrift, measure_window
+from whatsit.drift.windows import HourlyPictures, RecentPictures, WindowCounts
+from whatsit.model_card import Reference, ReferenceSignal
 from whatsit.prediction import ModelId, Prediction
 
 DAY, LATEST = "day", "latest"
@@ -30,7 +25,7 @@ class SignalTotals:
         total: Sum of the signal's values.
     """
 
-    reference: SignalReference
+    reference: ReferenceSignal
     counts: tuple[int, ...]
     total: float
 
@@ -82,7 +77,7 @@ class Watch:
                 self._serving = _Serving(model, reference, self._clock())
 
     def computed(self, prediction: Prediction, signals: Mapping[str, float]) -> None:
-        """Count an answer that was computed; see `whatsit.drift.drift.describe_signals`."""
+        """Count an answer that was computed; see `whatsit.drift.signals.describe_signals`."""
         serving = self._serving
         if serving is None or serving.bins is None or serving.model != prediction.model:
             return
@@ -94,50 +89,47 @@ class Watch:
         """How far the pictures lie from the reference; None before there is a model.
 
         Args:
-            others: What other processes that serve the same model left by `leave`; what was
-                left by one with another model is not counted.
+            others: The snapshots of other processes; those of another model are not counted.
         """
         serving = self._serving
         if serving is None:
             return None
         since, windows = serving.since, self._windows(serving)
         for text in others:
-            left = json.loads(text)
-            if left["fingerprint"] != serving.model.fingerprint:
+            snapshot = json.loads(text)
+            if snapshot["fingerprint"] != serving.model.fingerprint:
                 continue
-            since = min(since, left["since"])
-            for name, counted in left["windows"].items():
+            since = min(since, snapshot["since"])
+            for name, counted in snapshot["windows"].items():
                 other = WindowCounts(counted["pictures"], counted["since"], (*counted["counts"],))
                 windows[name] = windows[name].joined(other)
         drifts = [
-            serving.bins.measure(name, counted)
+            measure_window(name, counted, serving.bins)
             for name, counted in windows.items()
             if serving.bins is not None
         ]
         return WatchReport(serving.model, since, serving.reference, tuple(drifts))
 
-    def leave(self) -> str:
-        """What another process needs for its report; empty where there is nothing to report."""
+    def snapshot(self) -> str:
+        """What another process needs for its report; empty if there is nothing to report."""
         serving = self._serving
         if serving is None or serving.bins is None:
             return ""
         windows = {name: asdict(counted) for name, counted in self._windows(serving).items()}
-        left = {"fingerprint": serving.model.fingerprint, "since": serving.since}
-        return json.dumps({**left, "windows": windows})
+        facts = {"fingerprint": serving.model.fingerprint, "since": serving.since}
+        return json.dumps({**facts, "windows": windows})
 
     def totals(self) -> dict[str, SignalTotals]:
         """All pictures that the model was given in this process, by signal."""
         serving = self._serving
-        if serving is None or serving.reference is None:
+        if serving is None or serving.bins is None:
             return {}
         with self._lock:
             counts, sums = list(serving.counts), dict(serving.sums)
-        totals, start = {}, 0
-        for name, signal in serving.reference.signals.items():
-            end = start + len(signal.shares)
-            totals[name] = SignalTotals(signal, tuple(counts[start:end]), sums[name])
-            start = end
-        return totals
+        return {
+            name: SignalTotals(signal, own, sums[name])
+            for name, signal, own in serving.bins.split(counts)
+        }
 
     def _windows(self, serving: "_Serving") -> dict[str, WindowCounts]:
         if serving.bins is None:
@@ -161,7 +153,7 @@ class _Serving:
         self.recent = RecentPictures(size)
         self.hours = HourlyPictures(size)
         self.counts = [0] * size
-        self.sums = dict.fromkeys(() if reference is None else reference.signals, 0.0)
+        self.sums = dict.fromkeys(() if self.bins is None else self.bins.signals, 0.0)
 
     def add(
         self, sha256: str, where: tuple[int, ...], signals: Mapping[str, float], now: float

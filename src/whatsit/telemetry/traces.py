@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from whatsit import __version__
 from whatsit.errors import SettingsError
-from whatsit.telemetry.metrics import FinishedRequest
+from whatsit.telemetry.request import FinishedRequest
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
