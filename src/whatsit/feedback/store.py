@@ -4,8 +4,8 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
+from whatsit.clock import utc_now
 from whatsit.errors import FeedbackUnavailable, FeedbackUnknown
 from whatsit.feedback.correction import CorrectedAnswer, Correction, Record, Verdict
 from whatsit.feedback.database import FeedbackDatabase, of_id, of_picture
@@ -72,7 +72,12 @@ class FeedbackStore:
             was_there = picture is not None and self.pictures.has(new.sha256)
             kept = picture is not None and self.pictures.keep(new.sha256, picture.image_bytes)
             correction = Correction(
-                secrets.token_hex(_ID_BYTES), new.sha256, new.verdict, new.label, new.wnid, _now()
+                secrets.token_hex(_ID_BYTES),
+                new.sha256,
+                new.verdict,
+                new.label,
+                new.wnid,
+                utc_now("milliseconds"),
             )
             picture_format = picture.format if picture is not None and kept else None
             record = Record(correction, new.answered, new.who, picture_format)
@@ -154,7 +159,3 @@ def _disk_failures() -> Iterator[None]:
         yield
     except OSError as error:
         raise FeedbackUnavailable(f"The folder of corrections failed: {error.strerror}.") from error
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
