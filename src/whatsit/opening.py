@@ -171,7 +171,8 @@ def open_feedback_store(settings: Settings) -> "FeedbackStore":
         SettingsError: The address of the database is wrong, or its driver is missing.
     """
     # Loading SQLAlchemy takes longer than classifying a picture does.
-    from whatsit.feedback.database import FeedbackDatabase, parse_url, url_in_store
+    from whatsit.feedback.connect import parse_url, url_in_store
+    from whatsit.feedback.database import FeedbackDatabase
     from whatsit.feedback.pictures import KeptPictures
     from whatsit.feedback.store import FeedbackStore
 

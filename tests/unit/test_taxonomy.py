@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsit.labels.label_set import load_labels
+from whatsit.labels.load import load_labels
 from whatsit.labels.taxonomy import Taxonomy
 
 # Groups 0..2, classes 3..7: (animal: (dog: beagle, basset), owl), broccoli, (vehicle: car)

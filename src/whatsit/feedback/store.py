@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from whatsit.clock import utc_now
 from whatsit.errors import FeedbackUnavailable, FeedbackUnknown
 from whatsit.feedback.correction import CorrectedAnswer, Correction, Record, Verdict
-from whatsit.feedback.database import FeedbackDatabase, of_id, of_picture
+from whatsit.feedback.database import FeedbackDatabase
 from whatsit.feedback.pictures import KeptPictures
+from whatsit.feedback.tables import of_id, of_picture
 
 _ID_BYTES = 8
 

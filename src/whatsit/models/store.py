@@ -14,13 +14,8 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
-from whatsit.engines.onnx_file import (
-    MAX_WEIGHTS_BYTES,
-    describe_onnx,
-    merge_onnx,
-    parse_onnx,
-    read_weights,
-)
+from whatsit.engines.onnx_file import MAX_WEIGHTS_BYTES, describe_onnx, parse_onnx, read_weights
+from whatsit.engines.onnx_merge import merge_onnx
 from whatsit.errors import (
     InvalidModelCard,
     ModelError,
@@ -38,7 +33,8 @@ from whatsit.files import (
     open_plain,
     store_failures,
 )
-from whatsit.labels.label_set import MAX_LABELS_BYTES, LabelSet, load_labels
+from whatsit.labels.label_set import LabelSet
+from whatsit.labels.load import MAX_LABELS_BYTES, load_labels
 from whatsit.model_card import CARD_FILE, ModelCard, read_card, write_card
 from whatsit.models.catalogue import (
     BUNDLED_MODEL,
