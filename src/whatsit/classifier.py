@@ -30,8 +30,10 @@ from whatsit.images.sources import load_decoders
 from whatsit.labels.label_set import LabelSet
 from whatsit.model_card import ModelCard
 from whatsit.models.catalogue import DEFAULT_MODEL
+from whatsit.models.folder import ModelFolder
+from whatsit.models.home import default_home
 from whatsit.models.live import resolve_served
-from whatsit.models.store import ModelFolder, ModelStore, default_home
+from whatsit.models.store import ModelStore
 from whatsit.prediction import MAX_TOP_K, ImageFacts, ModelId, Prediction
 
 _log = logging.getLogger(__name__)

@@ -20,8 +20,9 @@ from whatsit.classifier import Classifier
 from whatsit.drift.watch import Watch
 from whatsit.errors import CacheError
 from whatsit.models.catalogue import Progress
+from whatsit.models.folder import ModelFolder
 from whatsit.models.live import LiveAlias, resolve_served
-from whatsit.models.store import LIVE, ModelFolder, ModelStore
+from whatsit.models.store import LIVE, ModelStore
 from whatsit.running import Running
 from whatsit.service.follower import Follower
 from whatsit.service.line_up import LineUp

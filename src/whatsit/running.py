@@ -7,7 +7,8 @@ from pydantic import SecretStr
 
 from whatsit.cache.redis import RedisCache
 from whatsit.drift.watch import Watch, WatchReport
-from whatsit.models.store import ModelStore, ResolvedModel
+from whatsit.models.resolve import ResolvedModel
+from whatsit.models.store import ModelStore
 from whatsit.service.follower import Follower
 from whatsit.service.service import Service
 from whatsit.settings import Settings

@@ -20,8 +20,9 @@ from whatsit.feedback.pictures import KeptPictures
 from whatsit.model_card import read_card
 from whatsit.models.catalogue import BUNDLED_MODEL, catalogue
 from whatsit.models.download import download
+from whatsit.models.folder import open_folder
 from whatsit.models.live import LiveAlias
-from whatsit.models.store import ModelStore, open_folder
+from whatsit.models.store import ModelStore
 
 SECRET = "AWS_SECRET=hunter2"
 IS_ROOT = os.geteuid() == 0

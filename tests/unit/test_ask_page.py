@@ -14,7 +14,8 @@ from whatsit.answer import Logits
 from whatsit.drift.watch import Watch
 from whatsit.errors import Overloaded
 from whatsit.images.preprocess import ImageHWC
-from whatsit.models.store import ModelStore, resolve_model
+from whatsit.models.resolve import resolve_model
+from whatsit.models.store import ModelStore
 from whatsit.running import Running
 from whatsit.service.line_up import LineUp, Serving
 from whatsit.service.service import Service

@@ -11,8 +11,9 @@ from whatsit.access.page_tokens import PagePasses
 from whatsit.classifier import Classifier
 from whatsit.drift.watch import Watch
 from whatsit.models.catalogue import bundled_folder
+from whatsit.models.folder import ModelFolder
 from whatsit.models.live import Canary, LiveAlias, LiveModel, LiveState, resolve_served
-from whatsit.models.store import LIVE, ModelFolder, ModelStore
+from whatsit.models.store import LIVE, ModelStore
 from whatsit.service.follower import Follower
 from whatsit.service.service import Service
 from whatsit.service.workers import Workers

@@ -14,7 +14,8 @@ from whatsit.engines.onnx_file import OnnxFacts, describe_onnx
 from whatsit.engines.onnx_merge import merge_onnx
 from whatsit.errors import WeightsRejected
 from whatsit.models.catalogue import bundled_folder
-from whatsit.models.store import ModelStore, open_folder
+from whatsit.models.folder import open_folder
+from whatsit.models.store import ModelStore
 
 
 @pytest.fixture

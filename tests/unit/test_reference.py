@@ -6,7 +6,7 @@ from whatsit.classifier import Classifier
 from whatsit.errors import DatasetRejected
 from whatsit.model_card import Reference, ReferenceSignal, build_card
 from whatsit.models.catalogue import bundled_folder
-from whatsit.models.store import open_folder
+from whatsit.models.folder import open_folder
 from whatsit.pipeline.reference import apply_reference, measure_reference, read_pictures
 from whatsit.testing import FakeEngine, fake_card, fake_classifier, plain_picture
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from whatsit.engines.base import is_whole
 from whatsit.errors import SettingsError
 from whatsit.model_card import ModelCard, Triple, build_card
-from whatsit.models.store import weights_digest
+from whatsit.models.folder import weights_digest
 
 IMAGENET_LABELS = "imagenet-1k"
 

@@ -19,7 +19,8 @@ from whatsit.files import (
     store_failures,
 )
 from whatsit.models.catalogue import DEFAULT_MODEL, Progress
-from whatsit.models.store import LIVE, ModelStore, ResolvedModel, resolve_model
+from whatsit.models.resolve import ResolvedModel, resolve_model
+from whatsit.models.store import LIVE, ModelStore
 
 _log = logging.getLogger(__name__)
 

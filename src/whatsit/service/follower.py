@@ -11,8 +11,9 @@ from typing import Literal, Protocol
 from whatsit.classifier import Classifier
 from whatsit.data import example_pictures
 from whatsit.errors import WhatsitError
+from whatsit.models.folder import ModelFolder
 from whatsit.models.live import Canary, LiveAlias, LiveState, describe_fallback
-from whatsit.models.store import ModelFolder, ModelStore
+from whatsit.models.store import ModelStore
 from whatsit.service.line_up import LineUp, Serving
 from whatsit.service.service import Service
 from whatsit.service.workers import give_way

@@ -23,8 +23,9 @@ from whatsit.images.decode import decode_image
 from whatsit.images.preprocess import BatchNCHW, fit_image, to_batch
 from whatsit.model_card import InputSpec, ModelCard, build_card, write_card
 from whatsit.models.bare_onnx import IMAGENET_LABELS
+from whatsit.models.folder import ModelFolder, weights_digest
 from whatsit.models.importers.require_extra import load_keras
-from whatsit.models.store import ModelFolder, ModelStore, weights_digest
+from whatsit.models.store import ModelStore
 
 PREFIX = "keras:"
 """Marks the name of an architecture of Keras: ``keras:ResNet50``."""

@@ -15,6 +15,7 @@ from whatsit.engines.exact import ExactModel
 from whatsit.images.decode import decode_image
 from whatsit.images.preprocess import ImageHWC, fit_image
 from whatsit.model_card import InputSpec
+from whatsit.models.folder import weights_digest
 from whatsit.models.importers.keras import (
     DEFAULT_SIZE,
     IMAGENET,
@@ -27,7 +28,6 @@ from whatsit.models.importers.keras import (
     require_same_logits,
 )
 from whatsit.models.importers.require_extra import load_keras
-from whatsit.models.store import weights_digest
 from whatsit.pipeline.finetune import Choices, Trained
 from whatsit.pipeline.manifest import Manifest, Picture, read_picture
 from whatsit.pipeline.training.checkpoints import Checkpoints, Progress
