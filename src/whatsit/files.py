@@ -32,8 +32,8 @@ _ODD = "it is no plain file"
 def open_plain(path: Path, *, max_bytes: int | None = None, follow: bool = False) -> BufferedReader:
     """Open a file for reading that must be nothing but a file.
 
-    Pipes and devices are refused without waiting for anybody, and so is a hard link that another
-    user's file got in this folder: whoever made it could make others read that file to them.
+    Pipes and devices are refused without a wait for their other end. So is a hard link to another
+    user's file: the one who made it could make others read that file to them.
 
     Args:
         path: The file.
@@ -77,7 +77,7 @@ def copy_plain(source: Path, target: Path, max_bytes: int, *, follow: bool = Fal
 
 
 def is_there(path: Path) -> bool:
-    """Whether anything has that name, be it a link that leads nowhere."""
+    """True if anything has that name, be it a link that leads nowhere."""
     return os.path.lexists(path)
 
 
@@ -132,7 +132,7 @@ def replace_file(
         path: The file; its folder exists.
         content: Of the new one.
         mode: Who may read it, less what the process's mask takes away; its owner by default.
-        durable: Whether it must outlive a crash of the machine, which takes a wait for the disk.
+        durable: True if it must outlive a crash of the machine, which takes a wait for the disk.
     """
     with replacing(path, mode, durable=durable) as file:
         file.write(content)
@@ -145,7 +145,7 @@ def replacing(path: Path, mode: int = _PRIVATE_FILE, *, durable: bool = True) ->
     Args:
         path: As for `replace_file`, like all others.
         mode: Who may read it.
-        durable: Whether it must outlive a crash of the machine.
+        durable: True if it must outlive a crash of the machine.
 
     Yields:
         The new file, empty.
@@ -184,7 +184,7 @@ def store_failures(store: Path) -> Iterator[None]:
 def exclusive(lock: Path, timeout_seconds: float = LOCK_SECONDS) -> Iterator[None]:
     """Hold a lock during the block: one holder at a time, among threads and processes.
 
-    Nobody but its owner can open the file, so no other user of the machine can hold it. It stays
+    Only its owner can open the file, so no other user of the machine can hold it. It stays
     behind: deleting it would let two in at once.
 
     Args:

@@ -58,7 +58,7 @@ def open_service(
 
     Args:
         settings: What to open.
-        progress: Told about the download of a model that is not there yet.
+        progress: Called during the download of a model that is not there yet.
         expositions: Where to leave the metrics for processes that share the port.
         takes_feedback: Whether answers can be corrected.
         follows_live: Whether the model changes with what is live, if that is what is asked for.
@@ -146,7 +146,7 @@ def open_service(
 
 
 class _Events:
-    """What the service and its follower report, passed on to the metrics and to the watch."""
+    """Passes what the service and its follower report on to the metrics and to the watch."""
 
     def __init__(self, telemetry: Telemetry, watch: Watch) -> None:
         self._telemetry, self._watch = telemetry, watch
@@ -202,7 +202,7 @@ def open_shared_cache(settings: Settings) -> Iterator[RedisCache]:
         raise CacheError("The cache is off (WHATSIT_CACHE).")
     with ExitStack() as stack:
         url = open_redis(settings, stack)
-        # Whoever asked is told in the end, so the log is not.
+        # The caller gets an error in the end, so nothing is logged.
         cache = _open_shared_cache(settings, url, Telemetry(), on_trouble=lambda trouble: None)
         if cache is None:
             raise CacheError("There is no Redis or Valkey to ask.")

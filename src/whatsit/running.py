@@ -36,7 +36,7 @@ class Running:
         redis_url: Where all processes of this service can share something; None where nowhere.
         settings: What all of it was built from.
         expositions: Where the metrics of processes that share the port meet, if there are any.
-        feedback: Corrections of answers; None where nobody can make any.
+        feedback: Corrections of answers; None where corrections are off.
         follower: Follows what is live; None where always the same model answers.
     """
 

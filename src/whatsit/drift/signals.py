@@ -8,9 +8,10 @@ SIGNALS = (
     *("shorter_side", "aspect_ratio"),
     *STATISTICS,
 )
-"""What is watched, if the model gives it and its card has a reference for it."""
+"""The signals that are watched, if the model gives them and its card has a reference."""
 SHAPE_SIGNALS = frozenset({"shorter_side", "aspect_ratio"})
-"""What the model hardly sees, as it scales and cuts every picture; they decide no verdict."""
+"""Signals that the model hardly sees, as it scales and crops every picture; no verdict follows
+from them."""
 CERTAINTIES = ("sure", "probably", "unsure", "unrecognised")
 """The signal ``certainty`` counts answers by their place in here."""
 

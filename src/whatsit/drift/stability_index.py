@@ -48,12 +48,12 @@ def population_stability_index(
 
 
 def chance_index(bins: int, observed: int, reference_pictures: int) -> float:
-    """What the index is on average for pictures that are just like the reference's."""
+    """The average index of pictures that are just like the reference's."""
     return (bins - 1) * (1 / max(1, observed) + 1 / reference_pictures)
 
 
 def chance_limit(bins: int, observed: int, reference_pictures: int, ratio: float) -> float:
-    """What the index of such pictures exceeds only with the probability `ratio`.
+    """The index that such pictures exceed only with the probability `ratio`.
 
     The quantile of chi-square is that of Wilson and Hilferty (1931), which is up to 4 %
     too high here, never too low.

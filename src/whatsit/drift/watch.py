@@ -1,4 +1,4 @@
-"""What a running model is asked: counted in each process, reported for all."""
+"""The traffic of the live model: counted in each process, reported for all."""
 
 import json
 import threading
@@ -32,12 +32,12 @@ class SignalTotals:
 
 @dataclass(frozen=True, slots=True)
 class WatchReport:
-    """What was seen of a model's traffic.
+    """How the traffic of a model compares with its reference.
 
     Attributes:
         model: Whose.
         since: When the watch began, seconds since 1970.
-        reference: What it is compared with; None where the model's card has none.
+        reference: The pictures it is compared with; None where the model's card has none.
         windows: The last day, and the latest pictures; none without a reference.
     """
 
@@ -111,7 +111,7 @@ class Watch:
         return WatchReport(serving.model, since, serving.reference, tuple(drifts))
 
     def snapshot(self) -> str:
-        """What another process needs for its report; empty if there is nothing to report."""
+        """The counts, for the report of another process; empty if there is nothing to report."""
         serving = self._serving
         if serving is None or serving.bins is None:
             return ""

@@ -10,7 +10,7 @@ _HOUR_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class WindowCounts:
-    """What a window holds.
+    """The pictures of a window, counted.
 
     Attributes:
         pictures: How many.
@@ -44,7 +44,7 @@ class RecentPictures:
         self._known: set[str] = set()
 
     def holds(self, sha256: str) -> bool:
-        """Whether this picture is among them."""
+        """True if this picture is among them."""
         return sha256 in self._known
 
     def add(self, sha256: str, where: tuple[int, ...], now: float) -> None:
@@ -60,7 +60,7 @@ class RecentPictures:
                 self._counts[number] -= 1
 
     def counts(self) -> WindowCounts:
-        """What there is now."""
+        """The counts of now."""
         since = self._pictures[0][0] if self._pictures else None
         return WindowCounts(len(self._pictures), since, tuple(self._counts))
 
@@ -98,7 +98,7 @@ class HourlyPictures:
             hour.counts[place] += 1
 
     def counts(self, now: float) -> WindowCounts:
-        """What there is now."""
+        """The counts of now."""
         oldest = int(now // _HOUR_SECONDS) - self._most
         joined = WindowCounts(0, None, (0,) * self._bins)
         for hour in self._hours:

@@ -1,4 +1,4 @@
-"""What an ONNX file says about itself, without the libraries that run it.
+"""The facts that an ONNX file states about itself, read without the libraries that run it.
 
 ONNX is a protobuf message: a sequence of numbered fields. The numbers here are those of
 https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Of all fields only those are looked into
@@ -45,7 +45,7 @@ _SAFE_OPSET = 17
 
 @dataclass(frozen=True, slots=True)
 class OnnxFacts:
-    """What a file says about itself.
+    """The facts that a file states about itself.
 
     Attributes:
         data_files: Names of the files with tensors that are not in this one, sorted.
@@ -61,11 +61,11 @@ class OnnxFacts:
 def read_weights(weights: Path, *, follow: bool = False) -> bytes:
     """The bytes of a weights file.
 
-    Not mapped into memory: a file that somebody cuts short meanwhile would end the process.
+    Not mapped into memory: a file that is cut short meanwhile would end the process.
 
     Args:
         weights: The file.
-        follow: Whether it may be a link.
+        follow: True if it may be a link.
 
     Raises:
         WeightsRejected: It can't be read.
@@ -79,11 +79,11 @@ def read_weights(weights: Path, *, follow: bool = False) -> bytes:
 
 
 def describe_onnx(weights: Path, name: str | None = None) -> OnnxFacts:
-    """Read what an ONNX file says about itself.
+    """Read the facts that an ONNX file states about itself.
 
     Args:
         weights: The file.
-        name: What people call it, if it has another name here.
+        name: The name that people know it by, if it has another name here.
 
     Raises:
         WeightsRejected: The file can't be read, or is not in the form of ONNX.
@@ -92,11 +92,11 @@ def describe_onnx(weights: Path, name: str | None = None) -> OnnxFacts:
 
 
 def parse_onnx(content: bytes, name: str) -> OnnxFacts:
-    """Read what the content of an ONNX file says about itself.
+    """Read the facts that the content of an ONNX file states about itself.
 
     Args:
         content: The file.
-        name: What people call it.
+        name: The name that people know it by.
 
     Raises:
         WeightsRejected: It is not in the form of ONNX.
@@ -147,7 +147,7 @@ class TensorPlace:
         tensor: The tensor in it.
 
     Attributes:
-        is_external: Whether they lie in another file.
+        is_external: True if they lie in another file.
         facts: What the tensor says of the place: ``location``, ``offset``, ``length``.
 
     Raises:

@@ -138,7 +138,7 @@ def _set_sqlite_up(connection: sqlite3.Connection, record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # Whoever reads first and then wants to write is refused at once; who says so first may wait.
+    # SQLite refuses a reader that begins to write at once; one that says so first may wait.
     writes = connection.get_execution_options().get(WRITES)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 

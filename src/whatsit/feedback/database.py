@@ -46,7 +46,7 @@ _FULL_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What happened since a number of the counter.
+    """The changes since a number of the counter.
 
     Attributes:
         number: The counter now.
@@ -81,7 +81,7 @@ class FeedbackDatabase:
         self._full_until = 0.0
 
     def exists(self) -> bool:
-        """Whether there may be anything in it: False only for a file that is not there."""
+        """False only if its file is not there, so that there is nothing in it."""
         return self._file is None or is_there(self._file)
 
     def prepare(self) -> None:
@@ -114,13 +114,13 @@ class FeedbackDatabase:
     def add(self, record: Record, own: Sequence[str] = ()) -> Record:
         """Store a correction with its facts.
 
-        Of what one caller says of one picture, this and the one before it are there: that one
-        counts again if this one is undone. Older ones go, and leave this one their picture.
+        Of one caller's corrections of one picture, this one and the one before it are kept: that
+        one counts again if this one is undone. Older ones go, and leave this one their picture.
 
         Args:
             record: What to store.
-            own: Ids of what the same caller said of the picture before, without a key. What it
-                said with a key of the same name is found without them.
+            own: Ids of the same caller's earlier corrections of the picture, without a key. Those
+                that it made with a key of the same name are found without them.
 
         Returns:
             What was stored.
@@ -140,7 +140,7 @@ class FeedbackDatabase:
         return record
 
     def _older(self, connection: Connection, record: Record, own: Sequence[str]) -> Sequence[str]:
-        """Ids of what the caller said before what it said last."""
+        """Ids of the caller's corrections before its last one."""
         if record.who is None and not own:
             return ()
         is_own = of_ids(own)
@@ -186,7 +186,7 @@ class FeedbackDatabase:
             return int(connection.scalar(query) or 0)
 
     def needed_pictures(self) -> frozenset[str]:
-        """Digests of all pictures that some row says are kept."""
+        """Digests of all pictures that a row names as kept."""
         with self._reading() as connection:
             return self._needed(connection)
 
@@ -219,7 +219,7 @@ class FeedbackDatabase:
                 yield record_of(row)
 
     def tally(self, since: str) -> tuple[DayTally, ...]:
-        """What was said of answers since a day in ISO 8601; of each picture the newest only."""
+        """Verdicts on answers since a day in ISO 8601, counted; the newest only of each picture."""
         day = sa.func.substr(FEEDBACK.c.at, 1, 10).label("day")
         columns = (day, FEEDBACK.c.model, FEEDBACK.c.verdict)
         query = (
@@ -233,7 +233,7 @@ class FeedbackDatabase:
         return tuple(DayTally(row.day, row.model, row.verdict, row.pictures) for row in rows)
 
     def changes_since(self, number: int | None, max_pictures: int) -> Changes | None:
-        """What happened since a number of the counter; None if nothing did.
+        """The changes since a number of the counter; None if there are none.
 
         Args:
             number: As an earlier call returned it; None for all there is.

@@ -17,7 +17,7 @@ _ID_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture that somebody agreed to have kept; who made this has decoded it.
+    """A picture that its sender agreed to have kept; it has been decoded once.
 
     Attributes:
         image_bytes: As they were sent.
@@ -30,7 +30,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class NewCorrection:
-    """What is said about a picture, before it is kept; see `Record` for the attributes."""
+    """A correction before it is kept; see `Record` for the attributes."""
 
     sha256: str
     verdict: Verdict
@@ -108,7 +108,7 @@ class FeedbackStore:
             self.pictures.changing() if has_picture else nullcontext(),
             self.database.removing(of_id(correction_id)) as unneeded,
         ):
-            # Before the row is gone for good: a picture that nobody knows of stays for ever.
+            # Before the row is gone for good: a picture without a row would stay for ever.
             for sha256 in unneeded:
                 self.pictures.forget(sha256)
         return record.correction

@@ -67,7 +67,7 @@ def decode_image(
     max_bytes: int = DEFAULT_MAX_UPLOAD_BYTES,
     max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> DecodedImage:
-    """Decode a picture that nobody vouches for.
+    """Decode a picture from an untrusted source.
 
     The first frame of an animation, the preview of a raw photograph, transparent parts over white,
     numbers of any depth brought to 8 bits, cropped and turned upright as the file says.

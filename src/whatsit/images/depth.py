@@ -18,7 +18,7 @@ class Spread:
     def __init__(self) -> None:
         self.low, self.high = np.inf, -np.inf
         self.is_widened = True
-        """Whether all of them may be 8-bit values that were widened to 16 bits."""
+        """True while all of them may be 8-bit values that were widened to 16 bits."""
 
     def add(self, values: Values) -> None:
         """Take a part of the picture into account."""
@@ -35,7 +35,7 @@ def full_range(spread: Spread, highest: float) -> float:
     """Which value of an integer picture stands for white: `highest`, unless all are far below it.
 
     What cameras give in 8 to 14 bits is often saved in 16 as it is, and shown by `highest` it is
-    black. One that is dark for another reason keeps its darkness where that can be told: if it
+    black. One that is dark for another reason keeps its darkness where that can be seen: if it
     was widened from 8 bits. See docs/pictures.md.
     """
     if highest <= _FULL_RANGES[-1] or spread.high > _FULL_RANGES[-1] or spread.high < 1:

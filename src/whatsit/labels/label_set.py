@@ -18,7 +18,7 @@ class LabelEntry:
         wnid: WordNet id, or None.
         article: Indefinite article to use before the label: ``a``, ``an`` or nothing.
         synonyms: Other words for it, to find it by.
-        definition: One line, without a full stop; None where nobody wrote one.
+        definition: One line, without a full stop; None if there is none.
     """
 
     label: str
@@ -41,7 +41,7 @@ class LabelSet:
     Attributes:
         name: What a card calls the set.
         entries: The classes.
-        groups: What classes have in common, such as ``dog``; empty where nobody said.
+        groups: Names for several classes, such as ``dog``; empty if the set has none.
         parents: Index of the group that each of `groups`, then each of `entries`, hangs under;
             -1 at the top. Empty where there are no groups.
     """
@@ -85,7 +85,7 @@ def clean_label(text: str) -> str:
 
 
 def label_key(text: str) -> str:
-    r"""What two labels share exactly if they name one class: case and spelling do not count.
+    r"""A key that is equal for labels that name one class: case and spelling do not count.
 
     Example:
         >>> label_key("ZAUNKO\u0308NIG") == label_key("Zaunk\u00f6nig")

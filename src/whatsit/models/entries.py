@@ -53,7 +53,7 @@ class Entries:
             return None
 
     def read(self, name: str, read: Callable[[Path], _T]) -> _T | None:
-        """What `read` makes of the folder of `name`; None where it is not stored."""
+        """The result of `read` for the folder of `name`; None where it is not stored."""
         while (folder := self.find(name)) is not None:
             try:
                 value = read(folder)
@@ -145,7 +145,7 @@ class Incoming:
 
 
 def _is_in_place(folder: Path) -> bool:
-    """Whether a folder that was found is still there, so that all that was read of it is its own.
+    """True if a folder that was found is still there, so that all that was read of it is its own.
 
     Folders leave their place whole, before they are deleted; a plain one may make way for a link.
     """

@@ -59,7 +59,7 @@ class Canary:
 
 @dataclass(frozen=True, slots=True)
 class LiveState:
-    """What is live now, what was before, and what is being tried beside it.
+    """The live model, those before it, and the one that is being tried beside it.
 
     Attributes:
         history: Models that were live, newest first; the first is live now.
@@ -97,7 +97,7 @@ class LiveAlias:
         return self._file
 
     def read(self) -> LiveState:
-        """What is live now. A missing or damaged file says that nothing is."""
+        """The state of now. With a missing or damaged file nothing is live."""
         try:
             facts = json.loads(read_plain(self._file, _MAX_BYTES))
             canary = facts["canary"]
@@ -163,7 +163,7 @@ class LiveAlias:
             return self._write(LiveState(before.history))
 
     def stamp(self) -> tuple[int, int, int] | None:
-        """Something that differs as soon as the state does; None where there is no state yet."""
+        """A mark that changes with the state; None where there is no state yet."""
         try:
             facts = self._file.stat()
         except OSError:
@@ -195,7 +195,7 @@ def resolve_served(
         store: Where models are.
         home: Its folder, which says what is live.
         name: What was asked for.
-        progress: Told about every chunk of a download.
+        progress: Called for every chunk of a download.
 
     Raises:
         UnknownModel: Nothing has that name, or no model that ever was live is there any more.

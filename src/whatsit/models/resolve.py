@@ -34,7 +34,7 @@ def resolve_model(
     Args:
         store: Where to look first, and where a pulled model goes.
         name: What was asked for.
-        progress: Told about every chunk of a download.
+        progress: Called for every chunk of a download.
 
     Raises:
         UnknownModel: Nothing has that name.

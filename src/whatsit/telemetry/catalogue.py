@@ -159,7 +159,7 @@ SERVICE_METRICS = (
     ),
     DescribedMetric("whatsit_build_info", "gauge", ("version", "python"), "Which whatsit runs."),
 )
-"""What `whatsit.telemetry.metrics.Telemetry` counts."""
+"""The metrics that `whatsit.telemetry.metrics.Telemetry` keeps."""
 
 DRIFT_PSI = DescribedMetric(
     "whatsit_drift_psi",
@@ -192,7 +192,7 @@ _PROCESS_METRICS = (
     DescribedMetric("process_open_fds", "gauge", (), "Open files (Linux only)."),
     DescribedMetric("process_max_fds", "gauge", (), "Files that may be open (Linux only)."),
 )
-"""What the client library exports by itself."""
+"""The metrics that Prometheus's client exports by itself."""
 
 METRICS = (
     *SERVICE_METRICS,

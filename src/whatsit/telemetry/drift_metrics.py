@@ -20,7 +20,7 @@ _STATES: dict[Drift, int] = {"too few": 0, "as usual": 0, "shifting": 1, "differ
 
 
 class DriftMetrics:
-    """What a watch has seen, computed at each scrape. Registered with Prometheus's client.
+    """The report of a watch, computed at each scrape. Registered with Prometheus's client.
 
     Args:
         watch: Of the traffic of this process.

@@ -1,4 +1,4 @@
-"""What happens in one process, counted as Prometheus metrics."""
+"""The metrics of one process, for Prometheus."""
 
 import logging
 import time

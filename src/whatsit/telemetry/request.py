@@ -1,4 +1,4 @@
-"""What is recorded of an HTTP request."""
+"""The facts that are recorded of an HTTP request."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -1,7 +1,7 @@
 """Traces of the API's requests for an OpenTelemetry collector, where one is named.
 
-A span is made when its request is done, from what is known then: while nobody collects, nothing
-of OpenTelemetry is loaded, and while somebody does, the answer has left before.
+A span is made when its request is done, from what is known then: without a collector, nothing
+of OpenTelemetry is loaded; with one, the answer has already left.
 """
 
 import logging
@@ -28,7 +28,7 @@ _PROPAGATED = frozenset({b"traceparent", b"tracestate"})
 
 
 class Tracing(Protocol):
-    """Tells a collector about requests; see `open_tracing`."""
+    """Sends requests to a collector as spans; see `open_tracing`."""
 
     def trace(self, request: FinishedRequest, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Make the spans of a request that has just ended.

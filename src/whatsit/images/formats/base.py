@@ -1,4 +1,4 @@
-"""What every format gives of a picture's file, and the limits that all formats share."""
+"""The value that every format makes of a file, and the limits that all formats share."""
 
 from dataclasses import dataclass
 
@@ -29,13 +29,13 @@ class Container:
         kind: Which decoder reads it.
         picture: The file, without what was left out.
         orientation: EXIF orientation, 1 to 8; None where the file has none, or where only the
-            decoder can tell.
+            decoder knows.
         scratch_bytes: What the decoder keeps in memory besides the picture's pixels.
-        run_length_encoded: Whether the picture is a BMP of runs, which are read slowly.
-        has_masks: Whether it is a BMP that says by itself which bits are which colour.
+        run_length_encoded: True for a BMP of runs, which are read slowly.
+        has_masks: True for a BMP that states which bits are which colour.
         has_end: False for a JPEG that is not closed, so that its last pixels may be missing.
         samples: How to read a TIFF as numbers; None where its decoder gets it right.
-        is_preview: Whether this is the preview in a raw photograph.
+        is_preview: True for the preview in a raw photograph.
     """
 
     kind: Kind

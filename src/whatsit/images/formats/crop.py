@@ -15,7 +15,7 @@ def read_crop(file: bytes, *, is_turned: bool) -> Box | None:
 
     Args:
         file: The whole file.
-        is_turned: Whether the frame will have been rotated and mirrored by its decoder.
+        is_turned: True if the frame will have been rotated and mirrored by its decoder.
 
     Raises:
         OddFrames: The part lies outside the frame.

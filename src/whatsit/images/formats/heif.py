@@ -30,7 +30,7 @@ _UNREAD_HEVC_PROFILES = frozenset(range(6, 12))
 
 @dataclass(frozen=True, slots=True)
 class CodedFrames:
-    """What an AVIF holds.
+    """The coded frames of an AVIF.
 
     Attributes:
         pixels: Of its largest frame, times how many of them its picture is put together of; 0

@@ -1,4 +1,4 @@
-"""What kind of file some bytes are, by how they begin.
+"""The kind of a file, recognised by how it begins.
 
 Files of other programs, which people send although they are not read here, are recognised too:
 their sender then reads what was sent, where noise is only noise.

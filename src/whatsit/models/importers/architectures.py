@@ -50,11 +50,11 @@ class Architecture:
         return self.name.lower()
 
     def licence(self, weights: str) -> str:
-        """Licence of its weights; empty where they are nobody's, or one's own."""
+        """Licence of its weights; empty for random ones and the user's own."""
         if weights != IMAGENET:
             return ""
         return next(
-            (found for start, found in _LICENCES.items() if self.name.startswith(start)), ""
+            (licence for start, licence in _LICENCES.items() if self.name.startswith(start)), ""
         )
 
 

@@ -29,7 +29,7 @@ _TRAINED_ON = {
     "random": "random weights: it knows nothing",
     "own": "weights from a file",
 }
-"""What a card says of the weights, by the model's tag."""
+"""The weights in the words of a card, by the model's tag."""
 
 
 def import_keras(

@@ -19,7 +19,7 @@ _MAX_DIFFERENCE = 1e-5
 
 
 def describe_input(architecture: Architecture, size: int) -> InputSpec:
-    """What a card says about the input of an architecture, checked on real pictures.
+    """The input of an architecture as facts of a card, checked on real pictures.
 
     Args:
         architecture: Which.

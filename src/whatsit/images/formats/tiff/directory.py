@@ -28,7 +28,7 @@ class Directory:
         at: As given.
         entries: By tag.
         numbers: The first values of those entries that are whole numbers, by tag.
-        is_raw: Whether the file is a camera's raw photograph.
+        is_raw: True if the file is a camera's raw photograph.
 
     Raises:
         ImageUnreadable: It has far more entries, or an entry more values, than any picture needs.
@@ -66,7 +66,7 @@ class Directory:
 
     @property
     def is_small_copy(self) -> bool:
-        """Whether it is marked as a smaller form or as the mask of another picture."""
+        """True if it is marked as a smaller form or as the mask of another picture."""
         return bool(self.number(tags.SUBFILE) & (tags.IS_REDUCED | tags.IS_MASK))
 
     @property

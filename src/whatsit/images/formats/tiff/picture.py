@@ -68,7 +68,7 @@ _GREY_NUMBERS = frozenset(
 
 
 class Picture:
-    """What a directory says of its picture.
+    """The picture that a directory describes.
 
     Args:
         directory: Its entries.

@@ -32,7 +32,7 @@ _STRIP_VALUES = 250_000
 
 @dataclass(frozen=True, slots=True)
 class SampleLayout:
-    """What the bytes of a TIFF picture mean.
+    """The meaning of the bytes of a TIFF picture.
 
     Attributes:
         width: Pixels.

@@ -14,7 +14,7 @@ _FAX_OPTIONS_4 = 293
 STRIP_TAGS = frozenset({STRIPS, STRIP_SIZES, TILES, TILE_SIZES})
 """Where the pixels lie; there are as many values as strips or tiles."""
 LAYOUT_TAGS = frozenset({WIDTH, HEIGHT, COMPRESSION, FILL_ORDER, ROWS, TILE_WIDTH, TILE_HEIGHT})
-"""What a plane has in common with the picture."""
+"""Entries that a plane has in common with the picture."""
 PICTURE_TAGS = (
     STRIP_TAGS
     | LAYOUT_TAGS
@@ -41,9 +41,9 @@ PICTURE_TAGS = (
         _BLACK_AND_WHITE,
     }
 )
-"""What a decoder needs."""
+"""Entries that a decoder needs."""
 NUMBER_TAGS = PICTURE_TAGS | {ORIENTATION, BRANCHES, PREVIEW, PREVIEW_SIZE}
-"""What is read here as numbers."""
+"""Entries that are read as numbers."""
 
 IS_REDUCED, IS_MASK = 1, 4
 """Bits of `SUBFILE`."""
