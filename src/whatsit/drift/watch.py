@@ -60,7 +60,7 @@ class Watch:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._serving: _Serving | None = None
+        self._traffic: _Traffic | None = None
 
     def serve(self, model: ModelId, reference: Reference | None) -> None:
         """Watch another model from now on, and forget what the one before was asked.
@@ -72,18 +72,18 @@ class Watch:
             reference: As on its card.
         """
         with self._lock:
-            before = self._serving
+            before = self._traffic
             if before is None or (before.model, before.reference) != (model, reference):
-                self._serving = _Serving(model, reference, self._clock())
+                self._traffic = _Traffic(model, reference, self._clock())
 
     def computed(self, prediction: Prediction, signals: Mapping[str, float]) -> None:
         """Count an answer that was computed; see `whatsit.drift.signals.describe_signals`."""
-        serving = self._serving
-        if serving is None or serving.bins is None or serving.model != prediction.model:
+        traffic = self._traffic
+        if traffic is None or traffic.bins is None or traffic.model != prediction.model:
             return
-        where = serving.bins.sort(signals)
+        where = traffic.bins.sort(signals)
         with self._lock:
-            serving.add(prediction.image.sha256, where, signals, self._clock())
+            traffic.add(prediction.image.sha256, where, signals, self._clock())
 
     def report(self, others: Iterable[str] = ()) -> WatchReport | None:
         """How far the pictures lie from the reference; None before there is a model.
@@ -91,57 +91,57 @@ class Watch:
         Args:
             others: The snapshots of other processes; those of another model are not counted.
         """
-        serving = self._serving
-        if serving is None:
+        traffic = self._traffic
+        if traffic is None:
             return None
-        since, windows = serving.since, self._windows(serving)
+        since, windows = traffic.since, self._windows(traffic)
         for text in others:
             snapshot = json.loads(text)
-            if snapshot["fingerprint"] != serving.model.fingerprint:
+            if snapshot["fingerprint"] != traffic.model.fingerprint:
                 continue
             since = min(since, snapshot["since"])
             for name, counted in snapshot["windows"].items():
                 other = WindowCounts(counted["pictures"], counted["since"], (*counted["counts"],))
                 windows[name] = windows[name].joined(other)
         drifts = [
-            measure_window(name, counted, serving.bins)
+            measure_window(name, counted, traffic.bins)
             for name, counted in windows.items()
-            if serving.bins is not None
+            if traffic.bins is not None
         ]
-        return WatchReport(serving.model, since, serving.reference, tuple(drifts))
+        return WatchReport(traffic.model, since, traffic.reference, tuple(drifts))
 
     def snapshot(self) -> str:
         """The counts, for the report of another process; empty if there is nothing to report."""
-        serving = self._serving
-        if serving is None or serving.bins is None:
+        traffic = self._traffic
+        if traffic is None or traffic.bins is None:
             return ""
-        windows = {name: asdict(counted) for name, counted in self._windows(serving).items()}
-        facts = {"fingerprint": serving.model.fingerprint, "since": serving.since}
+        windows = {name: asdict(counted) for name, counted in self._windows(traffic).items()}
+        facts = {"fingerprint": traffic.model.fingerprint, "since": traffic.since}
         return json.dumps({**facts, "windows": windows})
 
     def totals(self) -> dict[str, SignalTotals]:
         """All pictures that the model was given in this process, by signal."""
-        serving = self._serving
-        if serving is None or serving.bins is None:
+        traffic = self._traffic
+        if traffic is None or traffic.bins is None:
             return {}
         with self._lock:
-            counts, sums = list(serving.counts), dict(serving.sums)
+            counts, sums = list(traffic.counts), dict(traffic.sums)
         return {
             name: SignalTotals(signal, own, sums[name])
-            for name, signal, own in serving.bins.split(counts)
+            for name, signal, own in traffic.bins.split(counts)
         }
 
-    def _windows(self, serving: "_Serving") -> dict[str, WindowCounts]:
-        if serving.bins is None:
+    def _windows(self, traffic: "_Traffic") -> dict[str, WindowCounts]:
+        if traffic.bins is None:
             return {}
         with self._lock:
             return {
-                DAY: serving.hours.counts(self._clock()),
-                LATEST: serving.recent.counts(),
+                DAY: traffic.hours.counts(self._clock()),
+                LATEST: traffic.recent.counts(),
             }
 
 
-class _Serving:
+class _Traffic:
     """One model, and what it was asked."""
 
     def __init__(self, model: ModelId, reference: Reference | None, now: float) -> None:
