@@ -24,7 +24,7 @@ import numpy.typing as npt
 from whatsit.answer import softmax
 from whatsit.classifier import Classifier
 from whatsit.models.catalogue import bundled_folder
-from whatsit.models.store import open_folder
+from whatsit.models.folder import open_folder
 from whatsit.pipeline.calibrate import (
     SET_PROMISE,
     CalibrationReport,

@@ -21,7 +21,7 @@ from whatsit.classifier import Classifier
 from whatsit.familiarity import best_log_probability, describe_pixels, familiarity, join_signs
 from whatsit.images.decode import decode_image
 from whatsit.images.preprocess import fit_image
-from whatsit.models.store import ModelFolder, open_folder
+from whatsit.models.folder import ModelFolder, open_folder
 from whatsit.pipeline.recognition import fit_profile, fit_threshold
 
 Floats = npt.NDArray[np.float64]

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 
 from whatsit.answer import Logits, softmax, to_logits, top_k, word_answer
-from whatsit.drift.drift import describe_signals
+from whatsit.drift.signals import describe_signals
 from whatsit.engines import Engine, open_engine
 from whatsit.errors import InferenceFailed, InvalidModelCard
 from whatsit.familiarity import (
@@ -24,18 +24,16 @@ from whatsit.familiarity import (
     describe_pixels,
     join_signs,
 )
-from whatsit.images.decode import (
-    DEFAULT_MAX_PIXELS,
-    DEFAULT_MAX_UPLOAD_BYTES,
-    decode_image,
-    load_decoders,
-)
+from whatsit.images.decode import DEFAULT_MAX_PIXELS, DEFAULT_MAX_UPLOAD_BYTES, decode_image
 from whatsit.images.preprocess import ImageHWC, fit_image
+from whatsit.images.sources import load_decoders
 from whatsit.labels.label_set import LabelSet
 from whatsit.model_card import ModelCard
 from whatsit.models.catalogue import DEFAULT_MODEL
+from whatsit.models.folder import ModelFolder
+from whatsit.models.home import default_home
 from whatsit.models.live import resolve_served
-from whatsit.models.store import ModelFolder, ModelStore, default_home
+from whatsit.models.store import ModelStore
 from whatsit.prediction import MAX_TOP_K, ImageFacts, ModelId, Prediction
 
 _log = logging.getLogger(__name__)
@@ -232,7 +230,7 @@ class Classifier:
             pixels: Shape (size, size, 3).
             facts: Of the picture they come from; part of the prediction.
             stopwatch: Receives the milliseconds of ``preprocess``, ``infer`` and ``answer``.
-            signals: Receives what `whatsit.drift.drift.describe_signals` tells of the picture.
+            signals: Receives what `whatsit.drift.signals.describe_signals` tells of the picture.
 
         Raises:
             InferenceFailed: The engine failed.

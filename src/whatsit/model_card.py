@@ -170,11 +170,12 @@ class Recognition(_Section):
 
 
 class ReferenceSignal(_Section):
-    """How one signal was distributed; see `whatsit.drift.drift.SignalReference`.
+    """How one signal was distributed; see `whatsit.drift.reference`.
 
     Attributes:
-        edges: Where one bin ends and the next begins.
-        shares: Of the pictures in each bin; one more than there are edges.
+        edges: Where one bin ends and the next begins, rising; a value equal to an edge belongs
+            to the bin before it. The first and the last bin have no outer edge.
+        shares: Of the pictures in each bin; one more than there are edges, summing to 1.
     """
 
     edges: tuple[float, ...] = Field(min_length=1, max_length=100)
@@ -191,8 +192,8 @@ class ReferenceSignal(_Section):
         return self
 
 
-class ReferenceSection(_Section):
-    """What the pictures were like that traffic is compared with; see `whatsit.drift.drift`.
+class Reference(_Section):
+    """What the pictures were like that traffic is compared with; see `whatsit.drift`.
 
     It decides no answer.
 
@@ -231,7 +232,7 @@ class ModelCard(_Section):
     thresholds: Thresholds = Thresholds()
     answer_set: SetRule | None = Field(None, alias="set")
     recognition: Recognition | None = None
-    reference: ReferenceSection | None = None
+    reference: Reference | None = None
     quality: dict[str, Any] = {}  # free: what was measured differs from model to model
     provenance: dict[str, Any] = {}  # free: where weights come from has no fixed shape
 
@@ -354,7 +355,7 @@ def _suggestion(location: tuple[int | str, ...]) -> str:
         "thresholds": Thresholds,
         "set": SetRule,
         "recognition": Recognition,
-        "reference": ReferenceSection,
+        "reference": Reference,
     }
     *parents, key = map(str, location)
     section = sections.get(parents[0], ModelCard) if parents else ModelCard

@@ -35,11 +35,11 @@ in_every_look = pytest.mark.parametrize("page", LOOKS, indirect=True)
 
 @pytest.fixture
 def page(request: pytest.FixtureRequest, browser: Browser, server: RunningServer) -> Iterator[Page]:
-    device, scheme = getattr(request, "param", LOOKS[0]).split()
+    look: str = getattr(request, "param", LOOKS[0])
     context = browser.new_context(
-        viewport=DESKTOP if device == "desktop" else PHONE,
-        color_scheme=scheme,
-        has_touch=device == "phone",
+        viewport=DESKTOP if "desktop" in look else PHONE,
+        color_scheme="dark" if "dark" in look else "light",
+        has_touch="phone" in look,
     )
     page = context.new_page()
     complaints = Complaints(page, server.url)

@@ -67,9 +67,10 @@ in_both_looks = pytest.mark.parametrize("page", ["desktop light", "phone dark"],
 def page(
     request: pytest.FixtureRequest, browser: Browser, guarded: RunningServer
 ) -> Iterator[Page]:
-    device, scheme = getattr(request, "param", "desktop light").split()
+    look: str = getattr(request, "param", "desktop light")
     context = browser.new_context(
-        viewport=DESKTOP if device == "desktop" else PHONE, color_scheme=scheme
+        viewport=DESKTOP if "desktop" in look else PHONE,
+        color_scheme="dark" if "dark" in look else "light",
     )
     page = context.new_page()
     page.goto(guarded.url)

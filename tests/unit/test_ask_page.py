@@ -11,9 +11,11 @@ from streamlit.testing.v1 import AppTest
 
 from whatsit.access.page_tokens import PagePasses
 from whatsit.answer import Logits
+from whatsit.drift.watch import Watch
 from whatsit.errors import Overloaded
 from whatsit.images.preprocess import ImageHWC
-from whatsit.models.store import ModelStore, resolve_model
+from whatsit.models.resolve import resolve_model
+from whatsit.models.store import ModelStore
 from whatsit.running import Running
 from whatsit.service.line_up import LineUp, Serving
 from whatsit.service.service import Service
@@ -62,6 +64,7 @@ def open_page(tmp_path: Path, workers: Workers, passes: PagePasses) -> OpenPage:
             resolve_model(store, "efficientnet-lite2"),
             store,
             Telemetry(),
+            Watch(),
             None,
             None,
             Settings(store=tmp_path, model="efficientnet-lite2", **settings),

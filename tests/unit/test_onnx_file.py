@@ -10,10 +10,12 @@ from onnx import numpy_helper
 
 from tests.support.tiny_models import WEIGHTS, as_onnx, write_tiny_model
 from tests.unit.test_models import make_folder
-from whatsit.engines.onnx_file import OnnxFacts, describe_onnx, merge_onnx
+from whatsit.engines.onnx_file import OnnxFacts, describe_onnx
+from whatsit.engines.onnx_merge import merge_onnx
 from whatsit.errors import WeightsRejected
 from whatsit.models.catalogue import bundled_folder
-from whatsit.models.store import ModelStore, open_folder
+from whatsit.models.folder import open_folder
+from whatsit.models.store import ModelStore
 
 
 @pytest.fixture
@@ -134,7 +136,7 @@ def test_where_weights_lie_is_said_in_sensible_numbers(tmp_path, split, place):
 def test_what_is_no_onnx_is_refused_by_its_name(tmp_path, content):
     (tmp_path / "odd.onnx").write_bytes(content)
 
-    with pytest.raises(WeightsRejected, match=r"odd\.onnx is no ONNX file"):
+    with pytest.raises(WeightsRejected, match=r"odd\.onnx is not an ONNX file"):
         describe_onnx(tmp_path / "odd.onnx")
 
 
@@ -144,7 +146,7 @@ def test_a_file_that_is_nested_without_end_is_refused(tmp_path):
         content = bytes([number << 3 | 2]) + as_onnx(content)[1:]
     (tmp_path / "deep.onnx").write_bytes(b"\x3a" + as_onnx(content)[1:])
 
-    with pytest.raises(WeightsRejected, match="no ONNX file"):
+    with pytest.raises(WeightsRejected, match="not an ONNX file"):
         describe_onnx(tmp_path / "deep.onnx")
 
 

@@ -1,4 +1,4 @@
-"""What every engine promises."""
+"""The contract of every engine."""
 
 import math
 from collections.abc import Collection, Sequence
@@ -76,7 +76,7 @@ class FeatureMaps(Protocol):
 
 @runtime_checkable
 class Explainable(Protocol):
-    """What an `Engine` may offer beside: a look at what its network saw, place by place."""
+    """An optional offer of an `Engine`: what its network saw, place by place."""
 
     def feature_maps(self) -> FeatureMaps | None:
         """The network's feature maps, opened on the first call.
@@ -200,12 +200,12 @@ def count_classes(port: Port) -> int | None:
 
 
 def as_logits(values: npt.NDArray[Any]) -> Logits:
-    """What a model gave for one picture, shape (1, num_classes), owned by the caller."""
+    """The output of a model for one picture, shape (1, num_classes), owned by the caller."""
     return np.array(values, dtype=np.float32).reshape(1, -1)
 
 
 def is_whole(port: Port) -> bool:
-    """Whether an input takes whole numbers, as pixels are, and so scales them itself."""
+    """True if an input takes whole numbers, as pixels are, and so scales them itself."""
     return port.kind in _WHOLE_NUMBERS
 
 

@@ -180,7 +180,7 @@ def _evaluate(port: ov.Output) -> ClassWeights:
 
 
 def _adds_up(maps: OpenVinoFeatureMaps, card: ModelCard) -> bool:
-    """Whether the logits of a probe do follow from features and weights.
+    """True if the logits of a probe follow from features and weights.
 
     Which way the graph is written is the exporter's business; this is what a map relies on.
     """

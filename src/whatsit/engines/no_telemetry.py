@@ -1,4 +1,4 @@
-"""What libraries would report to their makers, switched off before they are loaded."""
+"""The reports of libraries to their makers, switched off before the libraries are loaded."""
 
 import os
 import sys

@@ -16,7 +16,8 @@ from whatsit.errors import DatasetRejected, InputError, InvalidParameter
 from whatsit.feedback.export import COLUMNS, NONE_FOLDER, TABLE_FILE
 from whatsit.folders.find import find_files, is_strewn, read_file
 from whatsit.images.decode import DEFAULT_MAX_UPLOAD_BYTES, decode_image
-from whatsit.labels.label_set import LabelSet, clean_label, label_key, load_labels
+from whatsit.labels.label_set import LabelSet, clean_label, label_key
+from whatsit.labels.load import load_labels
 from whatsit.pipeline.manifest import (
     SPLITS,
     DatasetClass,

@@ -23,7 +23,8 @@ from whatsit.models.live import resolve_served
 from whatsit.models.store import LIVE, ModelStore
 from whatsit.opening import open_redis
 from whatsit.settings import Settings
-from whatsit.telemetry.metrics import ExpositionFolder, configure_logging
+from whatsit.telemetry.logs import configure_logging
+from whatsit.telemetry.processes import ExpositionFolder
 from whatsit.web.ending import END_SECONDS, Ending
 
 _log = logging.getLogger(__name__)

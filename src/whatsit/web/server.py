@@ -20,7 +20,8 @@ from whatsit.models.catalogue import Progress
 from whatsit.opening import open_service
 from whatsit.running import Running
 from whatsit.settings import Settings
-from whatsit.telemetry.metrics import ExpositionFolder, configure_logging
+from whatsit.telemetry.logs import configure_logging
+from whatsit.telemetry.processes import ExpositionFolder
 from whatsit.telemetry.traces import open_tracing
 from whatsit.web.ending import Ending
 from whatsit.web.processes import at_hangup, bind

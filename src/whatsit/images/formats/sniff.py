@@ -1,6 +1,14 @@
-"""Files that people send although they are not read here, told apart from noise by their names."""
+"""The kind of a file, recognised by how it begins.
+
+Files of other programs, which people send although they are not read here, are recognised too:
+their sender then reads what was sent, where noise is only noise.
+"""
 
 from whatsit.errors import ImageUnreadable, ImageUnsupported, InputError
+from whatsit.images.formats.base import Kind
+
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_HEIF_BRANDS = frozenset(b"heic heix heim heis hevc hevx hevm hevs mif1 msf1".split())
 
 _RAW = "a raw photograph of a camera"
 _STARTS: tuple[tuple[bytes, str], ...] = (
@@ -80,8 +88,31 @@ _BRANDS = {
 }
 
 
+def sniff_kind(head: bytes) -> Kind:
+    """Recognise the formats that are read here; empty for any other file."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if head.startswith(b"BM"):
+        return "BMP"
+    if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return "TIFF"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[4:8] == b"ftyp":
+        length = min(int.from_bytes(head[:4], "big"), 256)
+        brands = {head[8:12], *(head[at : at + 4] for at in range(16, length, 4))}
+        if head[8:12] in _AVIF_BRANDS or (head[8:12] in _HEIF_BRANDS and _AVIF_BRANDS & brands):
+            return "AVIF"
+        return "HEIF" if head[8:12] in _HEIF_BRANDS else ""
+    return ""
+
+
 def refusal(image_bytes: bytes) -> InputError:
-    """What to say about a file of none of the kinds that are read here."""
+    """The error for a file that is not of a kind that is read here; it names what it is."""
     head = image_bytes[:1024]
     for magic, kind in _STARTS:
         if head.startswith(magic) and (magic not in _NEEDS_A_SPACE or head[2:3].isspace()):

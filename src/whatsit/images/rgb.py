@@ -1,4 +1,4 @@
-"""Decoded pixels -> a small RGB image, a few rows at a time.
+"""Decoded pixels -> an RGB image over white, smaller if that is enough, a few rows at a time.
 
 A large picture would take its memory once more for each step from what its decoder gives to what
 is answered: another mode, other depths, over white, smaller. Here each strip takes all steps.
@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from whatsit.images.formats.bmff import Box
-from whatsit.images.samples import SamplePlanes, Spread, full_range, to_eight_bit
+from whatsit.images.depth import Spread, full_range, to_eight_bit
+from whatsit.images.formats.base import Box
+from whatsit.images.formats.tiff.samples import SamplePlanes
 
 LARGE_PIXELS = 12_500_000
 """From here on a picture is made smaller piece by piece, and waits for other large ones."""
@@ -94,7 +95,7 @@ def to_rgb(pixels: Pixels, step: int) -> Image.Image:
 
 
 def rows_of(pixels: Pixels, top: int, bottom: int) -> Image.Image:
-    """Some rows, whoever keeps them."""
+    """Some rows of a picture in any of its forms."""
     if not isinstance(pixels, Image.Image):
         return pixels.rows(top, bottom)
     width, height = pixels.size

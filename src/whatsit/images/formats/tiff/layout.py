@@ -1,11 +1,9 @@
-"""The directory of a TIFF file: numbered entries and where their values lie. EXIF has the same."""
+"""The directory of a TIFF file: numbered entries and where their values lie. EXIF has it too."""
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_ORIENTATION = 274
-_MAX_EXIF_ENTRIES = 1_000
 _TYPE_BYTES = {
     **dict.fromkeys((1, 2, 6, 7), 1),
     **dict.fromkeys((3, 8), 2),
@@ -127,24 +125,9 @@ class Layout:
 
 
 def read_layout(head: bytes) -> Layout | None:
-    """How a file's numbers are written; None if it is no TIFF."""
+    """How a file's numbers are written; None if it is not a TIFF."""
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
     if order is None:
         return None
     (version,) = struct.unpack_from(order + "H", head, 2)
     return Layout(order, version == 43) if version in (42, 43) else None
-
-
-def exif_orientation(exif: bytes) -> int | None:
-    """The orientation in an EXIF block; None if there is none or the block is damaged."""
-    start = 6 if exif.startswith(b"Exif\0") else 0
-    tiff = exif[start:] if start else exif
-    try:
-        if (layout := read_layout(tiff)) is None:
-            return None
-        for entry in layout.entries(tiff, layout.first(tiff), _MAX_EXIF_ENTRIES):
-            if entry.tag == _ORIENTATION:
-                return next(iter(layout.numbers(tiff, entry, 1)), None)
-    except (struct.error, OverflowError):  # an offset of 2^63 overflows
-        pass
-    return None
