@@ -19,6 +19,7 @@ from whatsit.serving import LineUp, Serving
 from whatsit.settings import Settings
 from whatsit.telemetry import Telemetry
 from whatsit.testing import FakeEngine, fake_card, fake_classifier
+from whatsit.web.api.description import FEEDBACK_BODY
 from whatsit.web.guard.passes import PagePasses
 from whatsit.web.ui import bridge
 from whatsit.workers import Workers
@@ -146,5 +147,12 @@ def test_what_the_operator_decided_is_told(open_page):
     facts = handed_over(open_page(FakeEngine(), **settings))
 
     assert facts["keysRequired"] is True
-    assert facts["maxUploadBytes"] == 5_000_000
+    assert facts["limits"]["uploadBytes"] == 5_000_000
     assert facts["urls"] is False
+
+
+def test_a_label_may_be_as_long_in_the_page_as_in_the_api(open_page):
+    limits = handed_over(open_page(FakeEngine()))["limits"]
+    form = FEEDBACK_BODY["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+
+    assert limits["labelCharacters"] == form["label"]["maxLength"]

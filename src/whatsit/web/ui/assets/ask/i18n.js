@@ -10,9 +10,14 @@ const STORED = "whatsit-language";
 const FALLBACK = LANGUAGES[0];
 
 let current = FALLBACK;
+/** @type {Record<string, string | Record<string, string>>} */
 let strings = {};
+/** @type {Record<string, string> | null} */
 let names = null;
+/** @type {Map<string, string> | null} */
 let wnids = null;
+
+/** @typedef {{label: string, wnid?: string | null}} Named A label or group, with or without its number. */
 
 /**
  * Make a language the one that everything below speaks.
@@ -20,7 +25,7 @@ let wnids = null;
  * A language that the person chose on this browser comes first, then `tag`, then what the browser
  * asks for, then English. Words that can't be loaded stay English.
  *
- * @param {string} [tag] What whoever shows the page would like, such as `de` or `pt-PT`.
+ * @param {string} [tag] What the page around us would like, such as `de` or `pt-PT`.
  * @returns {Promise<string>} The language that was taken.
  */
 export async function loadLanguage(tag) {
@@ -39,7 +44,7 @@ export async function loadLanguage(tag) {
 /**
  * Remember the person's choice on this browser, for `loadLanguage`.
  *
- * @param {string|null} tag One of `LANGUAGES`; null to follow the browser again.
+ * @param {string | null} tag One of `LANGUAGES`; null to follow the browser again.
  */
 export function chooseLanguage(tag) {
   try {
@@ -63,7 +68,7 @@ export function language() {
  * A sentence or word.
  *
  * @param {string} key The module, a dot, and the key in its file.
- * @param {Object<string, string|number>} [params] What stands in the braces; `count` chooses
+ * @param {Record<string, string | number>} [params] What stands in the braces; `count` chooses
  *   between singular and plural.
  * @returns {string} The key itself where there is no such string.
  */
@@ -84,17 +89,17 @@ export function t(key, params = {}) {
 /**
  * What a label is called.
  *
- * @param {{wnid?: string|null, label: string}} thing A label or group, with or without its number.
+ * @param {Named} thing
  * @returns {string} The English name where there is no other.
  */
 export function nameOf({ wnid, label }) {
-  return names?.[wnid ?? wnids?.get(label)] ?? label;
+  return names?.[wnid ?? wnids?.get(label) ?? ""] ?? label;
 }
 
 /**
  * The answer as a sentence.
  *
- * @param {Object} answer The member `answer` of the API's document.
+ * @param {import("./api.js").AnswerFacts} answer The member `answer` of the API's document.
  * @returns {string} In English what the server says, to the letter.
  */
 export function sentenceOf(answer) {
@@ -136,6 +141,10 @@ export function formatNumber(value, digits = 0) {
   return new Intl.NumberFormat(current, { maximumFractionDigits: digits }).format(value);
 }
 
+/**
+ * @param {Record<string, string>} forms
+ * @param {string | number | undefined} count
+ */
 function plural(forms, count) {
   const form = new Intl.PluralRules(current).select(Number(count));
   return forms[form] ?? forms.other;
@@ -149,7 +158,11 @@ function chosen() {
   }
 }
 
-/** The language of ours that somebody who asks for `tag` reads, if there is one. */
+/**
+ * The language of ours that somebody who asks for `tag` reads, if there is one.
+ *
+ * @param {string} tag
+ */
 function closest(tag) {
   const asked = tag.toLowerCase();
   const [base] = asked.split("-");
@@ -160,8 +173,10 @@ function closest(tag) {
   );
 }
 
+/** @param {string} tag */
 async function loadStrings(tag) {
   const files = await Promise.all(MODULES.map((one) => loadFile(`strings/${tag}/${one}.json`)));
+  /** @type {typeof strings} */
   const all = {};
   files.forEach((file, index) => {
     for (const [key, value] of Object.entries(file)) all[`${MODULES[index]}.${key}`] = value;
@@ -169,14 +184,26 @@ async function loadStrings(tag) {
   return all;
 }
 
+/**
+ * @param {string} tag
+ * @returns {Promise<[Record<string, string>, Map<string, string>]>} Names by number, and the
+ *   numbers by English name.
+ */
 async function loadNames(tag) {
   const [own, english] = await Promise.all([
     loadFile(`names/${tag}.json`),
     loadFile(`names/${FALLBACK}.json`),
   ]);
-  return [own, new Map(Object.entries(english).map(([wnid, label]) => [label, wnid]))];
+  const numbers = Object.entries(english).map(
+    ([wnid, label]) => /** @type {const} */ ([label, wnid]),
+  );
+  return [own, new Map(numbers)];
 }
 
+/**
+ * @param {string} path
+ * @returns {Promise<Record<string, any>>} Empty where it cannot be loaded.
+ */
 async function loadFile(path) {
   try {
     const response = await fetch(new URL(path, import.meta.url));
