@@ -62,6 +62,8 @@ check: $(VENV)/.ready-check ## Check format, lint and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@PATH=$(CURDIR)/$(BIN):$$PATH node_modules/.bin/biome check --error-on-warnings
+	@PATH=$(CURDIR)/$(BIN):$$PATH node_modules/.bin/tsc
 
 check-deploy: $(CHECKS)/.ready ## Check image, compose file, workflows, scripts and Terraform
 	@deploy/scripts/check.sh $(CHECKS)/bin
@@ -69,6 +71,7 @@ check-deploy: $(CHECKS)/.ready ## Check image, compose file, workflows, scripts 
 fix: $(VENV)/.ready-check ## Repair format and what lint can repair
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+	@PATH=$(CURDIR)/$(BIN):$$PATH node_modules/.bin/biome check --write
 
 bench: $(VENV)/.ready-test ## Measure speed and memory, side by side with their floors
 	@$(BIN)/python -m bench $(ARGS)
@@ -95,7 +98,7 @@ lock: $(VENV)/.ready-check ## Resolve all dependencies anew, into constraints.tx
 		--generate-hashes --no-annotate --no-header --output-file deploy/checks.txt
 
 clean: ## Remove what was installed and what tests left
-	rm -rf $(VENV) $(CHECKS) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) $(CHECKS) node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
@@ -120,9 +123,10 @@ $(VENV)/.ready-training: $(VENV)/.ready-test
 	$(call INSTALL,training)
 	@touch $@
 
-$(VENV)/.ready-check: $(VENV)/.ready-test
+$(VENV)/.ready-check: $(VENV)/.ready-test package-lock.json
 	@echo "Installing what the checks need ..."
 	$(call INSTALL,check)
+	@PATH=$(CURDIR)/$(BIN):$$PATH npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(CHECKS)/.ready: deploy/checks.txt
