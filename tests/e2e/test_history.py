@@ -179,18 +179,6 @@ def test_days_and_times_are_told_in_words(page):
     expect(days.first).to_have_text("Yesterday")
 
 
-def test_days_and_times_are_told_in_the_language_of_the_page(profile, address):
-    page = open_parts(profile, address, "?language=de")
-    page.clock.set_fixed_time("2026-05-13T12:30:00")
-    now = page.evaluate("Date.now()")
-    answer(page, "bee", at=now - 5 * _MINUTE)
-    answer(page, "cat", at=now - 2 * _DAY)
-
-    days = page.locator(".w-history").get_by_role("heading", level=3)
-    expect(days).to_have_text(["Heute", "Montag"])
-    expect(page.locator(".w-history time")).to_have_text(["vor 5 Minuten", "12:30"])
-
-
 def test_the_time_goes_on_while_the_page_is_open(profile, address):
     profile.clock.install()
     page = open_parts(profile, address)
