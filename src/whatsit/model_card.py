@@ -193,7 +193,7 @@ class ReferenceSignal(_Section):
 
 
 class Reference(_Section):
-    """What the pictures were like that traffic is compared with; see `whatsit.drift`.
+    """What the pictures were like that traffic is compared with; see `whatsit.drift.drift`.
 
     It decides no answer.
 

@@ -36,7 +36,7 @@ STREWN_NAMES = frozenset(
     }
 )
 """Names of files and folders that systems and programs leave beside pictures, folded to small
-letters. The page has the same list, in ``ask/strewn.js``."""
+letters. The page has the same list, in ``ask/intake/strewn.js``."""
 
 _HANDED_OVER = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 

@@ -1,4 +1,4 @@
-"""Measure the reference that a model's traffic is compared with; see `whatsit.drift`."""
+"""Measure the reference that a model's traffic is compared with; see `whatsit.drift.drift`."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
