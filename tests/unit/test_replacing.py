@@ -9,9 +9,13 @@ def test_a_write_that_fails_leaves_the_file_before_it(tmp_path):
     file = tmp_path / "state.json"
     file.write_bytes(b"before")
 
-    with pytest.raises(RuntimeError), replacing(file) as new:  # noqa: PT012 - both lines are the case
-        new.write(b"half of wh")
-        raise RuntimeError
+    def fail_half_way() -> None:
+        with replacing(file) as new:
+            new.write(b"half of wh")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
 
     assert file.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [file]

@@ -99,7 +99,7 @@ class _Spans:
         if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
             resource = resource.merge(Resource({SERVICE_NAME: "whatsit"}))
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        self._provider.add_span_processor(BatchSpanProcessor(_told_once_a_minute(exporter)))
+        self._provider.add_span_processor(BatchSpanProcessor(_log_once_a_minute(exporter)))
         self._exporter = exporter
         self._tracer = self._provider.get_tracer("whatsit", __version__)
         self._server = SpanKind.SERVER
@@ -171,7 +171,7 @@ def _lay_out(
         begin += length
 
 
-def _told_once_a_minute(exporter: "SpanExporter") -> "SpanExporter":
+def _log_once_a_minute(exporter: "SpanExporter") -> "SpanExporter":
     """The same exporter, whose failures are logged, but not each of them."""
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
