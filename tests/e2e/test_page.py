@@ -103,7 +103,7 @@ def test_why_shows_where_the_model_looked_for_each_label(page):
     why = page.get_by_role("button", name="Why?")
     why.click()
 
-    overlay = page.get_by_role("img", name=re.compile("what speaks for bee is bright"))
+    overlay = page.get_by_role("img", name=re.compile("parts that support bee are bright"))
     expect(overlay).to_be_visible(timeout=15_000)  # the first time, the model is opened once more
     box, picture = overlay.bounding_box(), page.get_by_role("img", name="A bee").bounding_box()
     assert box is not None
