@@ -8,7 +8,7 @@ import csv
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +192,7 @@ def study(folder: ModelFolder, images: Path) -> dict[str, Any]:
         times.append(time.perf_counter() - start)
     return {
         "methods": measure(val, photos, odd),
-        "profile_fitted_on_val650": asdict(profile),
+        "profile_fitted_on_val650": profile.model_dump(exclude={"method", "false_alarm_ratio"}),
         "cost_ms_median": round(float(np.median(times)) * 1000, 3),
     }
 

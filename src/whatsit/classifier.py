@@ -19,7 +19,6 @@ from whatsit.engines import Engine, open_engine
 from whatsit.errors import InferenceFailed, InvalidModelCard
 from whatsit.familiarity import (
     PixelStatistics,
-    RecognitionProfile,
     best_log_probability,
     describe_pixels,
     join_signs,
@@ -44,7 +43,6 @@ ANSWER_VERSION = 3
 
 _SUM_TOLERANCE = 0.02
 """bfloat16 rounds a thousand probabilities to about a hundredth of their sum."""
-_ABOUT_THE_FIT = {"method", "false_alarm_ratio"}
 
 
 @dataclass
@@ -107,7 +105,7 @@ class Classifier:
         self.max_pixels = max_pixels
         self.folder = folder
         self.complaint: str | None = None
-        self._profile = _recognition_profile(card)
+        self._profile = card.recognition
         self.model = ModelId(card.name, build_fingerprint(card, labels, engine.identity))
 
     @classmethod
@@ -331,12 +329,6 @@ def complain_of_activation(outputs: Sequence[Logits], card: ModelCard) -> str | 
 def _stripes(size: int) -> ImageHWC:
     """Pixels of all values. A blank picture has no spread, which some models divide by."""
     return (np.arange(size * size * 3) % 251).astype(np.uint8).reshape(size, size, 3)
-
-
-def _recognition_profile(card: ModelCard) -> RecognitionProfile | None:
-    if card.recognition is None:
-        return None
-    return RecognitionProfile(**card.recognition.model_dump(exclude=_ABOUT_THE_FIT))
 
 
 def build_fingerprint(card: ModelCard, labels: LabelSet, engine_identity: str) -> str:

@@ -150,15 +150,16 @@ _Six = tuple[float, float, float, float, float, float]
 
 
 class Recognition(_Section):
-    """When a picture looks unlike anything the model knows; see `whatsit.familiarity`.
+    """What photographs look like to the model; see `whatsit.familiarity`.
 
     Attributes:
         method: How the signs are joined.
-        false_alarm_ratio: Share of the photographs it was fitted on that it would refuse.
-        threshold: A picture less familiar than this is not recognised.
+        false_alarm_ratio: Share of the photographs it was fitted on that it refuses.
+        threshold: A picture whose familiarity lies below this is not recognised.
         certainty_weight: What one unit of the best label's log probability counts.
-        centre: Mean of each pixel statistic over photographs.
-        whitening: Turns the statistics, less their centre, into uncorrelated numbers.
+        centre: Mean of each of `whatsit.familiarity.STATISTICS` over photographs.
+        whitening: Rows of the matrix that turns the photographs' statistics, less their centre,
+            into uncorrelated numbers of variance 1.
     """
 
     method: Literal["certainty+pixels"]
@@ -206,9 +207,6 @@ class Reference(_Section):
     pictures: int = Field(ge=1)
     dataset: str = ""
     signals: dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,63}$")], ReferenceSignal]
-
-
-_DECISIVE = ("weights", "input", "output", "calibration", "thresholds", "answer_set", "recognition")
 
 
 class ModelCard(_Section):

@@ -21,6 +21,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"cache", "client", "labels", "model_card"}),
     frozenset({"access", "answer", "feedback", "images"}),
     frozenset({"engines", "familiarity"}),
+    frozenset({"quality"}),
     frozenset({"drift", "models"}),
     frozenset({"classifier"}),
     frozenset({"explain", "testing"}),
