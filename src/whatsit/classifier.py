@@ -36,6 +36,7 @@ from whatsit.model_card import ModelCard
 from whatsit.models.catalogue import DEFAULT_MODEL
 from whatsit.models.live import resolve_served
 from whatsit.models.store import ModelFolder, ModelStore, default_home
+from whatsit.picture import Picture
 from whatsit.prediction import MAX_TOP_K, ImageFacts, ModelId, Prediction
 
 _log = logging.getLogger(__name__)
@@ -169,7 +170,7 @@ class Classifier:
 
     def classify(
         self,
-        picture: bytes | str | PathLike[str],
+        picture: Picture | bytes | str | PathLike[str],
         *,
         sha256: str | None = None,
         stopwatch: Stopwatch | None = None,
@@ -177,8 +178,9 @@ class Classifier:
         """Say what a picture shows.
 
         Args:
-            picture: Its bytes (see `whatsit.images.decode.decode_image`), or the path of its file.
-            sha256: Hex digest of the bytes where the caller has it already.
+            picture: Its bytes (see `whatsit.images.decode.decode_image`), the path of its file,
+                or a `Picture`, which knows its digest already.
+            sha256: Hex digest of the bytes where the caller has them and it already.
             stopwatch: Receives the milliseconds of ``decode``, ``preprocess``, ``infer`` and
                 ``answer``.
 
@@ -187,36 +189,39 @@ class Classifier:
             InferenceFailed: The engine failed.
             OSError: The file can't be read.
         """
-        image_bytes = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
         stopwatch = stopwatch or Stopwatch()
-        pixels, facts = self.prepare(image_bytes, sha256=sha256, stopwatch=stopwatch)
+        if not isinstance(picture, bytes | Picture):
+            picture = Path(picture).read_bytes()
+        if sha256 is not None and isinstance(picture, bytes):
+            picture = Picture(picture, sha256)
+        pixels, facts = self.prepare(picture, stopwatch=stopwatch)
         return self.predict(pixels, facts, stopwatch=stopwatch)
 
     def prepare(
-        self, image_bytes: bytes, *, sha256: str | None = None, stopwatch: Stopwatch | None = None
+        self, picture: Picture | bytes, *, stopwatch: Stopwatch | None = None
     ) -> tuple[ImageHWC, ImageFacts]:
         """Decode a picture to exactly the pixels that the model sees, without asking it.
 
         Args:
-            image_bytes: See `whatsit.images.decode.decode_image`.
-            sha256: Their hex digest where the caller has it already.
+            picture: What `whatsit.images.decode.decode_image` reads.
             stopwatch: Receives the milliseconds of ``decode`` and ``preprocess``.
 
         Raises:
             InputError: This is no picture that can be answered.
         """
         stopwatch = stopwatch or Stopwatch()
+        if isinstance(picture, bytes):
+            picture = Picture.of(picture)
         with stopwatch.measure("decode"):
             decoded = decode_image(
-                image_bytes,
+                picture.image_bytes,
                 shorter_side=self.card.input.resize_shorter_side,
                 max_bytes=self.max_upload_bytes,
                 max_pixels=self.max_pixels,
             )
         with stopwatch.measure("preprocess"):
             pixels = fit_image(decoded.pixels, self.card.input)
-        sha256 = sha256 or hashlib.sha256(image_bytes).hexdigest()
-        return pixels, ImageFacts(decoded.width, decoded.height, decoded.format, sha256)
+        return pixels, ImageFacts(decoded.width, decoded.height, decoded.format, picture.sha256)
 
     def predict(
         self,

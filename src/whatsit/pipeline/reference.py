@@ -1,6 +1,5 @@
 """Measure the reference that a model's traffic is compared with; see `whatsit.drift.drift`."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from whatsit.drift.drift import Reference, describe_reference
 from whatsit.errors import DatasetRejected, InputError
 from whatsit.folders.find import find_files
 from whatsit.model_card import ModelCard, build_card
+from whatsit.picture import Picture
 
 MIN_PICTURES = 100
 """With fewer, chance alone makes an index of 0.1 and more, however many pictures come later."""
@@ -32,13 +32,13 @@ def measure_reference(
     seen: set[str] = set()
     described: list[dict[str, float]] = []
     for number, image_bytes in enumerate(pictures, start=1):
-        digest = hashlib.sha256(image_bytes).hexdigest()
-        if digest in seen:
+        picture = Picture.of(image_bytes)
+        if picture.sha256 in seen:
             continue
-        seen.add(digest)
+        seen.add(picture.sha256)
         signals: dict[str, float] = {}
         try:
-            pixels, facts = classifier.prepare(image_bytes, sha256=digest)
+            pixels, facts = classifier.prepare(picture)
             classifier.predict(pixels, facts, signals=signals)
         except InputError as error:
             raise DatasetRejected(f"Picture {number} can't be used: {error}") from error

@@ -18,6 +18,7 @@ from whatsit.classifier import Classifier, Stopwatch
 from whatsit.errors import ImageTooLarge, InvalidParameter
 from whatsit.explain import explain, require_class_index
 from whatsit.images.preprocess import ImageHWC
+from whatsit.picture import Picture
 from whatsit.prediction import (
     MAX_TOP_K,
     CacheMode,
@@ -33,8 +34,6 @@ from whatsit.service.line_up import LineUp, Serving
 from whatsit.service.workers import Workers
 
 DEFAULT_TOP_K = 5
-_HASH_AT_ONCE_BYTES = 1_000_000
-"""Hashing this much takes about half a millisecond: no longer than handing it to a thread."""
 
 _FIRST_GUESS_SECONDS = 0.1
 """How long computing takes, until it has been measured."""
@@ -188,9 +187,8 @@ class Service:
 
     def recall(
         self,
-        image_bytes: bytes,
+        picture: Picture,
         *,
-        sha256: str | None = None,
         top_k: int = DEFAULT_TOP_K,
         cache: CacheMode = "use",
         serving: Serving | None = None,
@@ -200,8 +198,7 @@ class Service:
         Never waits for a disk, a network or the model, so an event loop may call it.
 
         Args:
-            image_bytes: See `whatsit.images.decode.decode_image`.
-            sha256: Their hex digest where the caller has it already.
+            picture: What `whatsit.images.decode.decode_image` reads.
             top_k: How many labels to return, 1 to 20.
             cache: As for `classify`.
             serving: Who answers, if the caller holds one; chosen by the picture otherwise.
@@ -212,13 +209,10 @@ class Service:
         require_top_k(top_k)
         if self._cache is None or cache != "use":
             return None
-        if sha256 is None and len(image_bytes) > _HASH_AT_ONCE_BYTES:
-            return None
         start = time.perf_counter()
-        sha256 = sha256 or hashlib.sha256(image_bytes).hexdigest()
-        model = (serving or self._line_up.choose(sha256)).model
-        entry = self._cache.get_fast(self._key(model, sha256))
-        known = _only_for(model, sha256, entry, Prediction)
+        model = (serving or self._line_up.choose(picture.sha256)).model
+        entry = self._cache.get_fast(self._key(model, picture.sha256))
+        known = _only_for(model, picture.sha256, entry, Prediction)
         if known is None:
             return None
         elapsed_ms = (time.perf_counter() - start) * 1000
@@ -264,12 +258,12 @@ class Service:
         return Reply(known, known.top[:top_k], "hit", stopwatch.timings_ms)
 
     def classify(
-        self, image_bytes: bytes, *, top_k: int = DEFAULT_TOP_K, cache: CacheMode = "use"
+        self, picture: Picture, *, top_k: int = DEFAULT_TOP_K, cache: CacheMode = "use"
     ) -> Reply:
         """Say what a picture shows.
 
         Args:
-            image_bytes: See `whatsit.images.decode.decode_image`.
+            picture: What `whatsit.images.decode.decode_image` reads.
             top_k: How many labels to return, 1 to 20.
             cache: ``use`` it, ``refresh`` its entry with a newly computed one, or ``bypass`` it.
 
@@ -278,14 +272,13 @@ class Service:
             Overloaded: Too many pictures wait already.
             InferenceFailed: The engine failed.
         """
-        known = self.recall(image_bytes, top_k=top_k, cache=cache)
-        return known or self.submit(image_bytes, top_k=top_k, cache=cache).reply()
+        known = self.recall(picture, top_k=top_k, cache=cache)
+        return known or self.submit(picture, top_k=top_k, cache=cache).reply()
 
     def submit(
         self,
-        image_bytes: bytes,
+        picture: Picture,
         *,
-        sha256: str | None = None,
         top_k: int = DEFAULT_TOP_K,
         cache: CacheMode = "use",
         serving: Serving | None = None,
@@ -301,19 +294,17 @@ class Service:
             ImageTooLarge: There are more bytes than the limit.
         """
         require_top_k(top_k)
-        if len(image_bytes) > self.max_upload_bytes:
+        if len(picture.image_bytes) > self.max_upload_bytes:
             raise ImageTooLarge(self.max_upload_bytes)
         start = time.perf_counter()
-        stopwatch = Stopwatch()
-        if sha256 is None:
-            with stopwatch.measure("hash"):
-                sha256 = hashlib.sha256(image_bytes).hexdigest()
         mode = cache if self._cache is not None else "bypass"
-        work = _Work(image_bytes, sha256, mode, stopwatch, self._hold(sha256, serving))
+        work = _Work(picture, mode, Stopwatch(), self._hold(picture.sha256, serving))
         if work.mode == "use":
             model = work.serving.model
             # Copies of a model have one fingerprint, but an answer tells the name as well.
-            flight, leads = self._coalescer.board(f"{model.name}:{self._key(model, sha256)}")
+            flight, leads = self._coalescer.board(
+                f"{model.name}:{self._key(model, picture.sha256)}"
+            )
         else:
             flight, leads = Flight(lambda ended: None), True
         if leads:
@@ -332,12 +323,12 @@ class Service:
         return Pending(flight, shape)
 
     def explain(
-        self, image_bytes: bytes, *, label: str | int | None = None, cache: CacheMode = "use"
+        self, picture: Picture, *, label: str | int | None = None, cache: CacheMode = "use"
     ) -> Explanation:
         """Show which parts of a picture speak for a label. Runs where it is called.
 
         Args:
-            image_bytes: See `whatsit.images.decode.decode_image`.
+            picture: What `whatsit.images.decode.decode_image` reads.
             label: A label or a class index; None for the best label.
             cache: As for `classify`.
 
@@ -347,11 +338,9 @@ class Service:
         """
         stopwatch = Stopwatch()
         with stopwatch.measure("total"):
-            if len(image_bytes) > self.max_upload_bytes:
+            if len(picture.image_bytes) > self.max_upload_bytes:
                 raise ImageTooLarge(self.max_upload_bytes)
-            with stopwatch.measure("hash"):
-                sha256 = hashlib.sha256(image_bytes).hexdigest()
-            work = _Work(image_bytes, sha256, cache, stopwatch, self._hold(sha256))
+            work = _Work(picture, cache, stopwatch, self._hold(picture.sha256))
             try:
                 heat_map, outcome = self._explain(work, label)
             finally:
@@ -377,7 +366,9 @@ class Service:
         def go_on(looked_up: "Future[CacheEntry | None]") -> None:
             work.stopwatch.timings_ms["cache"] = (time.perf_counter() - asked) * 1000
             try:
-                known = _only_for(work.serving.model, work.sha256, looked_up.result(), Prediction)
+                known = _only_for(
+                    work.serving.model, work.picture.sha256, looked_up.result(), Prediction
+                )
             except Exception as error:  # noqa: BLE001 - raised again for whoever waits
                 work.serving.let_go()
                 flight.fail(error)
@@ -392,7 +383,7 @@ class Service:
             # Refused before it is looked up: most of what floods a server is new to it, and
             # under that load looking it up would cost more than all the rest of refusing.
             self.workers.require_room()
-            looking = self._cache.get_shared(self._key(work.serving.model, work.sha256))
+            looking = self._cache.get_shared(self._key(work.serving.model, work.picture.sha256))
         except Exception as error:  # noqa: BLE001 - raised again for whoever waits
             work.serving.let_go()
             flight.fail(error)
@@ -425,9 +416,7 @@ class Service:
 
     def _compute(self, work: "_Work") -> tuple[Prediction, CacheOutcome]:
         classifier = work.serving.classifier
-        pixels, facts = classifier.prepare(
-            work.image_bytes, sha256=work.sha256, stopwatch=work.stopwatch
-        )
+        pixels, facts = classifier.prepare(work.picture, stopwatch=work.stopwatch)
         if self._cache is None or work.mode == "bypass":
             return self._predict(pixels, facts, work), "bypass"
         outcome: CacheOutcome = "miss"
@@ -445,7 +434,7 @@ class Service:
             self._cache.put(pixels_key, prediction)
         else:
             prediction = replace(found, image=facts)
-        self._cache.put(self._key(classifier.model, work.sha256), prediction)
+        self._cache.put(self._key(classifier.model, work.picture.sha256), prediction)
         return prediction, outcome
 
     def _predict(self, pixels: ImageHWC, facts: ImageFacts, work: "_Work") -> Prediction:
@@ -475,7 +464,7 @@ class Service:
             time.sleep(_LOOK_AGAIN_SECONDS)
 
     def _explain(self, work: "_Work", label: str | int | None) -> tuple[HeatMap, CacheOutcome]:
-        classifier, sha256, stopwatch = work.serving.classifier, work.sha256, work.stopwatch
+        classifier, sha256, stopwatch = work.serving.classifier, work.picture.sha256, work.stopwatch
         class_index = require_class_index(classifier.labels, label)
         asked = f"why:{'best' if class_index is None else class_index}"
         key = self._key(classifier.model, sha256, asked)
@@ -484,9 +473,7 @@ class Service:
                 known = _only_for(classifier.model, sha256, self._cache.get(key), HeatMap)
             if known is not None and class_index in (None, known.index):
                 return known, "hit"
-        heat_map = explain(
-            classifier, work.image_bytes, class_index, sha256=sha256, stopwatch=stopwatch
-        )
+        heat_map = explain(classifier, work.picture, class_index, stopwatch=stopwatch)
         if self._cache is None or work.mode == "bypass":
             return heat_map, "bypass"
         with stopwatch.measure("cache"):
@@ -511,8 +498,7 @@ class Service:
 class _Work:
     """A picture on its way through the service, and the time it took so far."""
 
-    image_bytes: bytes
-    sha256: str
+    picture: Picture
     mode: CacheMode
     stopwatch: Stopwatch
     serving: Serving
