@@ -207,9 +207,6 @@ class ReferenceSection(_Section):
     signals: dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,63}$")], ReferenceSignal]
 
 
-_DECISIVE = ("weights", "input", "output", "calibration", "thresholds", "answer_set", "recognition")
-
-
 class ModelCard(_Section):
     """All that is known about one set of weights; can't be built with impossible facts."""
 

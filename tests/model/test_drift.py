@@ -10,7 +10,14 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from scripts.odd_pictures import draw_odd_picture
 from whatsit.classifier import Classifier
-from whatsit.drift.drift import Bins, RecentPictures, Reference, WindowDrift, describe_reference
+from whatsit.drift.drift import (
+    Bins,
+    RecentPictures,
+    Reference,
+    WindowDrift,
+    describe_reference,
+    describe_signals,
+)
 from whatsit.drift.watch import LATEST
 from whatsit.pipeline.reference import measure_reference
 
@@ -19,10 +26,8 @@ Signals = dict[str, float]
 
 
 def signals_of(classifier: Classifier, image_bytes: bytes) -> Signals:
-    signals: Signals = {}
-    pixels, facts = classifier.prepare(image_bytes)
-    classifier.predict(pixels, facts, signals=signals)
-    return signals
+    computed = classifier.compute(*classifier.prepare(image_bytes))
+    return describe_signals(computed.prediction, computed.familiarity, computed.statistics)
 
 
 def measure(reference: Reference, pictures: Iterable[Signals]) -> WindowDrift:

@@ -31,15 +31,14 @@ class Listener:
 
     def __init__(self) -> None:
         self.answers: list[str] = []
-        self.computed_signals: list[dict[str, float]] = []
+        self.computed_predictions: list[Prediction] = []
 
     def answered(self, prediction, outcome, timings_ms):
         assert timings_ms["total"] >= 0
         self.answers.append(outcome)
 
-    def computed(self, prediction, signals):
-        assert signals["score"] == prediction.top[0].score
-        self.computed_signals.append(signals)
+    def computed(self, computed):
+        self.computed_predictions.append(computed.prediction)
 
 
 @pytest.fixture
@@ -133,12 +132,12 @@ def test_without_a_cache_every_answer_is_computed(engine, workers):
     assert engine.calls == 2
 
 
-def test_signals_are_told_of_what_is_computed_and_of_nothing_else(service, listener):
+def test_what_is_computed_is_reported_and_nothing_else(service, listener):
     for mode in ("use", "use", "refresh", "bypass"):
         service.classify(RED, cache=mode)
 
     assert listener.answers == ["miss", "hit", "miss", "bypass"]
-    assert len(listener.computed_signals) == 3
+    assert len(listener.computed_predictions) == 3
 
 
 def test_top_k_does_not_decide_what_is_stored(service):

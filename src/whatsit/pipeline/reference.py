@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from whatsit.classifier import Classifier
-from whatsit.drift.drift import Reference, describe_reference
+from whatsit.drift.drift import Reference, describe_reference, describe_signals
 from whatsit.errors import DatasetRejected, InputError
 from whatsit.folders.find import find_files
 from whatsit.model_card import ModelCard, build_card
@@ -36,13 +36,13 @@ def measure_reference(
         if picture.sha256 in seen:
             continue
         seen.add(picture.sha256)
-        signals: dict[str, float] = {}
         try:
-            pixels, facts = classifier.prepare(picture)
-            classifier.predict(pixels, facts, signals=signals)
+            computed = classifier.compute(*classifier.prepare(picture))
         except InputError as error:
             raise DatasetRejected(f"Picture {number} can't be used: {error}") from error
-        described.append(signals)
+        described.append(
+            describe_signals(computed.prediction, computed.familiarity, computed.statistics)
+        )
     if len(described) < MIN_PICTURES:
         raise DatasetRejected(
             f"There are {len(described)} different pictures; a reference needs {MIN_PICTURES}."

@@ -14,7 +14,7 @@ import numpy as np
 from whatsit.cache.base import CacheEntry
 from whatsit.cache.key import build_cache_key
 from whatsit.cache.tiers import TieredCache
-from whatsit.classifier import Classifier, Stopwatch
+from whatsit.classifier import Classifier, Computed, Stopwatch
 from whatsit.errors import ImageTooLarge, InvalidParameter
 from whatsit.explain import explain, require_class_index
 from whatsit.images.preprocess import ImageHWC
@@ -54,8 +54,8 @@ class ServiceEvents(Protocol):
         """A picture was answered; `timings_ms` has the stages that it took."""
         ...
 
-    def computed(self, prediction: Prediction, signals: Mapping[str, float]) -> None:
-        """The model was asked; `signals` are those of `whatsit.drift.drift.describe_signals`."""
+    def computed(self, computed: Computed) -> None:
+        """The model was asked."""
         ...
 
 
@@ -438,12 +438,9 @@ class Service:
         return prediction, outcome
 
     def _predict(self, pixels: ImageHWC, facts: ImageFacts, work: "_Work") -> Prediction:
-        signals: dict[str, float] = {}
-        prediction = work.serving.classifier.predict(
-            pixels, facts, stopwatch=work.stopwatch, signals=signals
-        )
-        self._events.computed(prediction, signals)
-        return prediction
+        computed = work.serving.classifier.compute(pixels, facts, stopwatch=work.stopwatch)
+        self._events.computed(computed)
+        return computed.prediction
 
     def _find_by_pixels(self, key: str, model: ModelId) -> tuple[Prediction | None, CacheOutcome]:
         """What another file with the same pixels was answered, or is being answered just now.
@@ -511,8 +508,8 @@ class _NobodyListens:
     ) -> None:
         del prediction, outcome, timings_ms
 
-    def computed(self, prediction: Prediction, signals: Mapping[str, float]) -> None:
-        del prediction, signals
+    def computed(self, computed: Computed) -> None:
+        del computed
 
 
 def _only_for(

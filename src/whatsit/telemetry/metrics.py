@@ -28,7 +28,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from whatsit import __version__
 from whatsit.cache.reasons import Reason, Trouble
-from whatsit.drift.drift import Drift, Reference
+from whatsit.classifier import Computed
+from whatsit.drift.drift import Drift, Reference, describe_signals
 from whatsit.drift.watch import Watch
 from whatsit.errors import (
     CacheFailure,
@@ -280,8 +281,10 @@ class Telemetry:
             seconds = sum(timings_ms.get(stage, 0) for stage in _MODEL_STAGES) / 1000
             self._model_seconds.labels(model).observe(seconds)
 
-    def computed(self, prediction: Prediction, signals: Mapping[str, float]) -> None:
+    def computed(self, computed: Computed) -> None:
         """Count what the model was asked; see `whatsit.drift.watch.Watch.computed`."""
+        prediction = computed.prediction
+        signals = describe_signals(prediction, computed.familiarity, computed.statistics)
         self.watch.computed(prediction, signals)
 
     def cache_failed(self, failure: CacheFailure) -> None:
