@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.waiting import wait_until
+from whatsit.cache.key import build_cache_key
 from whatsit.cache.memory import MemoryCache
 from whatsit.cache.tiers import TieredCache
 from whatsit.errors import ImageTooLarge, ImageUnreadable, InvalidParameter, Overloaded
@@ -21,6 +22,10 @@ from whatsit.testing import COLOURS, FakeEngine, fake_card, fake_classifier, pla
 
 def picture(colour: str, image_format: str = "PNG") -> Picture:
     return Picture.of(plain_picture(colour, image_format=image_format))
+
+
+def key_of(service: Service, sha256: str) -> str:
+    return build_cache_key("whatsit", service.classifier.model.fingerprint, sha256)
 
 
 RED = picture("red")
@@ -85,9 +90,8 @@ def test_what_is_kept_is_found_by_its_digest_alone(service, engine, listener):
 
 def test_an_entry_under_the_key_of_another_picture_is_not_found(service, cache):
     service.classify(RED)
-    mine = service._key(service.classifier.model, RED.sha256)
     other = picture("green").sha256
-    cache.put(service._key(service.classifier.model, other), cache.get(mine))
+    cache.put(key_of(service, other), cache.get(key_of(service, RED.sha256)))
 
     assert service.find(other) is None
 
@@ -170,7 +174,7 @@ def test_an_entry_of_another_picture_is_never_given_out(service, cache):
     service.classify(RED)
     blue = picture("blue")
     wrong = service.classify(RED).prediction
-    cache.put(service._key(service.classifier.model, blue.sha256), wrong)
+    cache.put(key_of(service, blue.sha256), wrong)
 
     assert service.recall(blue) is None
     reply = service.classify(blue)

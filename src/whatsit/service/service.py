@@ -7,12 +7,11 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 
-from whatsit.cache.base import CacheEntry
-from whatsit.cache.key import build_cache_key
+from whatsit.cache.answers import AnswerCache
 from whatsit.cache.tiers import TieredCache
 from whatsit.classifier import Classifier, Computed, Stopwatch
 from whatsit.errors import ImageTooLarge, InvalidParameter
@@ -83,9 +82,6 @@ class _Found:
     timings_ms: Mapping[str, float]
 
 
-_Entry = TypeVar("_Entry", Prediction, HeatMap)
-
-
 class Pending:
     """A picture that is being answered. Ask for its reply, or leave."""
 
@@ -143,8 +139,7 @@ class Service:
         self.workers = workers
         self._line_up = LineUp(Serving(classifier))
         self._past: tuple[ModelId, ...] = ()
-        self._cache = cache
-        self._namespace = namespace
+        self._cache = None if cache is None else AnswerCache(cache, namespace)
         self._events = events or _NobodyListens()
         self._coalescer: Coalescer[_Found] = Coalescer()
         self._computing_seconds = _FIRST_GUESS_SECONDS
@@ -211,8 +206,7 @@ class Service:
             return None
         start = time.perf_counter()
         model = (serving or self._line_up.choose(picture.sha256)).model
-        entry = self._cache.get_fast(self._key(model, picture.sha256))
-        known = _only_for(model, picture.sha256, entry, Prediction)
+        known = self._cache.recall(model, picture.sha256)
         if known is None:
             return None
         elapsed_ms = (time.perf_counter() - start) * 1000
@@ -249,8 +243,7 @@ class Service:
         known = None
         with stopwatch.measure("total"), stopwatch.measure("cache"):
             for model in dict.fromkeys(models):
-                entry = self._cache.get(self._key(model, sha256))
-                known = _only_for(model, sha256, entry, Prediction)
+                known = self._cache.look_up(model, sha256)
                 if known is not None:
                     break
         if known is None:
@@ -300,11 +293,7 @@ class Service:
         mode = cache if self._cache is not None else "bypass"
         work = _Work(picture, mode, Stopwatch(), self._hold(picture.sha256, serving))
         if work.mode == "use":
-            model = work.serving.model
-            # Copies of a model have one fingerprint, but an answer tells the name as well.
-            flight, leads = self._coalescer.board(
-                f"{model.name}:{self._key(model, picture.sha256)}"
-            )
+            flight, leads = self._coalescer.board((work.serving.model, picture.sha256))
         else:
             flight, leads = Flight(lambda ended: None), True
         if leads:
@@ -363,12 +352,10 @@ class Service:
             return
         asked = time.perf_counter()
 
-        def go_on(looked_up: "Future[CacheEntry | None]") -> None:
+        def go_on(looked_up: "Future[Prediction | None]") -> None:
             work.stopwatch.timings_ms["cache"] = (time.perf_counter() - asked) * 1000
             try:
-                known = _only_for(
-                    work.serving.model, work.picture.sha256, looked_up.result(), Prediction
-                )
+                known = looked_up.result()
             except Exception as error:  # noqa: BLE001 - raised again for whoever waits
                 work.serving.let_go()
                 flight.fail(error)
@@ -383,7 +370,7 @@ class Service:
             # Refused before it is looked up: most of what floods a server is new to it, and
             # under that load looking it up would cost more than all the rest of refusing.
             self.workers.require_room()
-            looking = self._cache.get_shared(self._key(work.serving.model, work.picture.sha256))
+            looking = self._cache.look_up_shared(work.serving.model, work.picture.sha256)
         except Exception as error:  # noqa: BLE001 - raised again for whoever waits
             work.serving.let_go()
             flight.fail(error)
@@ -421,20 +408,20 @@ class Service:
             return self._predict(pixels, facts, work), "bypass"
         outcome: CacheOutcome = "miss"
         with work.stopwatch.measure("cache"):
-            pixels_key = self._key(classifier.model, _digest_of(pixels), "pixels")
+            pixels_sha256 = _digest_of(pixels)
             found = None
             if work.mode == "use":
-                found, outcome = self._find_by_pixels(pixels_key, classifier.model)
+                found, outcome = self._find_by_pixels(classifier.model, pixels_sha256)
         if found is None:
             start = time.perf_counter()
             prediction = self._predict(pixels, facts, work)
             elapsed = time.perf_counter() - start
             fading = _MEMORY_RATIO * self._computing_seconds + (1 - _MEMORY_RATIO) * elapsed
             self._computing_seconds = max(elapsed, fading)
-            self._cache.put(pixels_key, prediction)
+            self._cache.keep(prediction, pixels_sha256)
         else:
             prediction = replace(found, image=facts)
-        self._cache.put(self._key(classifier.model, work.picture.sha256), prediction)
+            self._cache.keep(prediction)
         return prediction, outcome
 
     def _predict(self, pixels: ImageHWC, facts: ImageFacts, work: "_Work") -> Prediction:
@@ -442,7 +429,9 @@ class Service:
         self._events.computed(computed)
         return computed.prediction
 
-    def _find_by_pixels(self, key: str, model: ModelId) -> tuple[Prediction | None, CacheOutcome]:
+    def _find_by_pixels(
+        self, model: ModelId, pixels_sha256: str
+    ) -> tuple[Prediction | None, CacheOutcome]:
         """What another file with the same pixels was answered, or is being answered just now.
 
         Waits for another process no longer than computing has taken lately.
@@ -451,34 +440,29 @@ class Service:
         patience = self._computing_seconds
         deadline = None
         while True:
-            known, leads = self._cache.claim(key, patience * _LEASE_RATIO)
-            if isinstance(known, Prediction) and known.model == model:
+            known, leads = self._cache.claim(model, pixels_sha256, patience * _LEASE_RATIO)
+            if known is not None:
                 return known, "hit" if deadline is None else "coalesced"
             now = time.monotonic()
             deadline = deadline or now + patience
-            if leads or known is not None or now >= deadline:
+            if leads or now >= deadline:
                 return None, "miss"
             time.sleep(_LOOK_AGAIN_SECONDS)
 
     def _explain(self, work: "_Work", label: str | int | None) -> tuple[HeatMap, CacheOutcome]:
         classifier, sha256, stopwatch = work.serving.classifier, work.picture.sha256, work.stopwatch
         class_index = require_class_index(classifier.labels, label)
-        asked = f"why:{'best' if class_index is None else class_index}"
-        key = self._key(classifier.model, sha256, asked)
         if self._cache is not None and work.mode == "use":
             with stopwatch.measure("cache"):
-                known = _only_for(classifier.model, sha256, self._cache.get(key), HeatMap)
-            if known is not None and class_index in (None, known.index):
+                known = self._cache.look_up_heat_map(classifier.model, sha256, class_index)
+            if known is not None:
                 return known, "hit"
         heat_map = explain(classifier, work.picture, class_index, stopwatch=stopwatch)
         if self._cache is None or work.mode == "bypass":
             return heat_map, "bypass"
         with stopwatch.measure("cache"):
-            self._cache.put(key, heat_map)
+            self._cache.keep_heat_map(heat_map, class_index)
         return heat_map, "miss"
-
-    def _key(self, model: ModelId, sha256: str, asked: str = "") -> str:
-        return build_cache_key(self._namespace, model.fingerprint, sha256, asked)
 
     def _reply(
         self,
@@ -510,15 +494,6 @@ class _NobodyListens:
 
     def computed(self, computed: Computed) -> None:
         del computed
-
-
-def _only_for(
-    model: ModelId, sha256: str, known: CacheEntry | None, kind: type[_Entry]
-) -> _Entry | None:
-    # Whoever can write to a shared Redis could put one picture's entry under another's key.
-    if not isinstance(known, kind):
-        return None
-    return known if known.image.sha256 == sha256 and known.model == model else None
 
 
 def require_top_k(top_k: int) -> None:
