@@ -35,6 +35,7 @@ from whatsit.model_card import ModelCard
 from whatsit.models.folder import ModelFolder, open_folder
 from whatsit.models.store import ModelStore
 from whatsit.opening import open_service
+from whatsit.picture import Picture
 from whatsit.prediction import Answer, HeatMap, ImageFacts, ModelId, Prediction, ScoredLabel
 from whatsit.service.service import Service
 from whatsit.service.workers import Workers
@@ -354,7 +355,7 @@ class _Notebook(MemoryCache):
 def _keys_of_a_service() -> list[str]:
     """Where a service keeps the answer to a picture, and its heat maps."""
     # A format without compression: its bytes do not depend on a library.
-    picture = testing.plain_picture("red", image_format="BMP")
+    picture = Picture.of(testing.plain_picture("red", image_format="BMP"))
     workers, notebook = Workers(1), _Notebook()
     tiers = TieredCache(notebook)
     service = Service(testing.fake_classifier(), tiers, workers=workers)

@@ -16,7 +16,7 @@ MAX_MEDIAN_LINES = 150
 MAX_TOP_LEVEL_MODULES = 17
 
 LEVELS: tuple[frozenset[str], ...] = (
-    frozenset({"clock", "data", "errors", "parallel", "prediction", "printable"}),
+    frozenset({"clock", "data", "errors", "parallel", "picture", "prediction", "printable"}),
     frozenset({"files", "proxies"}),
     frozenset({"cache", "client", "labels", "model_card"}),
     frozenset({"access", "answer", "feedback", "images"}),

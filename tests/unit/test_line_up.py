@@ -14,13 +14,13 @@ from whatsit.cache.tiers import TieredCache
 from whatsit.classifier import Classifier
 from whatsit.errors import ImageUnreadable, InferenceFailed, InvalidParameter, Overloaded
 from whatsit.labels.label_set import LabelEntry, LabelSet
+from whatsit.picture import Picture
 from whatsit.service.line_up import LineUp, Serving
 from whatsit.service.service import Service
 from whatsit.service.workers import Workers
 from whatsit.testing import COLOURS, FakeEngine, fake_card, plain_picture
 
-RED, BLUE = plain_picture("red"), plain_picture("blue")
-SHA = hashlib.sha256(RED).hexdigest()
+RED, BLUE, LIME = (Picture.of(plain_picture(colour)) for colour in ("red", "blue", "lime"))
 FRUITS = LabelSet("fruits", tuple(LabelEntry(name) for name in ("tomato", "lime", "plum")))
 
 
@@ -77,7 +77,7 @@ def fresh() -> Serving:
     return serving("new", FRUITS)
 
 
-def answer(service: Service, picture: bytes) -> tuple[str, str, str]:
+def answer(service: Service, picture: Picture) -> tuple[str, str, str]:
     reply = service.classify(picture)
     return reply.prediction.model.name, reply.prediction.answer.label, reply.cache
 
@@ -158,9 +158,9 @@ def test_whoever_leaves_or_fails_lets_the_model_go(held, cache, workers, fresh):
     running, waiting = service.submit(RED), service.submit(BLUE)
     assert held.begun.wait(5)
     with pytest.raises(Overloaded):
-        service.submit(plain_picture("lime")).reply()
+        service.submit(LIME).reply()
     with pytest.raises(Overloaded):
-        service.submit(plain_picture("lime"), cache="bypass").reply()
+        service.submit(LIME, cache="bypass").reply()
     joined = service.submit(RED)
     for pending in (waiting, joined, running):
         pending.leave()
@@ -171,7 +171,7 @@ def test_whoever_leaves_or_fails_lets_the_model_go(held, cache, workers, fresh):
     with pytest.raises(InferenceFailed):
         service.classify(RED)
     with pytest.raises(ImageUnreadable):
-        service.classify(b"no picture")
+        service.classify(Picture.of(b"no picture"))
     with pytest.raises(InferenceFailed):
         service.explain(RED)
     with pytest.raises(InvalidParameter):
@@ -255,10 +255,10 @@ def test_the_answer_that_somebody_still_looks_at_is_found_for_a_correction(servi
     service.classify(RED)
     service.switch(LineUp(fresh))
 
-    assert service.find(SHA) is None
-    assert service.find(SHA, any_model=True).prediction.answer.label == "red thing"
+    assert service.find(RED.sha256) is None
+    assert service.find(RED.sha256, any_model=True).prediction.answer.label == "red thing"
     service.classify(RED)
-    assert service.find(SHA, any_model=True).prediction.answer.label == "tomato"
+    assert service.find(RED.sha256, any_model=True).prediction.answer.label == "tomato"
 
 
 def test_a_picture_goes_to_the_canary_always_or_never_and_as_many_as_its_share():
@@ -276,10 +276,10 @@ def test_a_picture_goes_to_the_canary_always_or_never_and_as_many_as_its_share()
 
 def test_a_canary_answers_its_pictures_and_the_live_model_the_others(service, held, fresh):
     held.let.set()
-    at = int(SHA[:8], 16) / 2**32
+    at = int(RED.sha256[:8], 16) / 2**32
     service.switch(LineUp(service.line_up.live, fresh, at + 0.001))
     assert answer(service, RED) == ("new", "tomato", "miss")
-    assert service.find(SHA).prediction.model.name == "new"
+    assert service.find(RED.sha256).prediction.model.name == "new"
     assert service.explain(RED).heat_map.model.name == "new"
 
     service.switch(LineUp(service.line_up.live, fresh, at - 0.001))

@@ -1,7 +1,7 @@
 """Identical requests in flight are computed once: the first one leads, the others join it."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
@@ -70,9 +70,9 @@ class Coalescer(Generic[_Result]):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._flights: dict[str, Flight[_Result]] = {}
+        self._flights: dict[Hashable, Flight[_Result]] = {}
 
-    def board(self, key: str) -> tuple[Flight[_Result], bool]:
+    def board(self, key: Hashable) -> tuple[Flight[_Result], bool]:
         """The flight for `key`, and whether the caller leads it, so has to get it going."""
         with self._lock:
             flight = self._flights.get(key)
@@ -82,7 +82,7 @@ class Coalescer(Generic[_Result]):
             self._flights[key] = flight
             return flight, True
 
-    def _forget(self, key: str, ended: Flight[_Result]) -> None:
+    def _forget(self, key: Hashable, ended: Flight[_Result]) -> None:
         with self._lock:
             if self._flights.get(key) is ended:
                 del self._flights[key]

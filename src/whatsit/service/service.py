@@ -7,17 +7,17 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 
-from whatsit.cache.base import CacheEntry
-from whatsit.cache.key import build_cache_key
+from whatsit.cache.answers import AnswerCache
 from whatsit.cache.tiers import TieredCache
-from whatsit.classifier import Classifier, Stopwatch
+from whatsit.classifier import Classifier, Computed, Stopwatch
 from whatsit.errors import ImageTooLarge, InvalidParameter
 from whatsit.explain import explain, require_class_index
 from whatsit.images.preprocess import ImageHWC
+from whatsit.picture import Picture
 from whatsit.prediction import (
     MAX_TOP_K,
     CacheMode,
@@ -33,8 +33,6 @@ from whatsit.service.line_up import LineUp, Serving
 from whatsit.service.workers import Workers
 
 DEFAULT_TOP_K = 5
-_HASH_AT_ONCE_BYTES = 1_000_000
-"""Hashing this much takes about half a millisecond: no longer than handing it to a thread."""
 
 _FIRST_GUESS_SECONDS = 0.1
 """How long computing takes, until it has been measured."""
@@ -55,8 +53,8 @@ class ServiceEvents(Protocol):
         """A picture was answered; `timings_ms` has the stages that it took."""
         ...
 
-    def computed(self, prediction: Prediction, signals: Mapping[str, float]) -> None:
-        """The model was asked; `signals` are those of `whatsit.drift.signals.describe_signals`."""
+    def computed(self, computed: Computed) -> None:
+        """The model was asked."""
         ...
 
 
@@ -82,9 +80,6 @@ class _Found:
     prediction: Prediction
     cache: CacheOutcome
     timings_ms: Mapping[str, float]
-
-
-_Entry = TypeVar("_Entry", Prediction, HeatMap)
 
 
 class Pending:
@@ -144,8 +139,7 @@ class Service:
         self.workers = workers
         self._line_up = LineUp(Serving(classifier))
         self._past: tuple[ModelId, ...] = ()
-        self._cache = cache
-        self._namespace = namespace
+        self._cache = None if cache is None else AnswerCache(cache, namespace)
         self._events = events or _NobodyListens()
         self._coalescer: Coalescer[_Found] = Coalescer()
         self._computing_seconds = _FIRST_GUESS_SECONDS
@@ -188,9 +182,8 @@ class Service:
 
     def recall(
         self,
-        image_bytes: bytes,
+        picture: Picture,
         *,
-        sha256: str | None = None,
         top_k: int = DEFAULT_TOP_K,
         cache: CacheMode = "use",
         serving: Serving | None = None,
@@ -200,8 +193,7 @@ class Service:
         Never waits for a disk, a network or the model, so an event loop may call it.
 
         Args:
-            image_bytes: See `whatsit.images.decode.decode_image`.
-            sha256: Their hex digest where the caller has it already.
+            picture: What `whatsit.images.decode.decode_image` reads.
             top_k: How many labels to return, 1 to 20.
             cache: As for `classify`.
             serving: Who answers, if the caller holds one; chosen by the picture otherwise.
@@ -212,13 +204,9 @@ class Service:
         require_top_k(top_k)
         if self._cache is None or cache != "use":
             return None
-        if sha256 is None and len(image_bytes) > _HASH_AT_ONCE_BYTES:
-            return None
         start = time.perf_counter()
-        sha256 = sha256 or hashlib.sha256(image_bytes).hexdigest()
-        model = (serving or self._line_up.choose(sha256)).model
-        entry = self._cache.get_fast(self._key(model, sha256))
-        known = _only_for(model, sha256, entry, Prediction)
+        model = (serving or self._line_up.choose(picture.sha256)).model
+        known = self._cache.recall(model, picture.sha256)
         if known is None:
             return None
         elapsed_ms = (time.perf_counter() - start) * 1000
@@ -255,8 +243,7 @@ class Service:
         known = None
         with stopwatch.measure("total"), stopwatch.measure("cache"):
             for model in dict.fromkeys(models):
-                entry = self._cache.get(self._key(model, sha256))
-                known = _only_for(model, sha256, entry, Prediction)
+                known = self._cache.look_up(model, sha256)
                 if known is not None:
                     break
         if known is None:
@@ -264,12 +251,12 @@ class Service:
         return Reply(known, known.top[:top_k], "hit", stopwatch.timings_ms)
 
     def classify(
-        self, image_bytes: bytes, *, top_k: int = DEFAULT_TOP_K, cache: CacheMode = "use"
+        self, picture: Picture, *, top_k: int = DEFAULT_TOP_K, cache: CacheMode = "use"
     ) -> Reply:
         """Say what a picture shows.
 
         Args:
-            image_bytes: See `whatsit.images.decode.decode_image`.
+            picture: What `whatsit.images.decode.decode_image` reads.
             top_k: How many labels to return, 1 to 20.
             cache: ``use`` it, ``refresh`` its entry with a newly computed one, or ``bypass`` it.
 
@@ -278,14 +265,13 @@ class Service:
             Overloaded: Too many pictures wait already.
             InferenceFailed: The engine failed.
         """
-        known = self.recall(image_bytes, top_k=top_k, cache=cache)
-        return known or self.submit(image_bytes, top_k=top_k, cache=cache).reply()
+        known = self.recall(picture, top_k=top_k, cache=cache)
+        return known or self.submit(picture, top_k=top_k, cache=cache).reply()
 
     def submit(
         self,
-        image_bytes: bytes,
+        picture: Picture,
         *,
-        sha256: str | None = None,
         top_k: int = DEFAULT_TOP_K,
         cache: CacheMode = "use",
         serving: Serving | None = None,
@@ -301,19 +287,13 @@ class Service:
             ImageTooLarge: There are more bytes than the limit.
         """
         require_top_k(top_k)
-        if len(image_bytes) > self.max_upload_bytes:
+        if len(picture.image_bytes) > self.max_upload_bytes:
             raise ImageTooLarge(self.max_upload_bytes)
         start = time.perf_counter()
-        stopwatch = Stopwatch()
-        if sha256 is None:
-            with stopwatch.measure("hash"):
-                sha256 = hashlib.sha256(image_bytes).hexdigest()
         mode = cache if self._cache is not None else "bypass"
-        work = _Work(image_bytes, sha256, mode, stopwatch, self._hold(sha256, serving))
+        work = _Work(picture, mode, Stopwatch(), self._hold(picture.sha256, serving))
         if work.mode == "use":
-            model = work.serving.model
-            # Copies of a model have one fingerprint, but an answer tells the name as well.
-            flight, leads = self._coalescer.board(f"{model.name}:{self._key(model, sha256)}")
+            flight, leads = self._coalescer.board((work.serving.model, picture.sha256))
         else:
             flight, leads = Flight(lambda ended: None), True
         if leads:
@@ -332,12 +312,12 @@ class Service:
         return Pending(flight, shape)
 
     def explain(
-        self, image_bytes: bytes, *, label: str | int | None = None, cache: CacheMode = "use"
+        self, picture: Picture, *, label: str | int | None = None, cache: CacheMode = "use"
     ) -> Explanation:
         """Show which parts of a picture speak for a label. Runs where it is called.
 
         Args:
-            image_bytes: See `whatsit.images.decode.decode_image`.
+            picture: What `whatsit.images.decode.decode_image` reads.
             label: A label or a class index; None for the best label.
             cache: As for `classify`.
 
@@ -347,11 +327,9 @@ class Service:
         """
         stopwatch = Stopwatch()
         with stopwatch.measure("total"):
-            if len(image_bytes) > self.max_upload_bytes:
+            if len(picture.image_bytes) > self.max_upload_bytes:
                 raise ImageTooLarge(self.max_upload_bytes)
-            with stopwatch.measure("hash"):
-                sha256 = hashlib.sha256(image_bytes).hexdigest()
-            work = _Work(image_bytes, sha256, cache, stopwatch, self._hold(sha256))
+            work = _Work(picture, cache, stopwatch, self._hold(picture.sha256))
             try:
                 heat_map, outcome = self._explain(work, label)
             finally:
@@ -374,10 +352,10 @@ class Service:
             return
         asked = time.perf_counter()
 
-        def go_on(looked_up: "Future[CacheEntry | None]") -> None:
+        def go_on(looked_up: "Future[Prediction | None]") -> None:
             work.stopwatch.timings_ms["cache"] = (time.perf_counter() - asked) * 1000
             try:
-                known = _only_for(work.serving.model, work.sha256, looked_up.result(), Prediction)
+                known = looked_up.result()
             except Exception as error:  # noqa: BLE001 - raised again for whoever waits
                 work.serving.let_go()
                 flight.fail(error)
@@ -392,7 +370,7 @@ class Service:
             # Refused before it is looked up: most of what floods a server is new to it, and
             # under that load looking it up would cost more than all the rest of refusing.
             self.workers.require_room()
-            looking = self._cache.get_shared(self._key(work.serving.model, work.sha256))
+            looking = self._cache.look_up_shared(work.serving.model, work.picture.sha256)
         except Exception as error:  # noqa: BLE001 - raised again for whoever waits
             work.serving.let_go()
             flight.fail(error)
@@ -425,38 +403,35 @@ class Service:
 
     def _compute(self, work: "_Work") -> tuple[Prediction, CacheOutcome]:
         classifier = work.serving.classifier
-        pixels, facts = classifier.prepare(
-            work.image_bytes, sha256=work.sha256, stopwatch=work.stopwatch
-        )
+        pixels, facts = classifier.prepare(work.picture, stopwatch=work.stopwatch)
         if self._cache is None or work.mode == "bypass":
             return self._predict(pixels, facts, work), "bypass"
         outcome: CacheOutcome = "miss"
         with work.stopwatch.measure("cache"):
-            pixels_key = self._key(classifier.model, _digest_of(pixels), "pixels")
+            pixels_sha256 = _digest_of(pixels)
             found = None
             if work.mode == "use":
-                found, outcome = self._find_by_pixels(pixels_key, classifier.model)
+                found, outcome = self._find_by_pixels(classifier.model, pixels_sha256)
         if found is None:
             start = time.perf_counter()
             prediction = self._predict(pixels, facts, work)
             elapsed = time.perf_counter() - start
             fading = _MEMORY_RATIO * self._computing_seconds + (1 - _MEMORY_RATIO) * elapsed
             self._computing_seconds = max(elapsed, fading)
-            self._cache.put(pixels_key, prediction)
+            self._cache.keep(prediction, pixels_sha256)
         else:
             prediction = replace(found, image=facts)
-        self._cache.put(self._key(classifier.model, work.sha256), prediction)
+            self._cache.keep(prediction)
         return prediction, outcome
 
     def _predict(self, pixels: ImageHWC, facts: ImageFacts, work: "_Work") -> Prediction:
-        signals: dict[str, float] = {}
-        prediction = work.serving.classifier.predict(
-            pixels, facts, stopwatch=work.stopwatch, signals=signals
-        )
-        self._events.computed(prediction, signals)
-        return prediction
+        computed = work.serving.classifier.compute(pixels, facts, stopwatch=work.stopwatch)
+        self._events.computed(computed)
+        return computed.prediction
 
-    def _find_by_pixels(self, key: str, model: ModelId) -> tuple[Prediction | None, CacheOutcome]:
+    def _find_by_pixels(
+        self, model: ModelId, pixels_sha256: str
+    ) -> tuple[Prediction | None, CacheOutcome]:
         """What another file with the same pixels was answered, or is being answered just now.
 
         Waits for another process no longer than computing has taken lately.
@@ -465,36 +440,29 @@ class Service:
         patience = self._computing_seconds
         deadline = None
         while True:
-            known, leads = self._cache.claim(key, patience * _LEASE_RATIO)
-            if isinstance(known, Prediction) and known.model == model:
+            known, leads = self._cache.claim(model, pixels_sha256, patience * _LEASE_RATIO)
+            if known is not None:
                 return known, "hit" if deadline is None else "coalesced"
             now = time.monotonic()
             deadline = deadline or now + patience
-            if leads or known is not None or now >= deadline:
+            if leads or now >= deadline:
                 return None, "miss"
             time.sleep(_LOOK_AGAIN_SECONDS)
 
     def _explain(self, work: "_Work", label: str | int | None) -> tuple[HeatMap, CacheOutcome]:
-        classifier, sha256, stopwatch = work.serving.classifier, work.sha256, work.stopwatch
+        classifier, sha256, stopwatch = work.serving.classifier, work.picture.sha256, work.stopwatch
         class_index = require_class_index(classifier.labels, label)
-        asked = f"why:{'best' if class_index is None else class_index}"
-        key = self._key(classifier.model, sha256, asked)
         if self._cache is not None and work.mode == "use":
             with stopwatch.measure("cache"):
-                known = _only_for(classifier.model, sha256, self._cache.get(key), HeatMap)
-            if known is not None and class_index in (None, known.index):
+                known = self._cache.look_up_heat_map(classifier.model, sha256, class_index)
+            if known is not None:
                 return known, "hit"
-        heat_map = explain(
-            classifier, work.image_bytes, class_index, sha256=sha256, stopwatch=stopwatch
-        )
+        heat_map = explain(classifier, work.picture, class_index, stopwatch=stopwatch)
         if self._cache is None or work.mode == "bypass":
             return heat_map, "bypass"
         with stopwatch.measure("cache"):
-            self._cache.put(key, heat_map)
+            self._cache.keep_heat_map(heat_map, class_index)
         return heat_map, "miss"
-
-    def _key(self, model: ModelId, sha256: str, asked: str = "") -> str:
-        return build_cache_key(self._namespace, model.fingerprint, sha256, asked)
 
     def _reply(
         self,
@@ -511,8 +479,7 @@ class Service:
 class _Work:
     """A picture on its way through the service, and the time it took so far."""
 
-    image_bytes: bytes
-    sha256: str
+    picture: Picture
     mode: CacheMode
     stopwatch: Stopwatch
     serving: Serving
@@ -525,17 +492,8 @@ class _NobodyListens:
     ) -> None:
         del prediction, outcome, timings_ms
 
-    def computed(self, prediction: Prediction, signals: Mapping[str, float]) -> None:
-        del prediction, signals
-
-
-def _only_for(
-    model: ModelId, sha256: str, known: CacheEntry | None, kind: type[_Entry]
-) -> _Entry | None:
-    # Whoever can write to a shared Redis could put one picture's entry under another's key.
-    if not isinstance(known, kind):
-        return None
-    return known if known.image.sha256 == sha256 and known.model == model else None
+    def computed(self, computed: Computed) -> None:
+        del computed
 
 
 def require_top_k(top_k: int) -> None:

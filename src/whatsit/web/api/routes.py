@@ -176,21 +176,21 @@ def build_router(running: Running, intake: Intake) -> APIRouter:
     ) -> Response:
         async with intake.take(request.scope, request.receive) as body:
             limit = service.max_upload_bytes
-            image_bytes = (await read_picture(request.scope, body, limit)).image_bytes
+            picture = await read_picture(request.scope, body, limit)
             explanation = await _in_turn(
-                service, partial(service.explain, image_bytes, label=label, cache=cache)
+                service, partial(service.explain, picture, label=label, cache=cache)
             )
             request.scope[ANSWER_IN_SCOPE] = explanation
             if (form or _accepted_form(request)) == "json":
                 return _explanation(request, explanation)
             overlay = partial(
                 draw_picture,
-                image_bytes,
+                picture.image_bytes,
                 explanation.heat_map,
                 max_pixels=service.max_pixels,
             )
-            picture = await _in_turn(service, overlay)
-        return Response(picture, media_type="image/png", headers=receipt(explanation))
+            drawn = await _in_turn(service, overlay)
+        return Response(drawn, media_type="image/png", headers=receipt(explanation))
 
     @router.get("/api/v1/models", summary="List the models", responses=ok(MODELS_EXAMPLE))
     async def models() -> ModelsDocument:
