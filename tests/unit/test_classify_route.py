@@ -90,7 +90,6 @@ def answer(route: Classify, picture: bytes) -> bytes:
         "path": CLASSIFY_PATH,
         "query_string": b"",
         "headers": [],
-        "whatsit.request_id": "1",
     }
     asyncio.run(route(scope, receive, send))
     return bytes(sent[1]["body"])

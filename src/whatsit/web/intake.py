@@ -8,7 +8,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from whatsit.errors import BodyPacked, Overloaded, RateLimited, RequestTooSlow, WhatsitError
 from whatsit.web.api.problems import problem_for
-from whatsit.web.guard.rates import caller_of
+from whatsit.web.caller import caller_of
+from whatsit.web.request_facts import facts_of
 
 LEAST_BYTES_PER_SECOND = 16_000
 """Slower than this is no picture on a bad line, but a connection held open on purpose."""
@@ -32,18 +33,6 @@ _LEAST_AGE_SECONDS = 0.25
 _LOOK_SECONDS = 0.5
 """How often a body that waits looks whether another one has become too slow."""
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-
-UNREAD_IN_SCOPE = "whatsit.unread"
-"""Whether a part of the body is still to come; if so, the connection can't be used again."""
-
-RECEIVED_IN_SCOPE = "whatsit.received_bytes"
-"""How many bytes of the body have been read."""
-
-DECLARED_IN_SCOPE = "whatsit.declared_bytes"
-"""How many bytes the body has by its head; 0 where that says nothing."""
-
-WHOLE_IN_SCOPE = "whatsit.is_whole"
-"""Tells whether the whole body has come, so that reading it waits for nothing."""
 
 
 class Intake:
@@ -88,7 +77,7 @@ class Intake:
     def take(self, scope: Scope, receive: Receive) -> AbstractAsyncContextManager[Receive]:
         """Read a body through what this yields; its bytes count as held until the block ends.
 
-        As long as there is more of it to come, the scope says so under `UNREAD_IN_SCOPE`.
+        As long as there is more of it to come, the request's facts say so.
 
         Raises:
             BodyPacked: The body is compressed.
@@ -96,7 +85,7 @@ class Intake:
             RateLimited: From reading, when its caller holds too many bytes already.
             Overloaded: From reading, when all callers together do, or others need its room.
         """
-        scope[UNREAD_IN_SCOPE] = True
+        facts_of(scope).has_unread_body = True
         return _Body(self, scope, receive, self._grace_seconds)
 
     @contextmanager
@@ -264,10 +253,10 @@ class _Body:
         self.caller = caller_of(scope)
         self.held_bytes = 0
         self._intake = intake
-        self._scope = scope
+        self._facts = facts_of(scope)
         self._receive = receive
-        self._declared_bytes = scope[DECLARED_IN_SCOPE] = _require_plain(scope)
-        self._is_whole: Callable[[], bool] = scope.get(WHOLE_IN_SCOPE, _unknown)
+        self._declared_bytes = self._facts.declared_bytes = _require_plain(scope)
+        self._has_arrived = self._facts.body_has_arrived
         self._grace_seconds = grace_seconds
         self._loop = asyncio.get_running_loop()
         self._is_admitted = False
@@ -283,16 +272,16 @@ class _Body:
 
     async def receive(self) -> Message:
         """The next message; see the ASGI specification."""
-        if not self._scope[UNREAD_IN_SCOPE]:
+        if not self._facts.has_unread_body:
             return await self._receive()
         if not self._is_admitted:
-            if self._is_whole():
+            if self._has_arrived():
                 return await self._receive_whole()
             number = min(self._declared_bytes, self._intake.max_caller_bytes)
             if not self._intake.admit_at_once(self, number, self.caller):
                 await self._intake.admit(self, number, self.caller)
             self._enter(number)
-        if self._is_whole():
+        if self._has_arrived():
             message = await self._receive()
         else:
             message = await self._receive_in_time()
@@ -309,8 +298,8 @@ class _Body:
         self._promised_bytes = self._received_bytes = size
         self._intake.require_room(size, self.caller)
         self.held_bytes = size
-        self._scope[RECEIVED_IN_SCOPE] = size
-        self._scope[UNREAD_IN_SCOPE] = message.get("more_body", False)
+        self._facts.received_bytes = size
+        self._facts.has_unread_body = message.get("more_body", False)
         return message
 
     async def _receive_in_time(self) -> Message:
@@ -346,8 +335,8 @@ class _Body:
         self._intake.require_room(size, self.caller, self)
         self.held_bytes += size
         self._require_wanted()  # in its share it may have been the slowest itself
-        self._scope[RECEIVED_IN_SCOPE] = self._received_bytes
-        self._scope[UNREAD_IN_SCOPE] = more
+        self._facts.received_bytes = self._received_bytes
+        self._facts.has_unread_body = more
         if not more:
             self._intake.has_arrived(self)
             return
@@ -429,10 +418,6 @@ class _Pace:
         if second != self._second:
             self._before = self._in_second if second == self._second + 1 else 0
             self._second, self._in_second = second, 0
-
-
-def _unknown() -> bool:
-    return False
 
 
 def _require_plain(scope: Scope) -> int:

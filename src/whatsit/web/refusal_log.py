@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from starlette.types import Scope
 
 from whatsit.telemetry.metrics import FinishedRequest, RequestLog
-from whatsit.web.guard.rates import caller_of
+from whatsit.web.caller import caller_of
 
 MAX_LINES = 20
 """For the refusals of one caller in a minute."""
