@@ -24,7 +24,8 @@ from whatsit.web.guard.keys import KeyRule, declare_keys
 from whatsit.web.guard.origins import OriginRule
 from whatsit.web.guard.rates import RateRule
 from whatsit.web.head_requests import HeadAsGet
-from whatsit.web.intake import Intake, IntakeLayer
+from whatsit.web.intake.intake import Intake
+from whatsit.web.intake.layer import IntakeLayer
 from whatsit.web.paths import belongs_to_api, does_work, is_open, is_open_on_page
 from whatsit.web.ui.assets import Assets
 

@@ -27,7 +27,7 @@ from whatsit.web.api.problems import problem, report, unexpected
 from whatsit.web.api.routes import build_router
 from whatsit.web.api.schemas import ErrorDocument, ProblemDocument
 from whatsit.web.head_requests import HeadAsGet
-from whatsit.web.intake import Intake
+from whatsit.web.intake.intake import Intake
 
 CLIENT_LEFT = 499
 """What is counted and logged for a client that did not wait; nobody is sent it."""

@@ -26,7 +26,7 @@ from whatsit.web.api.body import ReceivedPicture, read_picture, read_url
 from whatsit.web.api.fetching.fetcher import Fetcher
 from whatsit.web.api.problems import report
 from whatsit.web.caller import caller_of
-from whatsit.web.intake import Intake
+from whatsit.web.intake.intake import Intake
 from whatsit.web.request_facts import facts_of
 
 CLASSIFY_PATH = "/api/v1/classify"

@@ -34,7 +34,7 @@ from whatsit.web.api.openapi import (
 from whatsit.web.api.patience import Errands
 from whatsit.web.api.schemas import FeedbackDocument
 from whatsit.web.caller import caller_of
-from whatsit.web.intake import Intake
+from whatsit.web.intake.intake import Intake
 from whatsit.web.request_facts import facts_of
 
 _MAX_DOCUMENT_BYTES = 10_000

@@ -26,7 +26,7 @@ from whatsit.web.api.batches import (
 from whatsit.web.api.body import read_picture, read_whole
 from whatsit.web.api.classify import receipt
 from whatsit.web.api.openapi import PICTURE_BODY, PICTURE_HEADERS, problem_responses
-from whatsit.web.intake import Intake
+from whatsit.web.intake.intake import Intake
 from whatsit.web.request_facts import facts_of
 
 HUGGINGFACE_PATH = "/api/hf/models/{name}"

@@ -53,7 +53,7 @@ from whatsit.web.api.schemas import (
     PromotedDocument,
     ReadyDocument,
 )
-from whatsit.web.intake import Intake
+from whatsit.web.intake.intake import Intake
 from whatsit.web.request_facts import facts_of
 
 ANSWER_PATH = "/api/v1/answers/{sha256}"

@@ -52,7 +52,7 @@ from whatsit.web.api.oip.request import (
 from whatsit.web.api.oip.response import MODEL_VERSION, build_reply, slowest
 from whatsit.web.api.openapi import ok, problem_responses
 from whatsit.web.api.problems import problem_for
-from whatsit.web.intake import Intake
+from whatsit.web.intake.intake import Intake
 from whatsit.web.request_facts import facts_of
 
 _MODEL_PATHS = {
