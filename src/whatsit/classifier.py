@@ -32,9 +32,6 @@ from whatsit.images.sources import load_decoders
 from whatsit.labels.label_set import LabelSet
 from whatsit.model_card import ModelCard
 from whatsit.models.catalogue import DEFAULT_MODEL
-from whatsit.models.folder import ModelFolder
-from whatsit.models.live import resolve_served
-from whatsit.models.store import ModelStore
 from whatsit.picture import Picture
 from whatsit.prediction import MAX_TOP_K, ImageFacts, ModelId, Prediction
 
@@ -149,6 +146,8 @@ class Classifier:
             ModelError: The model can't be used.
         """
         from whatsit.models.home import default_home
+        from whatsit.models.live import resolve_served
+        from whatsit.models.store import ModelStore
 
         home = home or default_home()
         resolved = resolve_served(ModelStore(home), home, model)

@@ -45,7 +45,7 @@ from whatsit.web.api.app import Api
 from whatsit.web.api.problems import problem_for
 from whatsit.web.envelope import RequestScope
 from whatsit.web.guard.keys import declare_keys
-from whatsit.web.intake import Intake
+from whatsit.web.intake.intake import Intake
 
 FILES = Path(__file__).parent / "files"
 

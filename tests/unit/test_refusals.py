@@ -11,13 +11,14 @@ from whatsit.errors import RateLimited, Unauthorized, WhatsitError
 from whatsit.telemetry.metrics import Telemetry
 from whatsit.web.envelope import RequestScope
 from whatsit.web.guard.door import refuse
+from whatsit.web.request_facts import facts_of
 
 DENIED = Unauthorized("A key is needed.")
 
 
 async def answer(scope: Scope, receive: Receive, send: Send) -> None:
     """Refuses what a test wants refused."""
-    if "whatsit.refusal" in scope:
+    if facts_of(scope).refusal is not None:
         await refuse(scope, receive, send)
         return
     await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -35,7 +36,7 @@ class Talk:
         for _ in range(times):
             scope = {**facts, "client": (host, 1)}
             if error is not None:
-                scope["whatsit.refusal"] = error
+                facts_of(scope).refusal = error
             await self._scope(scope, receive, send)
 
 

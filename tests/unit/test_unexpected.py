@@ -6,7 +6,7 @@ from whatsit.opening import open_service
 from whatsit.settings import Settings
 from whatsit.web.api.app import Api
 from whatsit.web.envelope import RequestScope
-from whatsit.web.intake import Intake
+from whatsit.web.intake.intake import Intake
 
 
 def test_a_defect_is_told_as_a_problem_and_logged(tmp_path, caplog):

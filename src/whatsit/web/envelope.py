@@ -12,11 +12,10 @@ from whatsit.telemetry.logs import RequestLog
 from whatsit.telemetry.metrics import Telemetry
 from whatsit.telemetry.request import FinishedRequest
 from whatsit.telemetry.traces import Tracing
-from whatsit.web.api.app import CLIENT_LEFT, ROUTE_IN_SCOPE
-from whatsit.web.api.classify import ANSWER_IN_SCOPE
-from whatsit.web.api.problems import CODE_IN_SCOPE, unexpected
-from whatsit.web.intake import RECEIVED_IN_SCOPE, UNREAD_IN_SCOPE
+from whatsit.web.api.app import CLIENT_LEFT
+from whatsit.web.api.problems import unexpected
 from whatsit.web.refusal_log import RefusalLog
+from whatsit.web.request_facts import facts_of
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ids = random.Random()
@@ -49,8 +48,8 @@ class RequestScope:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id = _request_id(scope)
-        scope["whatsit.request_id"] = request_id
+        facts = facts_of(scope)
+        request_id = facts.request_id = _request_id(scope)
         id_header = (b"x-request-id", request_id.encode())
         status, sent_bytes = CLIENT_LEFT, 0
 
@@ -58,7 +57,7 @@ class RequestScope:
             nonlocal status, sent_bytes
             if message["type"] == "http.response.start":
                 status = message["status"]
-                ours = (id_header, _CLOSE) if scope.get(UNREAD_IN_SCOPE) else (id_header,)
+                ours = (id_header, _CLOSE) if facts.has_unread_body else (id_header,)
                 message["headers"] = [*message.get("headers", ()), *ours]
             else:
                 sent_bytes += len(message.get("body", b""))
@@ -77,17 +76,18 @@ class RequestScope:
             self._report(scope, status, sent_bytes, time.perf_counter() - started)
 
     def _report(self, scope: Scope, status: int, sent_bytes: int, seconds: float) -> None:
-        answer = scope.get(ANSWER_IN_SCOPE)
+        facts = facts_of(scope)
+        answer = facts.answer
         request = FinishedRequest(
-            request_id=scope["whatsit.request_id"],
+            request_id=facts.request_id,
             method=scope["method"],
-            route=str(scope.get(ROUTE_IN_SCOPE) or getattr(scope.get("route"), "path", "unknown")),
+            route=facts.route or str(getattr(scope.get("route"), "path", "unknown")),
             status=status,
             seconds=seconds,
-            received_bytes=scope.get(RECEIVED_IN_SCOPE, 0),
+            received_bytes=facts.received_bytes,
             sent_bytes=sent_bytes,
             cache=None if answer is None else answer.cache,
-            code=scope.get(CODE_IN_SCOPE),
+            code=facts.problem_code,
             timings_ms={} if answer is None else answer.timings_ms,
         )
         self._telemetry.requested(request)

@@ -14,17 +14,19 @@ from whatsit.access.page_tokens import PagePasses
 from whatsit.running import Running
 from whatsit.settings import Settings
 from whatsit.telemetry.traces import Tracing
-from whatsit.web.api.app import API_PREFIXES, Api
+from whatsit.web.api.app import Api
 from whatsit.web.api.batches import json_limit
 from whatsit.web.envelope import RequestScope
-from whatsit.web.guard.door import Door, Rule, is_open, is_open_on_page, refuse
+from whatsit.web.guard.door import Door, Rule, refuse
 from whatsit.web.guard.headers import SecurityHeaders
 from whatsit.web.guard.hosts import HostRule
 from whatsit.web.guard.keys import KeyRule, declare_keys
 from whatsit.web.guard.origins import OriginRule
-from whatsit.web.guard.rates import RateRule, does_work
+from whatsit.web.guard.rates import RateRule
 from whatsit.web.head_requests import HeadAsGet
-from whatsit.web.intake import Intake, IntakeLayer
+from whatsit.web.intake.intake import Intake
+from whatsit.web.intake.layer import IntakeLayer
+from whatsit.web.paths import belongs_to_api, does_work, is_open, is_open_on_page
 from whatsit.web.ui.assets import Assets
 
 _log = logging.getLogger(__name__)
@@ -53,7 +55,7 @@ class FrontDoor:
         """Answer one connection; see the ASGI specification."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        elif _belongs_to_api(scope["path"]) and scope["type"] == "http":
+        elif belongs_to_api(scope["path"]) and scope["type"] == "http":
             await self._api(scope, receive, send)
         else:
             await self._page(scope, receive, send)
@@ -181,9 +183,3 @@ async def _lifespan(
         for context in inner:
             await stack.enter_async_context(context)
         yield
-
-
-def _belongs_to_api(path: str) -> bool:
-    return path.startswith(API_PREFIXES) and any(
-        path == prefix or path.startswith(f"{prefix}/") for prefix in API_PREFIXES
-    )

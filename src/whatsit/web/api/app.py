@@ -27,16 +27,10 @@ from whatsit.web.api.problems import problem, report, unexpected
 from whatsit.web.api.routes import build_router
 from whatsit.web.api.schemas import ErrorDocument, ProblemDocument
 from whatsit.web.head_requests import HeadAsGet
-from whatsit.web.intake import Intake
-
-API_PREFIXES = ("/api", "/v2", "/healthz", "/readyz", "/metrics")
-"""Paths that belong to the API; all others are the page's."""
+from whatsit.web.intake.intake import Intake
 
 CLIENT_LEFT = 499
 """What is counted and logged for a client that did not wait; nobody is sent it."""
-
-ROUTE_IN_SCOPE = "whatsit.route"
-"""Where the pattern of a path is told that no router has looked at."""
 
 
 class Api:
@@ -61,7 +55,6 @@ class Api:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; see the ASGI specification."""
         if scope["path"] == CLASSIFY_PATH and scope["method"] == "POST":
-            scope[ROUTE_IN_SCOPE] = CLASSIFY_PATH
             await self._classify(scope, receive, send)
         else:
             await self._others(scope, receive, send)

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope
 
 from whatsit.errors import ImageTooLarge, ImageUnreadable, InvalidParameter
 from whatsit.picture import Picture
-from whatsit.web.intake import DECLARED_IN_SCOPE
+from whatsit.web.request_facts import facts_of
 
 FILE_FIELD = "file"
 
@@ -160,7 +160,7 @@ def _require_claim(scope: Scope, max_bytes: int, *, reported: int) -> None:
     Raises:
         ImageTooLarge: It would have more than `max_bytes`.
     """
-    if scope.get(DECLARED_IN_SCOPE, 0) > max_bytes:
+    if facts_of(scope).declared_bytes > max_bytes:
         raise ImageTooLarge(reported)
 
 

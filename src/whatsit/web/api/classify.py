@@ -26,12 +26,11 @@ from whatsit.service.service import DEFAULT_TOP_K, Explanation, Pending, Service
 from whatsit.web.api.body import read_picture, read_url
 from whatsit.web.api.fetching.fetcher import Fetcher
 from whatsit.web.api.problems import report
-from whatsit.web.guard.rates import caller_of
-from whatsit.web.intake import Intake
+from whatsit.web.caller import caller_of
+from whatsit.web.intake.intake import Intake
+from whatsit.web.request_facts import facts_of
 
 CLASSIFY_PATH = "/api/v1/classify"
-ANSWER_IN_SCOPE = "whatsit.answer"
-"""Where the `Reply` or `Explanation` is left for the log and the traces."""
 
 _TOP_KS = {str(top_k): top_k for top_k in range(1, MAX_TOP_K + 1)}
 CorrectionOf = Callable[[str], Correction | None]
@@ -70,6 +69,7 @@ class Classify:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; see the ASGI specification."""
+        facts_of(scope).route = CLASSIFY_PATH
         try:
             top_k, cache = _parse_query(scope["query_string"])
             async with self._intake.take(scope, receive) as body:
@@ -115,13 +115,13 @@ class Classify:
         return await await_reply(pending, receive)
 
     async def _send(self, reply: Reply, top_k: int, scope: Scope, send: Send) -> None:
-        scope[ANSWER_IN_SCOPE] = reply
+        facts = facts_of(scope)
+        facts.answer = reply
         timings = reply.timings_ms.items()
         times = ",".join(f'"{stage}":{ms:.3f}' for stage, ms in timings)
         header = ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in timings)
         body = (
-            f'{{"id":"{scope["whatsit.request_id"]}","cache":"{reply.cache}",'
-            f'"timings_ms":{{{times}}},'
+            f'{{"id":"{facts.request_id}","cache":"{reply.cache}","timings_ms":{{{times}}},'
         ).encode() + self._render(reply.prediction, top_k)
         headers = [
             (b"content-type", b"application/json"),

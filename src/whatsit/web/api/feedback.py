@@ -33,9 +33,9 @@ from whatsit.web.api.openapi import (
 )
 from whatsit.web.api.patience import Errands
 from whatsit.web.api.schemas import FeedbackDocument
-from whatsit.web.guard.keys import KEY_NAME
-from whatsit.web.guard.rates import caller_of
-from whatsit.web.intake import Intake
+from whatsit.web.caller import caller_of
+from whatsit.web.intake.intake import Intake
+from whatsit.web.request_facts import facts_of
 
 _MAX_DOCUMENT_BYTES = 10_000
 _PREVIEW_PIXELS = 64
@@ -100,7 +100,7 @@ def build_feedback_router(running: Running, intake: Intake) -> APIRouter:
         async with intake.take(request.scope, request.receive) as body:
             received = await _read(request.scope, body, running)
             image_format = await takes.inspect(received.image_bytes)
-            who = request.scope.get(KEY_NAME)
+            who = facts_of(request.scope).key_name
             caller = caller_of(request.scope)
             work = partial(takes.keep, received, image_format, who, caller)
             record = await errands.run(work)

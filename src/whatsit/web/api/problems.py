@@ -38,13 +38,13 @@ from whatsit.errors import (
     UrlUnreachable,
     WhatsitError,
 )
+from whatsit.web.request_facts import facts_of
 
 _log = logging.getLogger(__name__)
 
 _NOT_EXPLAINED = "Something went wrong here. It has been logged."
 
 MEDIA_TYPE = "application/problem+json"
-CODE_IN_SCOPE = "whatsit.problem"
 
 STATUS_BY_ERROR: Mapping[type[WhatsitError], HTTPStatus] = {
     ImageUnreadable: HTTPStatus.BAD_REQUEST,
@@ -86,7 +86,7 @@ def repeats_error(path: str) -> bool:
 
 
 class _Problem(Response):
-    """A problem document that leaves its code in the scope, for the metrics and the log."""
+    """A problem document that leaves its code for the metrics and the log."""
 
     media_type = MEDIA_TYPE
 
@@ -107,7 +107,7 @@ class _Problem(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it; see the ASGI specification."""
-        scope[CODE_IN_SCOPE] = self._code
+        facts_of(scope).problem_code = self._code
         if repeats_error(scope["path"]):
             self.body = with_error(self._document)
             self.headers["Content-Length"] = str(len(self.body))

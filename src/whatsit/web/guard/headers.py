@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from whatsit.web.api.app import API_PREFIXES
+from whatsit.web.paths import API_PREFIXES
 
 Header = tuple[bytes, bytes]
 
