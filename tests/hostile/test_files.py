@@ -152,7 +152,7 @@ def test_a_lock_that_is_held_ends_in_a_sentence(tmp_path, act):
 def test_a_pipe_in_the_place_of_a_file_makes_nobody_wait(tmp_path, file):
     os.mkfifo(tmp_path / file)
 
-    with pytest.raises(WhatsitError, match="no plain file"):
+    with pytest.raises(WhatsitError, match="not a regular file"):
         KeyFile(tmp_path).create("shop")
 
 
@@ -260,7 +260,7 @@ def test_weights_with_a_second_file_beside_them_are_not_taken_for_whole(tmp_path
     content = b'<?xml version="1.0"?><net name="model" version="11"/>'
     folder = make_folder(tmp_path / "birds", content)
     (folder / "model.bin").write_bytes(b"weights")
-    with pytest.raises(WhatsitError, match=r"model\.onnx is no ONNX file"):
+    with pytest.raises(WhatsitError, match=r"model\.onnx is not an ONNX file"):
         open_folder(folder)
 
     with pytest.raises(InvalidModelCard, match=r"weights\.file.*\.onnx"):

@@ -1,8 +1,8 @@
-"""What an ONNX file says about itself, without the libraries that run it.
+"""Facts of an ONNX file, read without the libraries that run it.
 
 ONNX is a protobuf message: a sequence of numbered fields. The numbers here are those of
-https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Of all fields only those are looked into
-that lead to a tensor, because a tensor's values may lie in another file ("external data"), which
+https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Only the fields that lead to a tensor are
+read, because a tensor's values may lie in another file ("external data"), which
 is how exporters write models that one message could not hold, and some write every model.
 """
 
@@ -16,14 +16,14 @@ from whatsit.files import is_there, read_plain
 from whatsit.printable import make_printable
 
 MAX_WEIGHTS_BYTES = 2_147_483_647
-"""No protobuf message is longer, so no ONNX file is."""
+"""Longest protobuf message, and so the longest ONNX file."""
 
 _MAX_DATA_FILES = 10_000
 _MAX_DEPTH = 64
 _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
 
 _TENSOR = "tensor"
-# What of each message leads to a tensor: number of the field -> message in it.
+# The fields of each message that lead to a tensor: number of the field -> message in it.
 _MESSAGES: Mapping[str, Mapping[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -40,19 +40,19 @@ _RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION = 9, 13, 14
 _PRODUCER, _PRODUCER_VERSION, _OPSET = 2, 3, 8
 
 _SAFE_OPSET = 17
-"""All that classifiers are made of is in it, and every runtime of the last years knows it."""
+"""It contains every operator of classifiers, and every recent runtime supports it."""
 
 _Piece = memoryview | bytes
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxFacts:
-    """What a file says about itself.
+    """Facts of an ONNX file.
 
     Attributes:
         data_files: Names of the files with tensors that are not in this one, sorted.
         opset: Version of the standard operators; None where it names none.
-        producer: Who wrote it; empty where it does not say.
+        producer: The program that wrote it; empty where the file does not say.
     """
 
     data_files: tuple[str, ...]
@@ -73,11 +73,11 @@ class _Field(NamedTuple):
 def read_weights(weights: Path, *, follow: bool = False) -> bytes:
     """The bytes of a weights file.
 
-    Not mapped into memory: a file that somebody cuts short meanwhile would end the process.
+    Not mapped into memory: a file that is truncated meanwhile would end the process.
 
     Args:
         weights: The file.
-        follow: Whether it may be a link.
+        follow: True if it may be a link.
 
     Raises:
         WeightsRejected: It can't be read.
@@ -91,11 +91,11 @@ def read_weights(weights: Path, *, follow: bool = False) -> bytes:
 
 
 def describe_onnx(weights: Path, name: str | None = None) -> OnnxFacts:
-    """Read what an ONNX file says about itself.
+    """Read the facts of an ONNX file.
 
     Args:
         weights: The file.
-        name: What people call it, if it has another name here.
+        name: Its name in messages, if it has another name here.
 
     Raises:
         WeightsRejected: The file can't be read, or is not in the form of ONNX.
@@ -104,11 +104,11 @@ def describe_onnx(weights: Path, name: str | None = None) -> OnnxFacts:
 
 
 def parse_onnx(content: bytes, name: str) -> OnnxFacts:
-    """Read what the content of an ONNX file says about itself.
+    """Read the facts of an ONNX file from its content.
 
     Args:
         content: The file.
-        name: What people call it.
+        name: Its name in messages.
 
     Raises:
         WeightsRejected: It is not in the form of ONNX.
@@ -126,26 +126,26 @@ def parse_onnx(content: bytes, name: str) -> OnnxFacts:
                 opset = _standard_opset(view, field) or opset
     except ValueError as error:
         raise WeightsRejected(
-            f"{name} is no ONNX file, or not all of it is there. Export or copy it again."
+            f"{name} is not an ONNX file, or is incomplete. Export or copy it again."
         ) from error
     return OnnxFacts(tuple(sorted(names)), opset, " ".join(filter(None, producer)))
 
 
 def explain_refusal(weights: Path, name: str, runtime: str, reason: str = "") -> str:
-    """The sentence that a runtime can't load a file, with what the file says about itself."""
+    """The sentence that a runtime can't load a file, with the facts of the file."""
     try:
         facts = describe_onnx(weights)
     except WeightsRejected as error:
         return error.detail
     if missing := [file for file in facts.data_files if not is_there(weights.with_name(file))]:
         return (
-            f"{weights.name} keeps weights in {missing[0]!r}, and there is no such file beside it. "
+            f"{weights.name} keeps weights in {missing[0]!r}, and this file is missing. "
             "Copy that file into the same folder, or export the model as one file."
         )
-    told = [f"ONNX opset {facts.opset}"] if facts.opset is not None else []
-    told += [f"written by {make_printable(facts.producer)}"] if facts.producer else []
+    facts_shown = [f"ONNX opset {facts.opset}"] if facts.opset is not None else []
+    facts_shown += [f"written by {make_printable(facts.producer)}"] if facts.producer else []
     return (
-        f"{runtime} can't load the weights of {name!r} ({', '.join(told) or 'ONNX'})"
+        f"{runtime} can't load the weights of {name!r} ({', '.join(facts_shown) or 'ONNX'})"
         f"{f': {reason}' if reason else ''}. If it is new, export it with an older opset, such as "
         f"{_SAFE_OPSET}."
     )
@@ -157,7 +157,7 @@ def merge_onnx(weights: Path, target: Path, *, follow: bool = False) -> None:
     Args:
         weights: The ONNX file.
         target: The new file; nothing has that name.
-        follow: Whether the ONNX file may be a link. Its data files are plain files beside it.
+        follow: True if the ONNX file may be a link. Its data files are plain files beside it.
 
     Raises:
         WeightsRejected: A data file is missing or can't be used, or one file can't hold it all.
@@ -187,7 +187,7 @@ class _Merger:
             file.write(piece)
 
     def _merge(self, start: int, end: int, message: str, depth: int) -> list[_Piece]:
-        """The message with all tensors in it; of what needs no change, the bytes as they are."""
+        """The message with all tensors in it; parts without change keep their bytes."""
         pieces: list[_Piece] = []
         unchanged = start
         for field in _fields(self._view, start, end):
@@ -236,10 +236,10 @@ class _Merger:
             offset = int(place.get("offset", "0"))
             length = int(place["length"]) if "length" in place else len(data) - offset
         except ValueError:
-            raise ValueError("where its tensors lie is not said in numbers") from None
+            raise ValueError("the places of its tensors are not given as numbers") from None
         if offset < 0 or length < 0 or offset + length > len(data):
             raise WeightsRejected(
-                f"{name} is shorter than {self._weights.name} says: not all of it is there, or it "
+                f"{name} is shorter than {self._weights.name} says: it is incomplete, or it "
                 "belongs to another model. Copy it again."
             )
         return data[offset : offset + length]
@@ -276,12 +276,12 @@ def _collect_tensor(view: memoryview, tensor: _Field, names: set[str]) -> None:
 def _read_beside(weights: Path, name: str) -> memoryview:
     if not name or name in (".", "..") or Path(name).name != name or "\0" in name:
         raise WeightsRejected(
-            f"{weights.name} keeps weights in {name!r}, which is no file beside it. "
+            f"{weights.name} keeps weights in {name!r}, which is not a file beside it. "
             "Export it as one file, or with its data file in the same folder."
         )
     if not is_there(weights.with_name(name)):
         raise WeightsRejected(
-            f"{weights.name} keeps weights in {name!r}, and there is no such file beside it. "
+            f"{weights.name} keeps weights in {name!r}, and this file is missing. "
             "Copy that file into the same folder, or export the model as one file."
         )
     return memoryview(read_weights(weights.with_name(name)))
@@ -312,7 +312,7 @@ def _fields(view: memoryview, start: int, end: int) -> Iterator[_Field]:
         else:
             raise ValueError("no field begins like this")
         if at > end or number == 0:
-            raise ValueError("a field goes on behind the end")
+            raise ValueError("a field continues after the end")
         yield _Field(number, wire, begin, value, at)
 
 
@@ -342,7 +342,7 @@ def _number(view: memoryview, field: _Field) -> int:
 
 
 def _entry(view: memoryview, entry: _Field) -> tuple[str, str]:
-    """Key and value of one line of what is said about a tensor's place."""
+    """Key and value of one entry about a tensor's place."""
     texts = {1: "", 2: ""}
     for field in _fields(view, entry.value, entry.end):
         if field.wire == _BYTES and field.number in texts:

@@ -1,8 +1,7 @@
 """Any network of ``keras.applications`` -> a model folder, its preprocessing included.
 
-How a network wants its pixels is not looked up in a table: Keras' own ``preprocess_input`` is
-asked what it does to a few colours, which gives the facts of the card, and then to real pictures,
-which proves them.
+The preprocessing of a network does not come from a table: Keras' own ``preprocess_input`` runs on
+a few colours, which gives the facts of the card, and then on real pictures, which proves them.
 """
 
 import sys
@@ -76,7 +75,7 @@ class Architecture:
         return self.name.lower()
 
     def licence(self, weights: str) -> str:
-        """Licence of its weights; empty where they are nobody's, or one's own."""
+        """Licence of its weights; empty where they are random, or your own."""
         if weights != IMAGENET:
             return ""
         return next(
@@ -154,7 +153,7 @@ def _is_failed_download(error: Exception) -> bool:
 
 
 def describe_input(architecture: Architecture, size: int) -> InputSpec:
-    """What a card says about the input of an architecture, checked on real pictures.
+    """The facts on a card about the input of an architecture, checked on real pictures.
 
     Args:
         architecture: Which.
@@ -217,7 +216,7 @@ def require_same_logits(
         what: The model, for the sentence.
 
     Raises:
-        InvalidModelCard: It is more than `MAX_DIFFERENCE`, or no number.
+        InvalidModelCard: It is more than `MAX_DIFFERENCE`, or not a number.
     """
     difference = float(np.abs(expected - found).max())
     limit = MAX_DIFFERENCE * max(1.0, float(np.abs(expected).max()))
@@ -248,7 +247,7 @@ def import_keras(
         licence: Of the weights; for those of Keras it is known.
 
     Raises:
-        SettingsError: There is no such architecture, or the weights file does not fit.
+        SettingsError: The architecture is unknown, or the weights file does not fit.
         ModelUnavailable: The weights can't be downloaded now.
         InvalidModelCard: The exported model does not do what Keras does.
     """
