@@ -68,6 +68,8 @@ check: $(VENV)/.ready-check ## Check format, lint and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@PATH=$(CURDIR)/$(BIN):$$PATH node_modules/.bin/biome check --error-on-warnings
+	@PATH=$(CURDIR)/$(BIN):$$PATH node_modules/.bin/tsc
 
 check-deploy: $(CHECKS)/.ready ## Check image, compose file, workflows, scripts and Terraform
 	@deploy/scripts/check.sh $(CHECKS)/bin
@@ -78,6 +80,7 @@ docs: $(SITE)/.ready ## Build the documentation site into site/ (ARGS=https://AD
 fix: $(VENV)/.ready-check ## Repair format and what lint can repair
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+	@PATH=$(CURDIR)/$(BIN):$$PATH node_modules/.bin/biome check --write
 
 bench: $(VENV)/.ready-test ## Measure speed and memory, side by side with their floors
 	@$(BIN)/python -m bench $(ARGS)
@@ -106,7 +109,7 @@ lock: $(VENV)/.ready-check ## Resolve all dependencies again, into constraints.t
 		--generate-hashes --no-annotate --no-header --output-file deploy/site.txt
 
 clean: ## Remove what was installed and what tests left
-	rm -rf $(VENV) $(CHECKS) $(SITE) site .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) $(CHECKS) $(SITE) site node_modules .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
@@ -131,9 +134,10 @@ $(VENV)/.ready-training: $(VENV)/.ready-test
 	$(call INSTALL,training)
 	@touch $@
 
-$(VENV)/.ready-check: $(VENV)/.ready-test
+$(VENV)/.ready-check: $(VENV)/.ready-test package-lock.json
 	@echo "Installing what the checks need ..."
 	$(call INSTALL,check)
+	@PATH=$(CURDIR)/$(BIN):$$PATH npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(CHECKS)/.ready: deploy/checks.txt

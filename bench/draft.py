@@ -17,7 +17,7 @@ from PIL import Image
 from whatsit.classifier import Classifier
 from whatsit.images.decode import decode_image
 from whatsit.images.preprocess import fit_image
-from whatsit.models.store import open_folder
+from whatsit.models.folder import open_folder
 
 ENLARGEMENT = 4
 

@@ -13,7 +13,8 @@ import openvino as ov
 
 from whatsit.images.decode import decode_image
 from whatsit.images.preprocess import fit_image, to_batch
-from whatsit.models.store import ModelStore, resolve_model
+from whatsit.models.resolve import resolve_model
+from whatsit.models.store import ModelStore
 
 SECONDS = 3.0
 

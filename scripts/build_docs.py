@@ -83,7 +83,7 @@ def metrics_page() -> str:
         [
             "# Metrics",
             "",
-            "<!-- Written by scripts/build_docs.py from src/whatsit/telemetry/metrics.py. -->",
+            "<!-- Written by scripts/build_docs.py from src/whatsit/telemetry/catalogue.py. -->",
             "",
             "`/metrics` returns these metrics in the text format of Prometheus.",
             "With `whatsit serve --no-ui --workers N` each sample also has the label `process`, "

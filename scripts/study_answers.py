@@ -24,7 +24,7 @@ import numpy.typing as npt
 from whatsit.answer import softmax
 from whatsit.classifier import Classifier
 from whatsit.models.catalogue import bundled_folder
-from whatsit.models.store import open_folder
+from whatsit.models.folder import open_folder
 from whatsit.pipeline.calibrate import (
     SET_PROMISE,
     CalibrationReport,
@@ -37,6 +37,9 @@ from whatsit.pipeline.calibrate import (
     fit_temperature,
     measure_pictures,
 )
+from whatsit.quality.fit import SET_PROMISE, fit_temperature
+from whatsit.quality.measure import calibration_error
+from whatsit.quality.measurements import Flags, Floats, Indices, Measurements
 
 REPORTS = Path(__file__).resolve().parent.parent / "docs" / "reports"
 HALVINGS = 20

@@ -29,7 +29,7 @@ from whatsit.explain import Grid, explain
 from whatsit.images.overlay import draw_picture
 from whatsit.model_card import InputSpec
 from whatsit.models.catalogue import bundled_folder
-from whatsit.models.store import open_folder
+from whatsit.models.folder import open_folder
 from whatsit.prediction import HeatMapMethod
 
 ROOT = Path(__file__).resolve().parent.parent

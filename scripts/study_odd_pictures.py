@@ -8,7 +8,7 @@ import csv
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from whatsit.classifier import Classifier
 from whatsit.familiarity import best_log_probability, describe_pixels, familiarity, join_signs
 from whatsit.images.decode import decode_image
 from whatsit.images.preprocess import fit_image
-from whatsit.models.store import ModelFolder, open_folder
+from whatsit.models.folder import ModelFolder, open_folder
 from whatsit.pipeline.recognition import fit_profile, fit_threshold
 
 Floats = npt.NDArray[np.float64]
@@ -192,7 +192,7 @@ def study(folder: ModelFolder, images: Path) -> dict[str, Any]:
         times.append(time.perf_counter() - start)
     return {
         "methods": measure(val, photos, odd),
-        "profile_fitted_on_val650": asdict(profile),
+        "profile_fitted_on_val650": profile.model_dump(exclude={"method", "false_alarm_ratio"}),
         "cost_ms_median": round(float(np.median(times)) * 1000, 3),
     }
 

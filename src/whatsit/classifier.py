@@ -14,28 +14,25 @@ from typing import Self
 import numpy as np
 
 from whatsit.answer import Logits, softmax, to_logits, top_k, word_answer
-from whatsit.drift.drift import describe_signals
+from whatsit.drift.signals import describe_signals
 from whatsit.engines import Engine, open_engine
 from whatsit.errors import InferenceFailed, InvalidModelCard
 from whatsit.familiarity import (
     PixelStatistics,
-    RecognitionProfile,
     best_log_probability,
     describe_pixels,
     join_signs,
 )
-from whatsit.images.decode import (
-    DEFAULT_MAX_PIXELS,
-    DEFAULT_MAX_UPLOAD_BYTES,
-    decode_image,
-    load_decoders,
-)
+from whatsit.images.decode import DEFAULT_MAX_PIXELS, DEFAULT_MAX_UPLOAD_BYTES, decode_image
 from whatsit.images.preprocess import ImageHWC, fit_image
+from whatsit.images.sources import load_decoders
 from whatsit.labels.label_set import LabelSet
 from whatsit.model_card import ModelCard
 from whatsit.models.catalogue import DEFAULT_MODEL
+from whatsit.models.folder import ModelFolder
+from whatsit.models.home import default_home
 from whatsit.models.live import resolve_served
-from whatsit.models.store import ModelFolder, ModelStore, default_home
+from whatsit.models.store import ModelStore
 from whatsit.prediction import MAX_TOP_K, ImageFacts, ModelId, Prediction
 
 _log = logging.getLogger(__name__)
@@ -46,7 +43,6 @@ ANSWER_VERSION = 3
 
 _SUM_TOLERANCE = 0.02
 """bfloat16 rounds a thousand probabilities to about a hundredth of their sum."""
-_ABOUT_THE_FIT = {"method", "false_alarm_ratio"}
 
 
 @dataclass
@@ -109,7 +105,7 @@ class Classifier:
         self.max_pixels = max_pixels
         self.folder = folder
         self.complaint: str | None = None
-        self._profile = _recognition_profile(card)
+        self._profile = card.recognition
         self.model = ModelId(card.name, build_fingerprint(card, labels, engine.identity))
 
     @classmethod
@@ -232,7 +228,7 @@ class Classifier:
             pixels: Shape (size, size, 3).
             facts: Of the picture they come from; part of the prediction.
             stopwatch: Receives the milliseconds of ``preprocess``, ``infer`` and ``answer``.
-            signals: Receives what `whatsit.drift.drift.describe_signals` tells of the picture.
+            signals: Receives what `whatsit.drift.signals.describe_signals` tells of the picture.
 
         Raises:
             InferenceFailed: The engine failed.
@@ -333,12 +329,6 @@ def complain_of_activation(outputs: Sequence[Logits], card: ModelCard) -> str | 
 def _stripes(size: int) -> ImageHWC:
     """Pixels of all values. A blank picture has no spread, which some models divide by."""
     return (np.arange(size * size * 3) % 251).astype(np.uint8).reshape(size, size, 3)
-
-
-def _recognition_profile(card: ModelCard) -> RecognitionProfile | None:
-    if card.recognition is None:
-        return None
-    return RecognitionProfile(**card.recognition.model_dump(exclude=_ABOUT_THE_FIT))
 
 
 def build_fingerprint(card: ModelCard, labels: LabelSet, engine_identity: str) -> str:

@@ -9,7 +9,6 @@ flat, sharp and poor in colours in a way that photographs are not. `docs/reports
 compares this with what else one inference gives.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from whatsit.answer import Logits
 from whatsit.images.preprocess import ImageHWC
+from whatsit.model_card import Recognition
 
 PixelStatistics = npt.NDArray[np.float64]
 
@@ -37,25 +37,7 @@ _FLAT = 2.0
 """Neighbours that differ by less than this (of 255) count as one colour: JPEG's ripples do."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecognitionProfile:
-    """What real photographs look like to one model; fitted by `whatsit.pipeline.recognition`.
-
-    Attributes:
-        threshold: A picture whose familiarity lies below this is not recognised.
-        certainty_weight: What one unit of the best label's log probability counts.
-        centre: Mean of each of the `STATISTICS` over photographs.
-        whitening: Rows of the matrix that turns the photographs' statistics, less their centre,
-            into uncorrelated numbers of variance 1.
-    """
-
-    threshold: float
-    certainty_weight: float
-    centre: tuple[float, ...]
-    whitening: tuple[tuple[float, ...], ...]
-
-
-def familiarity(logits: Logits, pixels: ImageHWC, profile: RecognitionProfile) -> float:
+def familiarity(logits: Logits, pixels: ImageHWC, profile: Recognition) -> float:
     """How much one picture looks like what the model knows; higher is more.
 
     Args:
@@ -71,9 +53,7 @@ def familiarity(logits: Logits, pixels: ImageHWC, profile: RecognitionProfile) -
     return join_signs(best_log_probability(logits), statistics, profile)
 
 
-def join_signs(
-    log_probability: float, statistics: PixelStatistics, profile: RecognitionProfile
-) -> float:
+def join_signs(log_probability: float, statistics: PixelStatistics, profile: Recognition) -> float:
     """The familiarity of a picture from its two signs, as `familiarity` joins them."""
     steps = np.asarray(profile.whitening) @ (statistics - np.asarray(profile.centre))
     return profile.certainty_weight * log_probability - float(np.sqrt(steps @ steps))

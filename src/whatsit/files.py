@@ -23,7 +23,7 @@ LOCK_SECONDS = 10.0
 
 _LOOK_SECONDS = 0.02
 _PRIVATE_FILE = 0o600
-_READABLE_FILE = 0o644
+READABLE_FILE = 0o644
 _PRIVATE_FOLDER = 0o700
 _LINK = "it is a symbolic link, which is not followed"
 _ODD = "it is not a regular file"
@@ -32,8 +32,8 @@ _ODD = "it is not a regular file"
 def open_plain(path: Path, *, max_bytes: int | None = None, follow: bool = False) -> BufferedReader:
     """Open a regular file for reading.
 
-    Refuses pipes and devices without waiting for their other end, and also a hard link that another
-    user's file got in this folder: its maker could have others read that file for them.
+    Pipes and devices are refused without a wait for their other end. So is a hard link to another
+    user's file: the one who made it could make others read that file to them.
 
     Args:
         path: The file.
@@ -77,7 +77,7 @@ def copy_plain(source: Path, target: Path, max_bytes: int, *, follow: bool = Fal
 
 
 def is_there(path: Path) -> bool:
-    """True if anything has that name, even a link that leads nowhere."""
+    """True if anything has that name, be it a link that leads nowhere."""
     return os.path.lexists(path)
 
 
@@ -110,7 +110,7 @@ def make_private_file(path: Path) -> None:
     os.close(_open_own(path, _PRIVATE_FILE))
 
 
-def open_to_change(path: Path, mode: int = _READABLE_FILE) -> BinaryIO:
+def open_to_change(path: Path, mode: int = READABLE_FILE) -> BinaryIO:
     """Open a file for reading and writing as it is, and make it if it is missing.
 
     Args:
@@ -123,21 +123,41 @@ def open_to_change(path: Path, mode: int = _READABLE_FILE) -> BinaryIO:
     return os.fdopen(_open_own(path, mode), "r+b")
 
 
-def replace_file(path: Path, content: bytes, mode: int = _PRIVATE_FILE) -> None:
-    """Write a file in the place of another, whole or not at all, and make sure that it is kept.
+def replace_file(
+    path: Path, content: bytes, mode: int = _PRIVATE_FILE, *, durable: bool = True
+) -> None:
+    """Write a file in the place of another, whole or not at all.
 
     Args:
         path: The file; its folder exists.
         content: Of the new one.
         mode: Its permissions, less those that the process's mask removes; owner only by default.
+        durable: True if it must outlive a crash of the machine, which takes a wait for the disk.
+    """
+    with replacing(path, mode, durable=durable) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: Path, mode: int = _PRIVATE_FILE, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """Write a file that takes the place of another when the block ends; never if it fails.
+
+    Args:
+        path: As for `replace_file`, like all others.
+        mode: Who may read it.
+        durable: True if it must outlive a crash of the machine.
+
+    Yields:
+        The new file, empty.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = _create(draft, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            yield file
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
@@ -164,8 +184,8 @@ def store_failures(store: Path) -> Iterator[None]:
 def exclusive(lock: Path, timeout_seconds: float = LOCK_SECONDS) -> Iterator[None]:
     """Hold a lock during the block: one holder at a time, among threads and processes.
 
-    Only its owner can open the file, so no other user of the machine can hold it. The file stays:
-    deleting it would let two holders in at once.
+    Only its owner can open the file, so no other user of the machine can hold it. It stays
+    behind: deleting it would let two in at once.
 
     Args:
         lock: The file; its folder exists.

@@ -150,15 +150,16 @@ _Six = tuple[float, float, float, float, float, float]
 
 
 class Recognition(_Section):
-    """When a picture looks unlike anything the model knows; see `whatsit.familiarity`.
+    """What photographs look like to the model; see `whatsit.familiarity`.
 
     Attributes:
         method: How the signs are joined.
-        false_alarm_ratio: Share of the photographs it was fitted on that it would refuse.
-        threshold: A picture less familiar than this is not recognised.
+        false_alarm_ratio: Share of the photographs it was fitted on that it refuses.
+        threshold: A picture whose familiarity lies below this is not recognised.
         certainty_weight: What one unit of the best label's log probability counts.
-        centre: Mean of each pixel statistic over photographs.
-        whitening: Turns the statistics, less their centre, into uncorrelated numbers.
+        centre: Mean of each of `whatsit.familiarity.STATISTICS` over photographs.
+        whitening: Rows of the matrix that turns the photographs' statistics, less their centre,
+            into uncorrelated numbers of variance 1.
     """
 
     method: Literal["certainty+pixels"]
@@ -170,11 +171,12 @@ class Recognition(_Section):
 
 
 class ReferenceSignal(_Section):
-    """How one signal was distributed; see `whatsit.drift.drift.SignalReference`.
+    """How one signal was distributed; see `whatsit.drift.reference`.
 
     Attributes:
-        edges: Where one bin ends and the next begins.
-        shares: Of the pictures in each bin; one more than there are edges.
+        edges: Where one bin ends and the next begins, rising; a value equal to an edge belongs
+            to the bin before it. The first and the last bin have no outer edge.
+        shares: Of the pictures in each bin; one more than there are edges, summing to 1.
     """
 
     edges: tuple[float, ...] = Field(min_length=1, max_length=100)
@@ -191,7 +193,7 @@ class ReferenceSignal(_Section):
         return self
 
 
-class ReferenceSection(_Section):
+class Reference(_Section):
     """What the pictures were like that traffic is compared with; see `whatsit.drift.drift`.
 
     It decides no answer.
@@ -205,9 +207,6 @@ class ReferenceSection(_Section):
     pictures: int = Field(ge=1)
     dataset: str = ""
     signals: dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,63}$")], ReferenceSignal]
-
-
-_DECISIVE = ("weights", "input", "output", "calibration", "thresholds", "answer_set", "recognition")
 
 
 class ModelCard(_Section):
@@ -231,7 +230,7 @@ class ModelCard(_Section):
     thresholds: Thresholds = Thresholds()
     answer_set: SetRule | None = Field(None, alias="set")
     recognition: Recognition | None = None
-    reference: ReferenceSection | None = None
+    reference: Reference | None = None
     quality: dict[str, Any] = {}  # free: what was measured differs from model to model
     provenance: dict[str, Any] = {}  # free: where weights come from has no fixed shape
 
@@ -354,7 +353,7 @@ def _suggestion(location: tuple[int | str, ...]) -> str:
         "thresholds": Thresholds,
         "set": SetRule,
         "recognition": Recognition,
-        "reference": ReferenceSection,
+        "reference": Reference,
     }
     *parents, key = map(str, location)
     section = sections.get(parents[0], ModelCard) if parents else ModelCard

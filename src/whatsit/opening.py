@@ -17,16 +17,21 @@ from whatsit.cache.redis import RedisCache, connect
 from whatsit.cache.tiers import TieredCache
 from whatsit.cache.write_behind import WriteBehind
 from whatsit.classifier import Classifier
+from whatsit.drift.watch import Watch
 from whatsit.errors import CacheError
 from whatsit.models.catalogue import Progress
+from whatsit.models.folder import ModelFolder
 from whatsit.models.live import LiveAlias, resolve_served
-from whatsit.models.store import LIVE, ModelFolder, ModelStore
+from whatsit.models.store import LIVE, ModelStore
 from whatsit.running import Running
 from whatsit.service.follower import Follower
+from whatsit.service.line_up import LineUp
 from whatsit.service.service import Service
 from whatsit.service.workers import Workers, give_way
 from whatsit.settings import Settings
-from whatsit.telemetry.metrics import ExpositionFolder, Telemetry
+from whatsit.telemetry.drift_metrics import DriftMetrics
+from whatsit.telemetry.metrics import Telemetry
+from whatsit.telemetry.processes import ExpositionFolder
 
 if TYPE_CHECKING:
     from whatsit.feedback.corrections import Corrections
@@ -53,7 +58,7 @@ def open_service(
 
     Args:
         settings: The settings of the service.
-        progress: Called during the download of a model that is not in the store yet.
+        progress: Called during the download of a model that is not there yet.
         expositions: Where to leave the metrics for processes that share the port.
         takes_feedback: True if answers can be corrected.
         follows_live: True to change the model with the live one, if the settings ask for ``live``.
@@ -62,7 +67,9 @@ def open_service(
         WhatsitError: Something can't be opened; everything opened until then is closed again.
     """
     with ExitStack() as stack:
-        telemetry = Telemetry()
+        telemetry, watch = Telemetry(), Watch()
+        telemetry.registry.register(DriftMetrics(watch))
+        events = _Events(telemetry, watch)
         store = ModelStore(settings.store)
         model = resolve_served(store, settings.store, settings.model, progress=progress)
         if model.note is not None:
@@ -108,26 +115,27 @@ def open_service(
             cache,
             workers=workers,
             namespace=settings.cache_namespace,
-            events=telemetry,
+            events=events,
         )
         # From here on it may be others that are open.
         opened.pop_all()
         opened.callback(_close_models, service)
-        telemetry.serving(service.line_up)
+        events.serving(service.line_up)
         follower = None
         if follows_live and settings.model == LIVE:
             alias = LiveAlias(settings.store)
-            follower = Follower(alias, store, service, open_classifier, telemetry)
+            follower = Follower(alias, store, service, open_classifier, events)
             follower.start()
             stack.callback(follower.close)
         if expositions is not None:
-            stack.enter_context(expositions.publish(telemetry))
+            stack.enter_context(expositions.publish(telemetry, watch))
         feedback = _open_corrections(settings, stack) if takes_feedback else None
         yield Running(
             service=service,
             model=model,
             store=store,
             telemetry=telemetry,
+            watch=watch,
             shared_cache=shared,
             redis_url=redis_url,
             settings=settings,
@@ -135,6 +143,21 @@ def open_service(
             feedback=feedback,
             follower=follower,
         )
+
+
+class _Events:
+    """Passes what the service and its follower report on to the metrics and to the watch."""
+
+    def __init__(self, telemetry: Telemetry, watch: Watch) -> None:
+        self._telemetry, self._watch = telemetry, watch
+        self.answered = telemetry.answered
+        self.computed = watch.computed
+        self.swapped = telemetry.swapped
+
+    def serving(self, line_up: LineUp) -> None:
+        live = line_up.live
+        self._watch.serve(live.model, live.classifier.card.reference)
+        self._telemetry.serving(line_up)
 
 
 def _close_models(service: Service) -> None:
@@ -149,7 +172,8 @@ def open_feedback_store(settings: Settings) -> "FeedbackStore":
         SettingsError: The address of the database is wrong, or its driver is missing.
     """
     # Loading SQLAlchemy takes longer than classifying a picture does.
-    from whatsit.feedback.database import FeedbackDatabase, parse_url, url_in_store
+    from whatsit.feedback.connect import parse_url, url_in_store
+    from whatsit.feedback.database import FeedbackDatabase
     from whatsit.feedback.pictures import KeptPictures
     from whatsit.feedback.store import FeedbackStore
 
@@ -178,7 +202,7 @@ def open_shared_cache(settings: Settings) -> Iterator[RedisCache]:
         raise CacheError("The cache is off (WHATSIT_CACHE).")
     with ExitStack() as stack:
         url = open_redis(settings, stack)
-        # The caller gets the error in the end, so it does not go to the log.
+        # The caller gets an error in the end, so nothing is logged.
         cache = _open_shared_cache(settings, url, Telemetry(), on_trouble=lambda trouble: None)
         if cache is None:
             raise CacheError("No Redis or Valkey is available.")

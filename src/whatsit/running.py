@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import SecretStr
 
 from whatsit.cache.redis import RedisCache
-from whatsit.drift.watch import WatchReport
-from whatsit.models.store import ModelStore, ResolvedModel
+from whatsit.drift.watch import Watch, WatchReport
+from whatsit.models.resolve import ResolvedModel
+from whatsit.models.store import ModelStore
 from whatsit.service.follower import Follower
 from whatsit.service.service import Service
 from whatsit.settings import Settings
-from whatsit.telemetry.metrics import ExpositionFolder, Telemetry
+from whatsit.telemetry.metrics import Telemetry
+from whatsit.telemetry.processes import ExpositionFolder
 
 if TYPE_CHECKING:
     from whatsit.feedback.corrections import Corrections
@@ -28,12 +30,13 @@ class Running:
         service: Answers pictures.
         model: The model found at the start, and why, if it is not the one asked for.
         store: The models on this machine.
-        telemetry: Receives the reports of the service.
+        telemetry: Counts what the service does.
+        watch: Compares what the live model is asked with its reference.
         shared_cache: The cache's shared tier; None where there is none.
         redis_url: Address of the Redis that all processes of this service share; None without one.
         settings: The settings that all of it was built from.
         expositions: Where the metrics of processes that share the port meet, if there are any.
-        feedback: Corrections of answers; None where they are off.
+        feedback: Corrections of answers; None where corrections are off.
         follower: Follows the live model; None where the same model always answers.
     """
 
@@ -41,6 +44,7 @@ class Running:
     model: ResolvedModel
     store: ModelStore
     telemetry: Telemetry
+    watch: Watch
     shared_cache: RedisCache | None
     redis_url: SecretStr | None
     settings: Settings
@@ -64,7 +68,7 @@ class Running:
     def drift(self) -> WatchReport | None:
         """The traffic seen by this process, or by all that share the port."""
         others = () if self.expositions is None else self.expositions.watched_by_others()
-        return self.telemetry.watch.report(others)
+        return self.watch.report(others)
 
     def cache_state(self) -> CacheState:
         """The state of the cache; asks Redis, so it takes up to the time-out."""

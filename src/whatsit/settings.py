@@ -24,7 +24,7 @@ from whatsit.cache.address import require_redis_address
 from whatsit.errors import SettingsError
 from whatsit.images.decode import DEFAULT_MAX_PIXELS, DEFAULT_MAX_UPLOAD_BYTES
 from whatsit.models.catalogue import DEFAULT_MODEL
-from whatsit.models.store import default_home
+from whatsit.models.home import default_home
 from whatsit.service.workers import DEFAULT_MAX_QUEUE, DEFAULT_MAX_WAIT_SECONDS
 
 _PREFIX = "WHATSIT_"

@@ -14,9 +14,10 @@ from tests.support.private_postgresql import PrivatePostgresql, find_programs, o
 from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.errors import FeedbackFull, FeedbackUnavailable, FeedbackUnknown, SettingsError
+from whatsit.feedback.connect import parse_url, url_in_store
 from whatsit.feedback.correction import CorrectedAnswer
 from whatsit.feedback.corrections import Corrections
-from whatsit.feedback.database import FeedbackDatabase, parse_url, url_in_store
+from whatsit.feedback.database import FeedbackDatabase
 from whatsit.feedback.pictures import KeptPictures
 from whatsit.feedback.store import FeedbackStore, NewCorrection, Picture
 

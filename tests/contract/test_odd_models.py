@@ -193,6 +193,6 @@ def test_set_live_tries_a_model_like_add_does(tmp_path, add):
 
 
 def _digest(path: Path) -> str:
-    from whatsit.models.store import weights_digest
+    from whatsit.models.folder import weights_digest
 
     return weights_digest(path)

@@ -229,7 +229,7 @@ def test_what_is_too_large_is_refused_before_it_is_sent(page, tmp_path):
         file.truncate(21_000_000)
     choose(page, large)
 
-    expect(page.get_by_role("alert").filter(has_text="more than 20 MB")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="larger than 20 MB")).to_be_visible()
     assert sent == []
 
 
@@ -320,7 +320,7 @@ def run(command: list[str], folder: Path) -> str:
 def test_a_link_to_an_answer_that_is_gone_says_so_kindly(page, server):
     page.goto(f"{server.url}/?answer={'0' * 64}")
 
-    expect(page.get_by_role("alert").filter(has_text="no longer known here")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="no longer stored here")).to_be_visible()
     choose(page, picture_file("bee.jpg", example_pictures()["bee"]))
     require_answer(page, "A bee")
     expect(page).to_have_url(re.compile(r"^[^?]*$"))

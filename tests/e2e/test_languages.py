@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.support.running import RunningServer
 from whatsit.answer import top_k, word_answer
-from whatsit.labels.label_set import load_labels
+from whatsit.labels.load import load_labels
 from whatsit.model_card import Thresholds
 from whatsit.prediction import ImageFacts, ModelId, Prediction
 from whatsit.web.api.classify import describe

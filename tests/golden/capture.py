@@ -32,7 +32,8 @@ from whatsit.classifier import build_fingerprint
 from whatsit.cli import cli
 from whatsit.cli.exit import exit_code_of
 from whatsit.model_card import ModelCard
-from whatsit.models.store import ModelFolder, ModelStore, open_folder
+from whatsit.models.folder import ModelFolder, open_folder
+from whatsit.models.store import ModelStore
 from whatsit.opening import open_service
 from whatsit.prediction import Answer, HeatMap, ImageFacts, ModelId, Prediction, ScoredLabel
 from whatsit.service.service import Service

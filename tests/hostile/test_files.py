@@ -14,13 +14,15 @@ from tests.unit.test_models import make_folder
 from whatsit.access.keys import KeyFile
 from whatsit.cache.embedded import EmbeddedValkey
 from whatsit.errors import CacheError, InvalidModelCard, ModelUnavailable, WhatsitError
-from whatsit.feedback.database import FeedbackDatabase, url_in_store
+from whatsit.feedback.connect import url_in_store
+from whatsit.feedback.database import FeedbackDatabase
 from whatsit.feedback.pictures import KeptPictures
 from whatsit.model_card import read_card
 from whatsit.models.catalogue import BUNDLED_MODEL, catalogue
 from whatsit.models.download import download
+from whatsit.models.folder import open_folder
 from whatsit.models.live import LiveAlias
-from whatsit.models.store import ModelStore, open_folder
+from whatsit.models.store import ModelStore
 
 SECRET = "AWS_SECRET=hunter2"
 IS_ROOT = os.geteuid() == 0

@@ -11,7 +11,7 @@ from scripts.odd_pictures import draw_odd_picture
 from tests.integration.test_api import CLASSIFY
 from tests.support.running import start_server
 from tests.support.waiting import wait_until
-from whatsit.drift.drift import SIGNALS
+from whatsit.drift.signals import SIGNALS
 from whatsit.web.api.schemas import DriftDocument
 
 DRIFT = "/api/v1/drift"

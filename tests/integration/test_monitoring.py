@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 from tests.integration.test_api import CLASSIFY, EXPLAIN
 from tests.support.running import RunningServer, start_server
 from whatsit.data import example_pictures
-from whatsit.drift.drift import SHAPE_SIGNALS
+from whatsit.drift.signals import SHAPE_SIGNALS
 from whatsit.telemetry.metrics import Telemetry
 
 FOLDER = ROOT / "deploy" / "monitoring"

@@ -20,8 +20,9 @@ from whatsit.errors import DatasetRejected, GateFailed, ModelError, PipelineErro
 from whatsit.labels.label_set import LabelEntry, LabelSet
 from whatsit.model_card import read_card, write_card
 from whatsit.models.catalogue import BUNDLED_MODEL, bundled_folder
+from whatsit.models.folder import open_folder
 from whatsit.models.live import LiveAlias
-from whatsit.models.store import ModelStore, open_folder
+from whatsit.models.store import ModelStore
 from whatsit.pipeline.candidate import open_candidate
 from whatsit.pipeline.evaluate import evaluate, match_classes
 from whatsit.pipeline.manifest import DatasetClass, read_manifest

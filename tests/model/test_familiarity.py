@@ -11,22 +11,24 @@ from scripts.odd_pictures import KINDS, draw_odd_picture
 from tests.conftest import ROOT
 from whatsit.classifier import Classifier
 from whatsit.data import example_pictures
-from whatsit.familiarity import RecognitionProfile, familiarity
+from whatsit.familiarity import familiarity
 from whatsit.images.decode import decode_image
 from whatsit.images.preprocess import fit_image
+from whatsit.model_card import Recognition
 
 FRESH_SEEDS = range(10_000, 10_010)  # the report's are 0 to 69
 WELL_CAUGHT = sorted(set(KINDS) - {"microscopy"})
 
 
 @pytest.fixture(scope="module")
-def profile() -> RecognitionProfile:
+def profile() -> Recognition:
     """What the study fitted on val650 for the bundled model."""
     report = json.loads((ROOT / "docs" / "reports" / "odd-pictures.json").read_text())
-    return RecognitionProfile(**report["models"]["efficientnet-lite2"]["profile_fitted_on_val650"])
+    fitted = report["models"]["efficientnet-lite2"]["profile_fitted_on_val650"]
+    return Recognition(method="certainty+pixels", **fitted)
 
 
-def is_refused(classifier: Classifier, image: Image.Image, profile: RecognitionProfile) -> bool:
+def is_refused(classifier: Classifier, image: Image.Image, profile: Recognition) -> bool:
     spec = classifier.card.input
     pixels = fit_image(image, spec)
     logits = classifier.engine.infer(pixels)[0]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from tests.support.pictures import known_pictures, small_bitmap
 from whatsit.model_card import read_card, write_card
 from whatsit.models.catalogue import bundled_folder
-from whatsit.models.store import weights_digest
+from whatsit.models.folder import weights_digest
 
 LABELS = {"bee": "bee", "cat": "Egyptian cat", "citrus": "orange", "coffee": "espresso"}
 """What the example pictures show, as the bundled model calls it."""

@@ -12,7 +12,7 @@ import pytest
 
 from whatsit.classifier import Classifier
 from whatsit.errors import ModelUnavailable, PipelineError
-from whatsit.models.store import open_folder
+from whatsit.models.folder import open_folder
 from whatsit.pipeline.finetune import finetune
 from whatsit.pipeline.report import read_report
 

@@ -11,7 +11,8 @@ from hypothesis.extra.numpy import arrays
 
 from whatsit.answer import select_set, softmax, state_level, top_k, word_answer
 from whatsit.errors import InvalidParameter
-from whatsit.labels.label_set import LabelEntry, LabelSet, load_labels
+from whatsit.labels.label_set import LabelEntry, LabelSet
+from whatsit.labels.load import load_labels
 from whatsit.model_card import SetRule, Thresholds
 from whatsit.prediction import Answer, ScoredLabel
 

@@ -16,11 +16,12 @@ MAX_MEDIAN_LINES = 150
 MAX_TOP_LEVEL_MODULES = 17
 
 LEVELS: tuple[frozenset[str], ...] = (
-    frozenset({"data", "errors", "parallel", "prediction", "printable"}),
+    frozenset({"clock", "data", "errors", "parallel", "prediction", "printable"}),
     frozenset({"files", "proxies"}),
     frozenset({"cache", "client", "labels", "model_card"}),
     frozenset({"access", "answer", "feedback", "images"}),
     frozenset({"engines", "familiarity"}),
+    frozenset({"quality"}),
     frozenset({"drift", "models"}),
     frozenset({"classifier"}),
     frozenset({"explain", "testing"}),

@@ -11,9 +11,11 @@ from streamlit.testing.v1 import AppTest
 
 from whatsit.access.page_tokens import PagePasses
 from whatsit.answer import Logits
+from whatsit.drift.watch import Watch
 from whatsit.errors import Overloaded
 from whatsit.images.preprocess import ImageHWC
-from whatsit.models.store import ModelStore, resolve_model
+from whatsit.models.resolve import resolve_model
+from whatsit.models.store import ModelStore
 from whatsit.running import Running
 from whatsit.service.line_up import LineUp, Serving
 from whatsit.service.service import Service
@@ -21,6 +23,7 @@ from whatsit.service.workers import Workers
 from whatsit.settings import Settings
 from whatsit.telemetry.metrics import Telemetry
 from whatsit.testing import FakeEngine, fake_card, fake_classifier
+from whatsit.web.api.openapi import FEEDBACK_BODY
 from whatsit.web.ui import bridge
 
 OpenPage = Callable[..., AppTest]
@@ -62,6 +65,7 @@ def open_page(tmp_path: Path, workers: Workers, passes: PagePasses) -> OpenPage:
             resolve_model(store, "efficientnet-lite2"),
             store,
             Telemetry(),
+            Watch(),
             None,
             None,
             Settings(store=tmp_path, model="efficientnet-lite2", **settings),
@@ -146,5 +150,12 @@ def test_what_the_operator_decided_is_told(open_page):
     facts = handed_over(open_page(FakeEngine(), **settings))
 
     assert facts["keysRequired"] is True
-    assert facts["maxUploadBytes"] == 5_000_000
+    assert facts["limits"]["uploadBytes"] == 5_000_000
     assert facts["urls"] is False
+
+
+def test_a_label_may_be_as_long_in_the_page_as_in_the_api(open_page):
+    limits = handed_over(open_page(FakeEngine()))["limits"]
+    form = FEEDBACK_BODY["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+
+    assert limits["labelCharacters"] == form["label"]["maxLength"]

@@ -5,19 +5,22 @@ import pytest
 
 from whatsit.familiarity import (
     STATISTICS,
-    RecognitionProfile,
     best_log_probability,
     describe_pixels,
     familiarity,
 )
+from whatsit.model_card import Recognition
 from whatsit.pipeline.recognition import fit_profile, fit_threshold
 
 ENTROPY, FLAT, FINE, COARSE, SPREAD, SATURATION = range(6)
-PLAIN = RecognitionProfile(
-    threshold=-5.0,
-    certainty_weight=1.5,
-    centre=(3.0, 0.2, 2.8, 3.7, 4.0, 3.5),
-    whitening=tuple(tuple(row) for row in np.eye(6).tolist()),
+PLAIN = Recognition.model_validate(
+    {
+        "method": "certainty+pixels",
+        "threshold": -5.0,
+        "certainty_weight": 1.5,
+        "centre": (3.0, 0.2, 2.8, 3.7, 4.0, 3.5),
+        "whitening": np.eye(6).tolist(),
+    }
 )
 
 
@@ -104,7 +107,7 @@ def test_familiarity_rises_with_certainty():
 
 
 def test_familiarity_is_never_above_zero_and_zero_weight_leaves_the_pixels():
-    pixels_alone = RecognitionProfile(-5.0, 0.0, PLAIN.centre, PLAIN.whitening)
+    pixels_alone = PLAIN.model_copy(update={"certainty_weight": 0.0})
     expected = -np.linalg.norm(describe_pixels(colour_noise()) - np.array(PLAIN.centre))
 
     assert familiarity(logits_with_top(99), colour_noise(), PLAIN) <= 0
@@ -117,7 +120,7 @@ def test_familiarity_falls_with_distance_from_the_centre():
         familiarity(
             logits_with_top(9),
             colour_noise(),
-            RecognitionProfile(-5.0, 1.0, (centre[0] - step, *centre[1:]), PLAIN.whitening),
+            PLAIN.model_copy(update={"centre": (centre[0] - step, *centre[1:])}),
         )
         for step in range(5)
     ]
@@ -132,7 +135,7 @@ def photographs_like(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return -rng.exponential(0.5, count), looks
 
 
-def share_below(profile: RecognitionProfile, sure: np.ndarray, looks: np.ndarray) -> float:
+def share_below(profile: Recognition, sure: np.ndarray, looks: np.ndarray) -> float:
     steps = (looks - np.array(profile.centre)) @ np.array(profile.whitening).T
     scores = profile.certainty_weight * sure - np.linalg.norm(steps, axis=1)
     return float((scores < profile.threshold).mean())

@@ -14,8 +14,9 @@ from whatsit.classifier import Classifier
 from whatsit.errors import UnknownModel, WeightsRejected
 from whatsit.model_card import write_card
 from whatsit.models.catalogue import DEFAULT_MODEL
+from whatsit.models.folder import ModelFolder
 from whatsit.models.live import LiveAlias, resolve_served
-from whatsit.models.store import LIVE, ModelFolder, ModelStore
+from whatsit.models.store import LIVE, ModelStore
 from whatsit.service.follower import Follower
 from whatsit.service.line_up import LineUp
 from whatsit.service.service import Service

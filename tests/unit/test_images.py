@@ -621,7 +621,7 @@ def test_a_refusal_names_no_path_and_no_inner_thing(image_bytes):
     ],
 )
 def test_a_file_in_more_pieces_than_any_picture_needs_is_refused(image_bytes):
-    with pytest.raises(ImageUnreadable, match=r"Save the picture anew"):
+    with pytest.raises(ImageUnreadable, match=r"Save it again"):
         decode_image(image_bytes())
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from whatsit.labels.label_set import LabelEntry, LabelSet, load_labels
+from whatsit.labels.label_set import LabelEntry, LabelSet
+from whatsit.labels.load import load_labels
 from whatsit.labels.search import LabelSearch
 
 IMAGENET = LabelSearch(load_labels("imagenet-1k", Path("no-such-folder")))

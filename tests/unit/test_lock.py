@@ -1,5 +1,6 @@
 """The lock: the versions of `constraints.txt` with hashes, by purpose."""
 
+import json
 import re
 
 import pytest
@@ -51,6 +52,19 @@ def test_a_server_needs_nothing_for_training():
 def test_a_purpose_that_nothing_is_locked_for_is_refused():
     with pytest.raises(ValueError, match="Nothing is locked for: servng"):
         locked(LOCK, {"run", "servng"})
+
+
+def test_what_checks_the_page_is_locked_by_digest_and_comes_from_npm_itself():
+    lock = json.loads((ROOT / "package-lock.json").read_text(encoding="utf-8"))
+    asked = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))["devDependencies"]
+    own, *packages = lock["packages"].values()
+
+    assert own["devDependencies"] == asked
+    assert len(packages) > len(asked)
+    for package in packages:
+        assert package["integrity"].startswith("sha512-")
+        address = package.get("resolved", "https://registry.npmjs.org/")
+        assert address.startswith("https://registry.npmjs.org/")
 
 
 def test_nothing_is_installed_without_a_hash():

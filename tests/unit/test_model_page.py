@@ -9,9 +9,11 @@ from streamlit.testing.v1 import AppTest
 from tests.support.waiting import wait_until
 from whatsit.access.page_tokens import PagePasses
 from whatsit.classifier import Classifier
+from whatsit.drift.watch import Watch
 from whatsit.models.catalogue import bundled_folder
+from whatsit.models.folder import ModelFolder
 from whatsit.models.live import Canary, LiveAlias, LiveModel, LiveState, resolve_served
-from whatsit.models.store import LIVE, ModelFolder, ModelStore
+from whatsit.models.store import LIVE, ModelStore
 from whatsit.service.follower import Follower
 from whatsit.service.service import Service
 from whatsit.service.workers import Workers
@@ -58,7 +60,9 @@ def alias(tmp_path: Path, workers: Workers) -> Iterator[LiveAlias]:
     follower = Follower(alias, store, service, open_classifier, telemetry, look_seconds=0.02)
     follower.start()
     settings = Settings(store=tmp_path, model=LIVE)
-    running = Running(service, found, store, telemetry, None, None, settings, follower=follower)
+    running = Running(
+        service, found, store, telemetry, Watch(), None, None, settings, follower=follower
+    )
     bridge.install(running, PagePasses())
     yield alias
     follower.close()

@@ -28,7 +28,9 @@ from whatsit.errors import (
 from whatsit.model_card import build_card, read_card, write_card
 from whatsit.models.catalogue import BUNDLED_MODEL, CatalogueEntry, catalogue
 from whatsit.models.download import download
-from whatsit.models.store import ModelStore, open_folder, resolve_model
+from whatsit.models.folder import open_folder
+from whatsit.models.resolve import resolve_model
+from whatsit.models.store import ModelStore
 
 CONTENT = bytes(range(256)) * 4_096  # 1 MiB: many chunks of the downloader
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

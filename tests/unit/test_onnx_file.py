@@ -10,10 +10,12 @@ from onnx import numpy_helper
 
 from tests.support.tiny_models import WEIGHTS, as_onnx, write_tiny_model
 from tests.unit.test_models import make_folder
-from whatsit.engines.onnx_file import OnnxFacts, describe_onnx, merge_onnx
+from whatsit.engines.onnx_file import OnnxFacts, describe_onnx
+from whatsit.engines.onnx_merge import merge_onnx
 from whatsit.errors import WeightsRejected
 from whatsit.models.catalogue import bundled_folder
-from whatsit.models.store import ModelStore, open_folder
+from whatsit.models.folder import open_folder
+from whatsit.models.store import ModelStore
 
 
 @pytest.fixture

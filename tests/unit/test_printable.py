@@ -10,8 +10,9 @@ from click.testing import CliRunner
 
 from tests.unit.test_models import make_folder
 from whatsit.cli import cli
+from whatsit.feedback.connect import url_in_store
 from whatsit.feedback.correction import CorrectedAnswer
-from whatsit.feedback.database import FeedbackDatabase, url_in_store
+from whatsit.feedback.database import FeedbackDatabase
 from whatsit.feedback.export import export_corrections
 from whatsit.feedback.pictures import KeptPictures
 from whatsit.feedback.store import FeedbackStore, NewCorrection

@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from whatsit.clock import utc_now
 from whatsit.errors import InvalidParameter, SettingsError
 from whatsit.files import (
     LOCK_SECONDS,
@@ -109,7 +109,7 @@ class KeyFile:
             while (key_id := secrets.token_hex(_ID_BYTES)) in taken:
                 pass
             key = f"wi_{key_id}_{secrets.token_urlsafe(_SECRET_BYTES)}"
-            keys.append(ApiKey(key_id, name.strip(), _digest(key), _now()))
+            keys.append(ApiKey(key_id, name.strip(), _digest(key), utc_now()))
         return key
 
     def revoke(self, key_id: str) -> ApiKey:
@@ -124,7 +124,7 @@ class KeyFile:
         with self._changing() as keys:
             for position, key in enumerate(keys):
                 if key.id == key_id:
-                    keys[position] = replace(key, revoked=key.revoked or _now())
+                    keys[position] = replace(key, revoked=key.revoked or utc_now())
                     return keys[position]
             raise InvalidParameter(
                 f"The key {key_id!r} does not exist. To list the ids: whatsit keys list"
@@ -254,7 +254,3 @@ def _id_of(key: str) -> str:
 
 def _digest(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

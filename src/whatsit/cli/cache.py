@@ -55,7 +55,7 @@ def warm(context: click.Context, /, *, folder: Path, **options: Any) -> None:
     from whatsit.folders.find import find_files, read_found, show_path
     from whatsit.opening import open_service
     from whatsit.settings import load_settings
-    from whatsit.telemetry.metrics import configure_logging
+    from whatsit.telemetry.logs import configure_logging
 
     settings = load_settings(options)
     configure_logging("warning", "text")

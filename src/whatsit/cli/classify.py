@@ -72,7 +72,7 @@ def classify(
             answers = stack.enter_context(answer_there(server, key, threads))
         else:
             from whatsit.settings import load_settings
-            from whatsit.telemetry.metrics import configure_logging
+            from whatsit.telemetry.logs import configure_logging
 
             settings = load_settings({**options, "inference_threads": threads})
             configure_logging("warning", "text")

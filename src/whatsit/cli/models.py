@@ -126,7 +126,8 @@ def import_model(
     *, source: str, weights: str, name: str | None, licence: str | None, **options: Any
 ) -> None:
     """Turn a network of another library into a model: keras:ResNet50, keras:ConvNeXtTiny, ..."""
-    from whatsit.models.importers.keras import PREFIX, import_keras
+    from whatsit.models.importers.architectures import PREFIX
+    from whatsit.models.importers.keras import import_keras
     from whatsit.models.importers.require_extra import keep_keras_in
     from whatsit.models.store import ModelStore
     from whatsit.settings import load_settings

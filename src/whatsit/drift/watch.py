@@ -1,4 +1,4 @@
-"""Who watches what a running model is asked: counts for each process, a report for all."""
+"""The traffic of the live model: counted in each process, reported for all."""
 
 import json
 import threading
@@ -6,15 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
-from whatsit.drift.drift import (
-    Bins,
-    HourlyPictures,
-    RecentPictures,
-    Reference,
-    SignalReference,
-    WindowCounts,
-    WindowDrift,
-)
+from whatsit.drift.bins import Bins
+from whatsit.drift.report import WindowDrift, measure_window
+from whatsit.drift.windows import HourlyPictures, RecentPictures, WindowCounts
+from whatsit.model_card import Reference, ReferenceSignal
 from whatsit.prediction import ModelId, Prediction
 
 DAY, LATEST = "day", "latest"
@@ -30,19 +25,19 @@ class SignalTotals:
         total: Sum of the signal's values.
     """
 
-    reference: SignalReference
+    reference: ReferenceSignal
     counts: tuple[int, ...]
     total: float
 
 
 @dataclass(frozen=True, slots=True)
 class WatchReport:
-    """What was seen of a model's traffic.
+    """How the traffic of a model compares with its reference.
 
     Attributes:
         model: Whose.
         since: When the watch began, seconds since 1970.
-        reference: What it is compared with; None where the model's card has none.
+        reference: The pictures it is compared with; None where the model's card has none.
         windows: The last day, and the latest pictures; none without a reference.
     """
 
@@ -65,7 +60,7 @@ class Watch:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._serving: _Serving | None = None
+        self._traffic: _Traffic | None = None
 
     def serve(self, model: ModelId, reference: Reference | None) -> None:
         """Watch another model from now on, and forget what the one before was asked.
@@ -77,79 +72,76 @@ class Watch:
             reference: As on its card.
         """
         with self._lock:
-            before = self._serving
+            before = self._traffic
             if before is None or (before.model, before.reference) != (model, reference):
-                self._serving = _Serving(model, reference, self._clock())
+                self._traffic = _Traffic(model, reference, self._clock())
 
     def computed(self, prediction: Prediction, signals: Mapping[str, float]) -> None:
-        """Count an answer that was computed; see `whatsit.drift.drift.describe_signals`."""
-        serving = self._serving
-        if serving is None or serving.bins is None or serving.model != prediction.model:
+        """Count an answer that was computed; see `whatsit.drift.signals.describe_signals`."""
+        traffic = self._traffic
+        if traffic is None or traffic.bins is None or traffic.model != prediction.model:
             return
-        where = serving.bins.sort(signals)
+        where = traffic.bins.sort(signals)
         with self._lock:
-            serving.add(prediction.image.sha256, where, signals, self._clock())
+            traffic.add(prediction.image.sha256, where, signals, self._clock())
 
     def report(self, others: Iterable[str] = ()) -> WatchReport | None:
         """How far the pictures lie from the reference; None before there is a model.
 
         Args:
-            others: What other processes that serve the same model left by `leave`; what was
-                left by one with another model is not counted.
+            others: The snapshots of other processes; those of another model are not counted.
         """
-        serving = self._serving
-        if serving is None:
+        traffic = self._traffic
+        if traffic is None:
             return None
-        since, windows = serving.since, self._windows(serving)
+        since, windows = traffic.since, self._windows(traffic)
         for text in others:
-            left = json.loads(text)
-            if left["fingerprint"] != serving.model.fingerprint:
+            snapshot = json.loads(text)
+            if snapshot["fingerprint"] != traffic.model.fingerprint:
                 continue
-            since = min(since, left["since"])
-            for name, counted in left["windows"].items():
+            since = min(since, snapshot["since"])
+            for name, counted in snapshot["windows"].items():
                 other = WindowCounts(counted["pictures"], counted["since"], (*counted["counts"],))
                 windows[name] = windows[name].joined(other)
         drifts = [
-            serving.bins.measure(name, counted)
+            measure_window(name, counted, traffic.bins)
             for name, counted in windows.items()
-            if serving.bins is not None
+            if traffic.bins is not None
         ]
-        return WatchReport(serving.model, since, serving.reference, tuple(drifts))
+        return WatchReport(traffic.model, since, traffic.reference, tuple(drifts))
 
-    def leave(self) -> str:
-        """What another process needs for its report; empty where there is nothing to report."""
-        serving = self._serving
-        if serving is None or serving.bins is None:
+    def snapshot(self) -> str:
+        """The counts, for the report of another process; empty if there is nothing to report."""
+        traffic = self._traffic
+        if traffic is None or traffic.bins is None:
             return ""
-        windows = {name: asdict(counted) for name, counted in self._windows(serving).items()}
-        left = {"fingerprint": serving.model.fingerprint, "since": serving.since}
-        return json.dumps({**left, "windows": windows})
+        windows = {name: asdict(counted) for name, counted in self._windows(traffic).items()}
+        facts = {"fingerprint": traffic.model.fingerprint, "since": traffic.since}
+        return json.dumps({**facts, "windows": windows})
 
     def totals(self) -> dict[str, SignalTotals]:
         """All pictures that the model was given in this process, by signal."""
-        serving = self._serving
-        if serving is None or serving.reference is None:
+        traffic = self._traffic
+        if traffic is None or traffic.bins is None:
             return {}
         with self._lock:
-            counts, sums = list(serving.counts), dict(serving.sums)
-        totals, start = {}, 0
-        for name, signal in serving.reference.signals.items():
-            end = start + len(signal.shares)
-            totals[name] = SignalTotals(signal, tuple(counts[start:end]), sums[name])
-            start = end
-        return totals
+            counts, sums = list(traffic.counts), dict(traffic.sums)
+        return {
+            name: SignalTotals(signal, own, sums[name])
+            for name, signal, own in traffic.bins.split(counts)
+        }
 
-    def _windows(self, serving: "_Serving") -> dict[str, WindowCounts]:
-        if serving.bins is None:
+    def _windows(self, traffic: "_Traffic") -> dict[str, WindowCounts]:
+        if traffic.bins is None:
             return {}
         with self._lock:
             return {
-                DAY: serving.hours.counts(self._clock()),
-                LATEST: serving.recent.counts(),
+                DAY: traffic.hours.counts(self._clock()),
+                LATEST: traffic.recent.counts(),
             }
 
 
-class _Serving:
+class _Traffic:
     """One model, and what it was asked."""
 
     def __init__(self, model: ModelId, reference: Reference | None, now: float) -> None:
@@ -161,7 +153,7 @@ class _Serving:
         self.recent = RecentPictures(size)
         self.hours = HourlyPictures(size)
         self.counts = [0] * size
-        self.sums = dict.fromkeys(() if reference is None else reference.signals, 0.0)
+        self.sums = dict.fromkeys(() if self.bins is None else self.bins.signals, 0.0)
 
     def add(
         self, sha256: str, where: tuple[int, ...], signals: Mapping[str, float], now: float

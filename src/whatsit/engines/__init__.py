@@ -12,7 +12,7 @@ from whatsit.model_card import ModelCard
 
 __all__ = ["Engine", "engine_names", "open_engine"]
 
-# Every import of an engine runs this module first.
+# Every import of an engine from here passes through this module.
 silence_dependencies()
 
 EngineFactory = Callable[[Path, ModelCard], Engine]

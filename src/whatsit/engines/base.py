@@ -76,7 +76,7 @@ class FeatureMaps(Protocol):
 
 @runtime_checkable
 class Explainable(Protocol):
-    """An `Engine` that can also show the evidence in a picture, place by place."""
+    """An optional offer of an `Engine`: what its network saw, place by place."""
 
     def feature_maps(self) -> FeatureMaps | None:
         """The network's feature maps, opened on the first call.
@@ -201,7 +201,7 @@ def count_classes(port: Port) -> int | None:
 
 
 def as_logits(values: npt.NDArray[Any]) -> Logits:
-    """The logits for one picture, shape (1, num_classes), owned by the caller."""
+    """The output of a model for one picture, shape (1, num_classes), owned by the caller."""
     return np.array(values, dtype=np.float32).reshape(1, -1)
 
 

@@ -1,4 +1,4 @@
-"""Switch off what libraries report to their makers, before they are loaded."""
+"""The reports of libraries to their makers, switched off before the libraries are loaded."""
 
 import os
 import sys

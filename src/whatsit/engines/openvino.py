@@ -161,7 +161,7 @@ class _Requests:
         try:
             shared = {"share_inputs": True, "share_outputs": True}
             request.infer({self._input: pixels[np.newaxis]}, **shared)
-            # The next user of the request overwrites its buffer.
+            # The request's own buffer is overwritten by the next one that takes it.
             return as_logits(request.get_tensor(self._output).data)
         except RuntimeError as error:
             raise InferenceFailed("OpenVINO failed on this picture.") from error
@@ -195,7 +195,7 @@ def describe_input(weights: Path, name: str) -> Port:
     """The first input of the ONNX file of a model.
 
     Raises:
-        InferenceFailed: OpenVINO can't read this model, or it has no input.
+        InferenceFailed: This is not a model that OpenVINO reads, or it has no input.
     """
     try:
         return _ports(ov.Core().read_model(weights).inputs)[0]
@@ -221,6 +221,6 @@ def _kind(port: ov.ConstOutput) -> str:
 
 
 def _reason(error: RuntimeError) -> str:
-    """The reason why OpenVINO can't use a file, where its words say so without paths."""
+    """Why a file is not a model for OpenVINO, where its words say that without places of files."""
     found = _UNKNOWN_OPERATIONS.search(str(error))
     return f"it does not know the operations {found[1].strip()}" if found else ""

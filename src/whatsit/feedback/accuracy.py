@@ -26,7 +26,7 @@ class DayTally:
 
 @dataclass(frozen=True, slots=True)
 class WeekAccuracy:
-    """What was said of one model's answers in one week.
+    """The corrections of one model's answers in one week.
 
     Attributes:
         monday: Its first day, UTC.
@@ -42,7 +42,7 @@ class WeekAccuracy:
 
     @property
     def accuracy(self) -> float:
-        """Share that was right, of those somebody said something of."""
+        """Share of the corrected or confirmed answers that was right."""
         return self.right / (self.right + self.wrong)
 
 

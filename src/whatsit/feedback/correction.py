@@ -13,7 +13,7 @@ MAX_LABEL_CHARACTERS = 100
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What somebody says that a picture shows.
+    """What a picture shows, as a person says.
 
     Attributes:
         id: With which it can be undone.

@@ -22,7 +22,7 @@ NONE_FOLDER = "none-of-these"
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written.
+    """The result of an export.
 
     Attributes:
         corrections: Rows of the table.

@@ -21,9 +21,9 @@ _LOCK_SECONDS = 5.0
 _MAX_PICTURE_BYTES = 500_000_000
 """No server takes longer ones; see `whatsit.settings.Settings.max_upload_bytes`."""
 _BLOCK_BYTES = 4096
-"""What a file takes at least, on nearly every file system."""
+"""The least that a file takes on nearly every file system."""
 _STAT_BLOCK_BYTES = 512
-"""In which the system tells what a file takes; see stat(2)."""
+"""The unit in which the system reports what a file takes; see stat(2)."""
 
 
 class KeptPictures:
@@ -73,7 +73,7 @@ class KeptPictures:
         return True
 
     def has(self, sha256: str) -> bool:
-        """Whether a picture is here."""
+        """True if a picture is here."""
         return (self.folder / sha256).is_file()
 
     def read(self, sha256: str) -> bytes | None:
@@ -115,7 +115,7 @@ class KeptPictures:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """What the folder holds, as of a time of its last change."""
+    """The content of the folder, as of a time of its last change."""
 
     pictures: int
     bytes: int
@@ -123,6 +123,6 @@ class _Taken:
 
 
 def _on_disk(status: os.stat_result) -> int:
-    # Some file systems tell the blocks only later, or hold small files in none.
+    # Some file systems report the blocks only later, or hold small files in none.
     size = -(-status.st_size // _BLOCK_BYTES) * _BLOCK_BYTES
     return max(size, getattr(status, "st_blocks", 0) * _STAT_BLOCK_BYTES)

@@ -4,9 +4,9 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from whatsit.clock import format_time
 from whatsit.errors import InputError
 from whatsit.printable import UNSAFE, escape
 
@@ -36,7 +36,7 @@ STREWN_NAMES = frozenset(
     }
 )
 """Names of files and folders that systems and programs leave beside pictures, folded to small
-letters. The page has the same list, in ``ask/strewn.js``."""
+letters. The page has the same list, in ``ask/intake/strewn.js``."""
 
 _HANDED_OVER = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 
@@ -188,7 +188,7 @@ def _look_at(path: Path) -> FoundFile:
 def _to_text(nanoseconds: int) -> str:
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
     try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+        return f"{format_time(seconds).removesuffix('Z')}.{rest:09d}Z"
     except (ValueError, OverflowError, OSError):
         return f"@{seconds}.{rest:09d}"  # a year beyond 9999, from a damaged disk or archive
 

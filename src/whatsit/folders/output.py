@@ -1,15 +1,15 @@
 """The file that rows are written to, one whole row at a time."""
 
 import os
-import shutil
+import stat
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from whatsit.errors import SettingsError
+from whatsit.files import replacing
 from whatsit.folders.find import show_path
 from whatsit.folders.rows import FileKey, KeptRow, RowFormat
 
@@ -93,29 +93,20 @@ def _tidy(
 ) -> dict[str, KeptRow]:
     """Leave only rows in the file that count; returns them by path."""
     kept: dict[str, KeptRow] = {}
-    dropped = False
-    with (
-        target.open("rb") as old,
-        tempfile.NamedTemporaryFile(
-            dir=target.parent, prefix=f".{target.name}.", delete=False
-        ) as new,
-    ):
-        try:
-            new.write(_take_head(old, name, rows))
-            for line in old:
-                row = rows.read(line) if line.endswith(b"\n") else None
-                if row is None or not _counts(row, keys) or row.key.path in kept:
-                    dropped = True
-                    continue
+    dropped: set[int] = set()
+    with target.open("rb") as old:
+        _take_head(old, name, rows)
+        for number, line in enumerate(old):
+            row = rows.read(line) if line.endswith(b"\n") else None
+            if row is None or not _counts(row, keys) or row.key.path in kept:
+                dropped.add(number)
+            else:
                 kept[row.key.path] = row
-                new.write(line)
-            if dropped:
-                new.flush()
-                os.fsync(new.fileno())
-                shutil.copymode(target, new.name)
-                os.replace(new.name, target)  # noqa: PTH105 - of a name, not of a path
-        finally:
-            Path(new.name).unlink(missing_ok=True)
+    if dropped:
+        with target.open("rb") as old, replacing(target) as new:
+            os.fchmod(new.fileno(), stat.S_IMODE(os.fstat(old.fileno()).st_mode))
+            new.write(_take_head(old, name, rows))
+            new.writelines(line for number, line in enumerate(old) if number not in dropped)
     return kept
 
 

@@ -151,7 +151,7 @@ def _begins_words(words: tuple[str, ...], name: _Name) -> bool:
 
 
 def _is_near(word: str, known: str) -> bool:
-    """Whether a word is, or begins, another one, but for a typo or two."""
+    """True if a word is, or begins, another one, but for a typo or two."""
     if len(word) < _LEAST_FOR_TYPOS:
         return known.startswith(word)
     allowed = 2 if len(word) >= _LEAST_FOR_TWO_TYPOS else 1

@@ -23,7 +23,7 @@ class Taxonomy:
         parents: For each node the group it hangs under, -1 for the tops; empty for no groups.
 
     Raises:
-        ValueError: A group is empty, or hangs under itself or under something that is no group.
+        ValueError: A group is empty, or hangs under itself or under something that is not a group.
 
     Example:
         >>> animals = Taxonomy(3, (-1, 0, 0, -1))  # a group of two classes, and a class alone
@@ -38,7 +38,7 @@ class Taxonomy:
         parents = tuple(parents) or (-1,) * num_classes
         self.num_groups = len(parents) - num_classes
         if self.num_groups < 0 or any(not -1 <= up < self.num_groups for up in parents):
-            raise ValueError("A node of the tree hangs under something that is no group.")
+            raise ValueError("A node of the tree hangs under something that is not a group.")
         self.parents = parents
         members: list[list[int]] = [[] for _ in range(self.num_groups)]
         tops: list[int] = []
@@ -120,7 +120,7 @@ class Taxonomy:
         return self.num_groups + class_index
 
     def holds(self, node: int, class_index: int) -> bool:
-        """Whether a class is, or hangs below, a node."""
+        """True if a class is a node, or hangs below it."""
         return bool(self._first[node] <= self._position[class_index] < self._end[node])
 
     def size_of(self, node: int) -> int:

@@ -1,11 +1,11 @@
-"""A bare ``.onnx`` file -> a model card, with the facts that the file itself can't tell."""
+"""A bare ``.onnx`` file -> a model card, with the facts that the file itself does not state."""
 
 from pathlib import Path
 
 from whatsit.engines.base import is_whole
 from whatsit.errors import SettingsError
 from whatsit.model_card import ModelCard, Triple, build_card
-from whatsit.models.store import weights_digest
+from whatsit.models.folder import weights_digest
 
 IMAGENET_LABELS = "imagenet-1k"
 
@@ -44,11 +44,11 @@ def card_for_onnx(
         licence: Of the weights.
 
     Raises:
-        SettingsError: The size is not given and the file does not tell it, or the file scales
+        SettingsError: The size is not given and the file does not state it, or the file scales
             the pixels itself.
         InvalidModelCard: The facts are impossible.
         WeightsRejected: The file can't be read.
-        InferenceFailed: It is no model that can be run.
+        InferenceFailed: It is not a model that can be run.
     """
     # Loading OpenVINO takes a while, and most commands need no engine.
     from whatsit.engines.openvino import describe_input

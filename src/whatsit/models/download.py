@@ -40,7 +40,7 @@ def download(
         target: Where the file goes; its folder exists.
         sha256: Hex digest of the whole file.
         size_bytes: Size of the whole file.
-        progress: Told about every chunk.
+        progress: Called for every chunk.
         read_timeout_seconds: A connection that is silent for longer is given up.
 
     Raises:
@@ -76,7 +76,7 @@ class _NoAnswer(httpx.ConnectTimeout):
 
 @dataclass(frozen=True)
 class _Attempt:
-    """What is wanted, and where it gathers; the addresses may change under way."""
+    """The file to fetch, and where it gathers; the addresses may change under way."""
 
     part: Path
     sha256: str

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from whatsit.answer import Logits, Probabilities, softmax, to_logits
 from whatsit.classifier import Classifier
 from whatsit.errors import DatasetRejected, InputError
-from whatsit.familiarity import RecognitionProfile, best_log_probability, describe_pixels
+from whatsit.familiarity import best_log_probability, describe_pixels
 from whatsit.labels.taxonomy import Taxonomy
 from whatsit.model_card import Calibration, ModelCard, Recognition, SetRule, Thresholds, build_card
 from whatsit.pipeline.recognition import fit_profile
@@ -233,7 +233,7 @@ class CalibrationReport:
     pictures: int
     data_sha256: str
     seed: int
-    recognition: RecognitionProfile | None = None
+    recognition: Recognition | None = None
 
     def summarise(self) -> dict[str, Spread]:
         """Every figure of the halvings, by its name in `Quality`, such as ``sure.accuracy``.
@@ -345,7 +345,7 @@ def calibrate(
     )
 
 
-def _fit_recognition(measurements: Measurements) -> RecognitionProfile | None:
+def _fit_recognition(measurements: Measurements) -> Recognition | None:
     if measurements.statistics is None:
         return None
     sure = [best_log_probability(logits) for logits in measurements.logits]
@@ -507,15 +507,7 @@ def apply_calibration(card: ModelCard, report: CalibrationReport) -> ModelCard:
         if fitted.set_least_score is None
         else SetRule(least_score=fitted.set_least_score, coverage=SET_PROMISE)
     )
-    facts["recognition"] = (
-        None
-        if report.recognition is None
-        else Recognition(
-            method="certainty+pixels",
-            false_alarm_ratio=FALSE_ALARM_RATIO,
-            **asdict(report.recognition),
-        )
-    )
+    facts["recognition"] = report.recognition
     facts["quality"] = {**card.quality, "answers": answers}
     return build_card(facts, origin="calibration")
 

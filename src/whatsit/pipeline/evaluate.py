@@ -17,7 +17,7 @@ from PIL import Image, ImageFilter
 from whatsit.answer import Logits, to_logits
 from whatsit.classifier import Classifier
 from whatsit.errors import DatasetRejected
-from whatsit.familiarity import RecognitionProfile, describe_pixels, familiarity
+from whatsit.familiarity import describe_pixels, familiarity
 from whatsit.images.decode import decode_image
 from whatsit.images.preprocess import ImageHWC, fit_image
 from whatsit.labels.label_set import LabelSet, label_key
@@ -461,12 +461,7 @@ def _infer(
     """The logits of each view of each picture, and whether the plain one is recognised."""
     rows: dict[str, list[Logits]] = {name: [] for name in names}
     recognised = []
-    activation, rule = classifier.card.output.activation, classifier.card.recognition
-    profile = None
-    if rule is not None:
-        profile = RecognitionProfile(
-            rule.threshold, rule.certainty_weight, rule.centre, rule.whitening
-        )
+    activation, profile = classifier.card.output.activation, classifier.card.recognition
     for views in _views(classifier.card, data, pictures, names):
         for name in names:
             outputs = classifier.engine.infer(views[name])

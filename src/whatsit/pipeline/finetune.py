@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from whatsit import __version__
 from whatsit.errors import DatasetRejected, SettingsError
 from whatsit.model_card import build_card, write_card
-from whatsit.models.store import open_folder, weights_digest
+from whatsit.models.folder import open_folder, weights_digest
 from whatsit.pipeline.manifest import Manifest, read_manifest
 from whatsit.pipeline.report import write_report
 

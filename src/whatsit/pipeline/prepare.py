@@ -1,6 +1,5 @@
 """Labelled pictures in a folder -> a manifest whose splits do not leak into each other."""
 
-import csv
 import hashlib
 import os
 import re
@@ -16,7 +15,8 @@ from whatsit.errors import DatasetRejected, InputError, InvalidParameter
 from whatsit.feedback.export import COLUMNS, NONE_FOLDER, TABLE_FILE
 from whatsit.folders.find import find_files, is_strewn, read_file
 from whatsit.images.decode import DEFAULT_MAX_UPLOAD_BYTES, decode_image
-from whatsit.labels.label_set import LabelSet, clean_label, label_key, load_labels
+from whatsit.labels.label_set import LabelSet, clean_label, label_key
+from whatsit.labels.load import load_labels
 from whatsit.pipeline.manifest import (
     SPLITS,
     DatasetClass,
@@ -26,6 +26,7 @@ from whatsit.pipeline.manifest import (
     write_manifest,
 )
 from whatsit.pipeline.report import write_report
+from whatsit.pipeline.tables import read_table
 from whatsit.printable import CONTROL, arm
 
 LABELS_FILE = "labels.csv"
@@ -199,7 +200,7 @@ def _class_folders(data: Path, folders: Iterable[Path], split: Split | None) -> 
 
 
 def _table_rows(table: Path) -> Iterator[_Row]:
-    for number, row in _read_table(table, (("file",), ("label", "wnid"))):
+    for number, row in read_table(table, (("file",), ("label", "wnid"))):
         place = f"Line {number} of {table.name}"
         label, wnid = _clean(row.get("label")), _clean(row.get("wnid")) or None
         if not label and wnid is None:
@@ -223,7 +224,7 @@ def _feedback(table: Path) -> _Layout:
     skipped: Counter[str] = Counter()
     rows = []
     wnids = _wnids_by_label()
-    for number, row in _read_table(table, tuple((column,) for column in COLUMNS)):
+    for number, row in read_table(table, tuple((column,) for column in COLUMNS)):
         file = _text(row["file"])
         # An export has an apostrophe before what a spreadsheet would take as a formula.
         label, wnid = _clean(arm(_text(row["label"]))), _clean(row["wnid"]) or None
@@ -246,27 +247,6 @@ def _feedback(table: Path) -> _Layout:
             "Export with: whatsit feedback export FOLDER --format folders"
         )
     return _Layout("feedback", rows, skipped)
-
-
-def _read_table(
-    table: Path, needed: Sequence[Sequence[str]]
-) -> Iterator[tuple[int, dict[str, str | None]]]:
-    """The rows of a CSV with the number of their last line; of each of `needed` one is there."""
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or ()
-            for names in needed:
-                if not set(names) & set(columns):
-                    raise DatasetRejected(
-                        f"{table.name} has no column {' or '.join(map(repr, names))}."
-                    )
-            for row in reader:
-                yield reader.line_num, row
-    except OSError as error:
-        raise DatasetRejected(f"{table.name} can't be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DatasetRejected(f"{table.name} is no CSV in UTF-8.") from error
 
 
 def _require_inside(file: str, place: str) -> str:

@@ -14,8 +14,9 @@ from whatsit.errors import (
     PipelineError,
     UnknownModel,
 )
+from whatsit.models.home import default_home
 from whatsit.models.live import LiveAlias, LiveState
-from whatsit.models.store import LIVE, ModelStore, default_home
+from whatsit.models.store import LIVE, ModelStore
 from whatsit.pipeline.candidate import live_name
 from whatsit.pipeline.evaluate import EvaluationReport, match_classes, measure_model
 from whatsit.pipeline.manifest import DatasetClass, Manifest, read_manifest

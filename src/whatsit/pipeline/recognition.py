@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from whatsit.familiarity import STATISTICS, RecognitionProfile, join_signs
+from whatsit.familiarity import STATISTICS, join_signs
+from whatsit.model_card import Recognition
 
 Scores = npt.NDArray[np.float64]
 
@@ -40,7 +41,7 @@ def fit_threshold(scores: npt.ArrayLike, false_alarm_ratio: float = 0.05) -> flo
 
 def fit_profile(
     log_probabilities: npt.ArrayLike, statistics: npt.ArrayLike, false_alarm_ratio: float = 0.05
-) -> RecognitionProfile:
+) -> Recognition:
     """Learn what photographs look like to a model.
 
     The threshold comes from photographs that the rest of the profile has not seen (ten folds),
@@ -65,18 +66,25 @@ def fit_profile(
     scores = np.empty(len(sure))
     for left_out in range(_FOLDS):
         kept = fold != left_out
-        profile = _fit_shape(sure[kept], looks[kept])
+        profile = _fit_shape(sure[kept], looks[kept], false_alarm_ratio)
         for index in np.flatnonzero(~kept):
             scores[index] = join_signs(float(sure[index]), looks[index], profile)
-    return _fit_shape(sure, looks, fit_threshold(scores, false_alarm_ratio))
+    threshold = fit_threshold(scores, false_alarm_ratio)
+    return _fit_shape(sure, looks, false_alarm_ratio, threshold)
 
 
-def _fit_shape(sure: Scores, looks: Scores, threshold: float = 0.0) -> RecognitionProfile:
+def _fit_shape(
+    sure: Scores, looks: Scores, false_alarm_ratio: float, threshold: float = 0.0
+) -> Recognition:
     covariance = np.cov(looks.T) + _RIDGE * np.eye(looks.shape[1])
     whitening = np.linalg.cholesky(np.linalg.inv(covariance)).T
-    return RecognitionProfile(
-        threshold=round(threshold, 4),
-        certainty_weight=round(CERTAINTY_SHARE / max(float(sure.std()), 0.01), 4),
-        centre=tuple(looks.mean(axis=0).round(4).tolist()),
-        whitening=tuple(tuple(row) for row in whitening.round(4).tolist()),
+    return Recognition.model_validate(
+        {
+            "method": "certainty+pixels",
+            "false_alarm_ratio": false_alarm_ratio,
+            "threshold": round(threshold, 4),
+            "certainty_weight": round(CERTAINTY_SHARE / max(float(sure.std()), 0.01), 4),
+            "centre": looks.mean(axis=0).round(4).tolist(),
+            "whitening": whitening.round(4).tolist(),
+        }
     )

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from whatsit.classifier import Classifier
-from whatsit.drift.drift import Reference, describe_reference
+from whatsit.drift.reference import describe_reference
 from whatsit.errors import DatasetRejected, InputError
 from whatsit.folders.find import find_files
-from whatsit.model_card import ModelCard, build_card
+from whatsit.model_card import ModelCard, Reference, build_card
 
 MIN_PICTURES = 100
 """With fewer, chance alone makes an index of 0.1 and more, however many pictures come later."""
@@ -66,12 +66,5 @@ def read_pictures(folder: Path) -> Iterator[bytes]:
 def apply_reference(card: ModelCard, reference: Reference) -> ModelCard:
     """The card with a reference; the model's fingerprint stays the same."""
     facts = card.model_dump(by_alias=True)
-    facts["reference"] = {
-        "pictures": reference.pictures,
-        "dataset": reference.dataset,
-        "signals": {
-            name: {"edges": list(signal.edges), "shares": list(signal.shares)}
-            for name, signal in reference.signals.items()
-        },
-    }
+    facts["reference"] = reference.model_dump(mode="json")
     return build_card(facts, origin="reference")

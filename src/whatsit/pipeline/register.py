@@ -17,8 +17,10 @@ from whatsit.classifier import Classifier
 from whatsit.errors import PipelineError
 from whatsit.files import exclusive, make_private_folder, store_failures
 from whatsit.model_card import ModelCard, build_card, write_card
+from whatsit.models.folder import ModelFolder, open_folder
+from whatsit.models.home import default_home
 from whatsit.models.live import LiveAlias
-from whatsit.models.store import ModelFolder, ModelStore, default_home, open_folder
+from whatsit.models.store import ModelStore
 from whatsit.pipeline.calibrate import MIN_PICTURES, apply_calibration, calibrate
 from whatsit.pipeline.candidate import open_candidate
 from whatsit.pipeline.evaluate import measure_split

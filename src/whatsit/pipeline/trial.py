@@ -6,7 +6,7 @@ from whatsit.answer import Logits
 from whatsit.classifier import Classifier, complain_of_activation
 from whatsit.data import example_pictures
 from whatsit.errors import InferenceFailed
-from whatsit.models.store import ModelFolder
+from whatsit.models.folder import ModelFolder
 
 
 def require_running(folder: ModelFolder, engine: str = "openvino") -> None:

@@ -11,8 +11,9 @@ from typing import Literal, Protocol
 from whatsit.classifier import Classifier
 from whatsit.data import example_pictures
 from whatsit.errors import WhatsitError
-from whatsit.models.live import Canary, LiveAlias, LiveState, say_who_answers
-from whatsit.models.store import ModelFolder, ModelStore
+from whatsit.models.folder import ModelFolder
+from whatsit.models.live import Canary, LiveAlias, LiveState, describe_fallback
+from whatsit.models.store import ModelStore
 from whatsit.service.line_up import LineUp, Serving
 from whatsit.service.service import Service
 from whatsit.service.workers import give_way
@@ -130,7 +131,7 @@ class Follower:
         except _ChangedAgain:
             return
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, answers go on
-            self._note = say_who_answers(live.name, self._service.line_up.live.model.name)
+            self._note = describe_fallback(live.name, self._service.line_up.live.model.name)
             self._report(live.name, error)
             return
         if canary is not None:

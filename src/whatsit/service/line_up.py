@@ -4,8 +4,8 @@ import threading
 from dataclasses import dataclass
 
 from whatsit.classifier import Classifier
+from whatsit.clock import utc_now
 from whatsit.labels.search import LabelSearch
-from whatsit.models.live import tell_time
 
 
 class Serving:
@@ -22,7 +22,7 @@ class Serving:
         self.classifier = classifier
         self.model = classifier.model
         self.label_search = LabelSearch(classifier.labels)
-        self.since = tell_time()
+        self.since = utc_now()
         self._lock = threading.Lock()
         self._holders = 0
         self._is_retired = False

@@ -56,7 +56,7 @@ class ServiceEvents(Protocol):
         ...
 
     def computed(self, prediction: Prediction, signals: Mapping[str, float]) -> None:
-        """The model was asked; `signals` are those of `whatsit.drift.drift.describe_signals`."""
+        """The model was asked; `signals` are those of `whatsit.drift.signals.describe_signals`."""
         ...
 
 

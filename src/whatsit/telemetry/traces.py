@@ -1,7 +1,7 @@
 """Traces of the API's requests for an OpenTelemetry collector, where one is named.
 
-A span is made when its request is done, from what is known then: while nobody collects, nothing
-of OpenTelemetry is loaded, and while somebody does, the answer has left before.
+A span is made when its request is done, from what is known then: without a collector, nothing
+of OpenTelemetry is loaded; with one, the answer has already left.
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from whatsit import __version__
 from whatsit.errors import SettingsError
-from whatsit.telemetry.metrics import FinishedRequest
+from whatsit.telemetry.request import FinishedRequest
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -28,7 +28,7 @@ _PROPAGATED = frozenset({b"traceparent", b"tracestate"})
 
 
 class Tracing(Protocol):
-    """Tells a collector about requests; see `open_tracing`."""
+    """Sends requests to a collector as spans; see `open_tracing`."""
 
     def trace(self, request: FinishedRequest, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Make the spans of a request that has just ended.
@@ -99,7 +99,7 @@ class _Spans:
         if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
             resource = resource.merge(Resource({SERVICE_NAME: "whatsit"}))
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        self._provider.add_span_processor(BatchSpanProcessor(_told_once_a_minute(exporter)))
+        self._provider.add_span_processor(BatchSpanProcessor(_log_once_a_minute(exporter)))
         self._exporter = exporter
         self._tracer = self._provider.get_tracer("whatsit", __version__)
         self._server = SpanKind.SERVER
@@ -171,7 +171,7 @@ def _lay_out(
         begin += length
 
 
-def _told_once_a_minute(exporter: "SpanExporter") -> "SpanExporter":
+def _log_once_a_minute(exporter: "SpanExporter") -> "SpanExporter":
     """The same exporter, whose failures are logged, but not each of them."""
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult

@@ -8,7 +8,9 @@ from http import HTTPStatus
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from whatsit.telemetry.metrics import FinishedRequest, RequestLog, Telemetry
+from whatsit.telemetry.logs import RequestLog
+from whatsit.telemetry.metrics import Telemetry
+from whatsit.telemetry.request import FinishedRequest
 from whatsit.telemetry.traces import Tracing
 from whatsit.web.api.app import CLIENT_LEFT, ROUTE_IN_SCOPE
 from whatsit.web.api.classify import ANSWER_IN_SCOPE

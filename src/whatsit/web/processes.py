@@ -23,7 +23,8 @@ from whatsit.models.live import resolve_served
 from whatsit.models.store import LIVE, ModelStore
 from whatsit.opening import open_redis
 from whatsit.settings import Settings
-from whatsit.telemetry.metrics import ExpositionFolder, configure_logging
+from whatsit.telemetry.logs import configure_logging
+from whatsit.telemetry.processes import ExpositionFolder
 from whatsit.web.ending import END_SECONDS, Ending
 
 _log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ def serve_in_processes(settings: Settings, count: int, progress: Progress | None
     Args:
         settings: What each of them opens and where all of them listen.
         count: How many; each holds its own copy of the model in memory.
-        progress: Told about the download of a model that is not there yet.
+        progress: Called during the download of a model that is not in the store yet.
 
     Raises:
         WhatsitError: A process can't be started, or the address can't be listened on.

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from starlette.types import Scope
 
-from whatsit.telemetry.metrics import FinishedRequest, RequestLog
+from whatsit.telemetry.logs import RequestLog
+from whatsit.telemetry.request import FinishedRequest
 from whatsit.web.guard.rates import caller_of
 
 MAX_LINES = 20

@@ -20,7 +20,8 @@ from whatsit.models.catalogue import Progress
 from whatsit.opening import open_service
 from whatsit.running import Running
 from whatsit.settings import Settings
-from whatsit.telemetry.metrics import ExpositionFolder, configure_logging
+from whatsit.telemetry.logs import configure_logging
+from whatsit.telemetry.processes import ExpositionFolder
 from whatsit.telemetry.traces import open_tracing
 from whatsit.web.ending import Ending
 from whatsit.web.processes import at_hangup, bind
@@ -48,7 +49,7 @@ def serve(
     Args:
         settings: What to open and where to listen.
         page_enabled: Whether to serve the page as well as the API.
-        progress: Told about the download of a model that is not there yet.
+        progress: Called during the download of a model that is not in the store yet.
 
     Raises:
         WhatsitError: Something can't be opened, or the address can't be listened on.
@@ -80,7 +81,7 @@ def serve_on(
         settings: What to open.
         page_enabled: Whether to serve the page as well as the API.
         on_ready: Called once, as soon as requests are answered.
-        progress: Told about the download of a model that is not there yet.
+        progress: Called during the download of a model that is not in the store yet.
         expositions: Where to leave the metrics for processes that share the port.
 
     Raises:

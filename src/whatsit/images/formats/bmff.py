@@ -1,176 +1,24 @@
-"""How large the frames in an AVIF or HEIC file really are, told without decoding them.
-
-Such a file announces the size of its picture in one place and holds the coded frames in another.
-A decoder believes the frames: one of 268 megapixels, or thousands of hidden ones, in a picture
-that announces 64 x 64. Which part of the frame is the picture may stand in the file as well.
-"""
+"""The items in a file of boxes, as AVIF and HEIC are: which there are and where they lie."""
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from fractions import Fraction
-from math import floor
 
-from whatsit.errors import ImageUnsupported
+from whatsit.images.formats.base import OddFrames
 
 _MAX_ITEMS = 10_000
 _MAX_EXTENTS = 50_000
-_MAX_FRAMES = 32
-"""Of one item. A picture is one frame; some come in a few layers."""
-_MAX_UNITS = 20_000
-
-_OBU_SEQUENCE, _OBU_FRAME_HEADER, _OBU_FRAME = 1, 3, 6
 _META_CHILDREN = frozenset({b"iinf", b"iloc", b"idat", b"iprp", b"pitm"})
-_CROP, _SIZE, _TURN, _MIRROR = b"clap", b"ispe", b"irot", b"imir"
-
-Box = tuple[int, int, int, int]
-"""Left, top, right and bottom edge, pixels."""
+CROP = b"clap"
+"""Kind of the property that says which part of a frame is the picture."""
 
 
-_CODECS = {
-    b"avc1": "H.264",
-    b"vvc1": "H.266",
-    b"j2k1": "JPEG 2000",
-    b"jpeg": "JPEG",
-    b"evc1": "EVC",
-    b"unci": "plain numbers",
-}
-_UNREAD_HEVC_PROFILES = frozenset(range(6, 12))
-"""For several views, several layers and contents of screens."""
-
-
-class OddFrames(Exception):
-    """The frames are not those of any picture."""
-
-
-@dataclass(frozen=True, slots=True)
-class CodedFrames:
-    """What an AVIF holds.
-
-    Attributes:
-        pixels: Of its largest frame, times how many of them its picture is put together of; 0
-            where the frames do not tell.
-        profile: AV1 profile. 0 keeps colour at half the resolution; only 2 has 12 bits.
-    """
-
-    pixels: int
-    profile: int
-
-
-def inspect_avif(file: bytes) -> CodedFrames:
-    """The frames of an AVIF.
+class Items:
+    """The items of a file.
 
     Raises:
-        OddFrames: There are far too many, or they are hidden.
-        struct.error: The file is cut short.
-    """
-    largest = highest = 0
-    items = _Items(file)
-    for item in items.of_kind(b"av01"):
-        frames = 0
-        for kind, content in _obus(item):
-            if kind == _OBU_SEQUENCE:
-                profile, width, height = _read_sequence(content)
-                largest = max(largest, width * height)
-                highest = max(highest, profile)
-            frames += kind in (_OBU_FRAME_HEADER, _OBU_FRAME)
-        if frames > _MAX_FRAMES:
-            raise OddFrames
-    return CodedFrames(largest * items.cells(), highest)
-
-
-def require_few_frames(file: bytes) -> None:
-    """Refuse a HEIC whose items hold more than a picture, or no HEVC.
-
-    Raises:
-        ImageUnsupported: They are coded in a way that is not read here.
-        OddFrames: There are far too many frames, or they are hidden.
-        struct.error: The file is cut short.
-    """
-    items = _Items(file)
-    for kind, start in items.properties():
-        if kind == b"hvcC" and file[start + 1] & 31 in _UNREAD_HEVC_PROFILES:
-            raise ImageUnsupported(f"a HEIC picture of HEVC profile {file[start + 1] & 31}")
-    if (codec := items.codec()) in _CODECS:
-        raise ImageUnsupported(f"a HEIF picture coded as {_CODECS[codec]}")
-    for item in items.of_kind(b"hvc1"):
-        frames = units = at = 0
-        while at + 4 < len(item):
-            (length,) = struct.unpack_from(">I", item, at)
-            # The first slice of a frame says so in the first bit after the unit's header.
-            is_slice = item[at + 4] >> 1 & 63 < 32
-            frames += is_slice and at + 6 < len(item) and item[at + 6] >> 7
-            units += 1
-            if frames > _MAX_FRAMES or units > _MAX_UNITS:
-                raise OddFrames
-            at += 4 + length
-
-
-def read_crop(file: bytes, *, is_turned: bool) -> Box | None:
-    """Which part of its frame the picture of an AVIF or HEIC is; None if all of it.
-
-    Args:
-        file: The whole file.
-        is_turned: Whether the frame will have been rotated and mirrored by its decoder.
-
-    Raises:
-        OddFrames: The part lies outside the frame.
+        OddFrames: There are far too many, or they are put together as in no picture.
         struct.error, IndexError: The file is cut short.
     """
-    if _CROP not in file:
-        return None
-    width = height = 0
-    box: Box | None = None
-    for kind, start in _Items(file).properties():
-        if kind == _SIZE:
-            width, height = struct.unpack_from(">II", file, start + 4)
-        elif kind == _CROP:
-            box = _cropped(
-                box or (0, 0, width, height), struct.unpack_from(">IIIIiIiI", file, start)
-            )
-        elif kind == _TURN and is_turned:
-            for _ in range(file[start] & 3):  # a quarter to the left
-                if box is not None:
-                    left, top, right, bottom = box
-                    box = top, width - right, bottom, width - left
-                width, height = height, width
-        elif kind == _MIRROR and is_turned and box is not None:
-            left, top, right, bottom = box
-            if file[start] & 1:
-                box = width - right, top, width - left, bottom
-            else:
-                box = left, height - bottom, right, height - top
-    return box
-
-
-def without_crops(file: bytes) -> bytes:
-    """The same file, whose pictures are their whole frames."""
-    changed = bytearray(file)
-    for at, size in _Items(file).crop_references():
-        changed[at : at + size] = bytes(size)
-    return bytes(changed)
-
-
-def _cropped(box: Box, crop: tuple[int, ...]) -> Box:
-    """A part of a part; section 12.1.4 of ISO/IEC 14496-12."""
-    if not all(crop[1::2]):
-        raise OddFrames
-    width, height, right_by, down_by = (Fraction(*crop[at : at + 2]) for at in (0, 2, 4, 6))
-    edges = []
-    for start, end, size, shift in (
-        (box[0], box[2], width, right_by),
-        (box[1], box[3], height, down_by),
-    ):
-        first = start + floor(Fraction(end - start - 1, 2) + shift - (size - 1) / 2)
-        edges.append((max(start, first), min(end, first + round(size))))
-    (left, right), (top, bottom) = edges
-    if left >= right or top >= bottom:
-        raise OddFrames
-    return left, top, right, bottom
-
-
-class _Items:
-    """The items of a file: which there are, and where their bytes lie."""
 
     def __init__(self, file: bytes) -> None:
         self._file = file
@@ -226,7 +74,7 @@ class _Items:
 
     def crop_references(self) -> list[tuple[int, int]]:
         """Where items say that they are cropped, and in how many bytes."""
-        return [where for _, kind, _, where in self._associations() if kind == _CROP]
+        return [where for _, kind, _, where in self._associations() if kind == CROP]
 
     def _associations(self) -> Iterator[tuple[int, bytes, int, tuple[int, int]]]:
         """For each property of each item: the item, its kind, its content, and what says so."""
@@ -322,68 +170,3 @@ def _boxes(file: bytes, at: int, end: int) -> Iterator[tuple[bytes, tuple[int, i
         yield kind, (at + head, min(stop, end))
         at = stop
     raise OddFrames
-
-
-def _obus(item: bytes) -> Iterator[tuple[int, bytes]]:
-    """Kind and content of each unit of an AV1 stream."""
-    at = 0
-    for _ in range(_MAX_UNITS):
-        if at >= len(item):
-            return
-        header = item[at]
-        at += 2 if header & 4 else 1
-        length = len(item) - at
-        if header & 2:
-            length = shift = 0
-            while at < len(item):
-                length |= (item[at] & 127) << shift
-                at, shift = at + 1, shift + 7
-                if not item[at - 1] & 128 or shift > 56:
-                    break
-        yield header >> 3 & 15, item[at : at + min(length, 64)]
-        at += length
-    raise OddFrames
-
-
-class _Bits:
-    def __init__(self, content: bytes) -> None:
-        self._value = int.from_bytes(content, "big")
-        self._left = len(content) * 8
-
-    def take(self, count: int) -> int:
-        if count > self._left:
-            raise OddFrames
-        self._left -= count
-        return self._value >> self._left & ((1 << count) - 1)
-
-
-def _read_sequence(content: bytes) -> tuple[int, int, int]:
-    """Profile, width and height; section 5.5 of the AV1 specification."""
-    bits = _Bits(content)
-    profile = bits.take(3)
-    bits.take(1)
-    if bits.take(1):  # a still picture's short header
-        bits.take(5)
-    else:
-        delay_bits = 0
-        if bits.take(1):  # timing
-            bits.take(64)
-            if bits.take(1):
-                zeros = 0
-                while not bits.take(1):
-                    zeros += 1
-                bits.take(zeros if zeros < 32 else 0)
-            if bits.take(1):
-                delay_bits = bits.take(5) + 1
-                bits.take(42)
-        has_delays = bits.take(1)
-        for _ in range(bits.take(5) + 1):
-            bits.take(12)
-            if bits.take(5) > 7:
-                bits.take(1)
-            if delay_bits and bits.take(1):
-                bits.take(2 * delay_bits + 1)
-            if has_delays and bits.take(1):
-                bits.take(4)
-    width_bits, height_bits = bits.take(4) + 1, bits.take(4) + 1
-    return profile, bits.take(width_bits) + 1, bits.take(height_bits) + 1

@@ -1,21 +1,28 @@
-"""What a JPEG file holds: its picture without metadata, and whether all of it is there."""
+"""The segments of a JPEG file that make its picture, and whether all of it is there."""
 
 import re
 import struct
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from whatsit.errors import ImageUnreadable, ImageUnsupported
+from whatsit.images.formats.base import TOO_MANY_PIECES, Container
+from whatsit.images.formats.orientation import read_orientation
 
 _MAX_SEGMENTS = 50_000
 _MAX_SCANS = 100
 """An encoder writes about ten; each costs as long as all of the picture's blocks take."""
 _MAX_SCANS_WITHOUT_END = 20
 """Such a picture is decoded twice."""
-_TOO_MANY_PIECES = (
-    "The picture's file is in more pieces than any picture needs. "
-    "Save the picture anew and send that."
-)
-_END = b"\xff\xd9"
+_START, _END = b"\xff\xd8", b"\xff\xd9"
+_SCAN = 0xDA
+_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+"""Markers without a segment."""
+_EXIF, _XMP = b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0"
+_APPLICATION = 0xE1
+_METADATA = frozenset({*range(0xE1, 0xF0), 0xFE}) - {0xEE}
+"""Without JFIF's and Adobe's segments, which say how the colours are stored."""
+_PADDING = re.compile(rb"[\xff\x00]*\xff(?=[^\xff\x00])")
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset({0xC2, 0xCA})
 _READ_HERE = frozenset({0xC0, 0xC1, 0xC9}) | _PROGRESSIVE
@@ -26,26 +33,21 @@ _COMPONENTS = (1, 3, 4)
 _NOISE = b"\xfe\xb6" + bytes((number * 167 + number * number * 13) % 255 for number in range(256))
 
 
-@dataclass(frozen=True, slots=True)
-class JpegPicture:
-    """The picture in a JPEG file.
+class _Segment(NamedTuple):
+    """A part of the file before its pixels.
 
     Attributes:
-        file: A JPEG of nothing but the picture.
-        exif: Its EXIF segment.
-        xmp: Its XMP segment.
-        scratch_bytes: What the decoder keeps in memory besides the picture's pixels.
-        has_end: Whether it is closed by the marker for that.
+        marker: What kind it is.
+        at: Where it starts in the file.
+        content: Its bytes, marker and length included; none of the scan that comes last.
     """
 
-    file: bytes
-    exif: bytes | None
-    xmp: bytes | None
-    scratch_bytes: int
-    has_end: bool
+    marker: int
+    at: int
+    content: bytes
 
 
-def open_jpeg(image_bytes: bytes) -> JpegPicture:
+def open_jpeg(image_bytes: bytes) -> Container:
     """Leave out of a JPEG file all that is not the picture.
 
     Raises:
@@ -53,47 +55,78 @@ def open_jpeg(image_bytes: bytes) -> JpegPicture:
         ImageUnsupported: It is of a kind of JPEG that is not read here.
         struct.error, IndexError: It ends before its picture begins.
     """
-    kept = [b"\xff\xd8"]
+    kept = [_START]
     exif = xmp = None
     frame = b""
-    at = 2
+    scan_at = 0
+    for marker, at, content in _segments(image_bytes):
+        if marker == _SCAN:
+            scan_at = at
+        elif marker == _APPLICATION and content.startswith(_EXIF, 4):
+            exif = exif or content[4:]
+        elif marker == _APPLICATION and content.startswith(_XMP, 4):
+            xmp = xmp or content[4:]
+        elif marker in _FRAMES or marker == _LS_FRAME:
+            frame = bytes((marker,)) + content[4:]
+            _require_known_frame(frame)
+        if marker not in _METADATA:
+            kept.append(content)
+    kept.append(image_bytes[scan_at:])
+    has_end = image_bytes.rfind(_END, scan_at) >= 0
+    scratch_bytes = 0
+    if frame and (frame[0] in _PROGRESSIVE or image_bytes[scan_at + 4] < frame[6]):
+        _require_few_scans(image_bytes, scan_at, _MAX_SCANS if has_end else _MAX_SCANS_WITHOUT_END)
+        scratch_bytes = _coefficient_bytes(frame)
+        if not has_end:
+            _require_all_coefficients(image_bytes, scan_at, frame)
+    orientation = read_orientation(exif, xmp)
+    return Container("JPEG", b"".join(kept), orientation, scratch_bytes, has_end=has_end)
+
+
+def jpeg_size(jpeg: bytes) -> tuple[int, int]:
+    """Width and height of a JPEG, pixels; 0, 0 if it is damaged or not read here."""
+    try:
+        for marker, _, content in _segments(jpeg):
+            if marker in _FRAMES:
+                bits, height, width = struct.unpack_from(">BHH", content, 4)
+                return (width, height) if marker in _READ_HERE and bits == 8 else (0, 0)
+    except (struct.error, IndexError, ImageUnreadable):
+        pass
+    return 0, 0
+
+
+def _segments(jpeg: bytes) -> Iterator[_Segment]:
+    """Those before the pixels, and at last the first scan.
+
+    Raises:
+        ImageUnreadable: There are far too many.
+        struct.error, IndexError: There is no scan.
+    """
+    at = len(_START)
     for _ in range(_MAX_SEGMENTS):
-        while image_bytes[at] == 0xFF and image_bytes[at + 1] in (0x00, 0xFF):  # padding
-            following = re.compile(rb"[\xff\x00]*\xff(?=[^\xff\x00])").match(image_bytes, at)
-            if following is None:
-                raise IndexError
-            at = following.end() - 1
-        if image_bytes[at] != 0xFF:
+        at = _skip_padding(jpeg, at)
+        if jpeg[at] != 0xFF:
             raise IndexError
-        marker = image_bytes[at + 1]
-        if marker == 0xDA:
-            break
-        if marker in (0x01, *range(0xD0, 0xD9)):
+        marker = jpeg[at + 1]
+        if marker == _SCAN:
+            yield _Segment(marker, at, b"")
+            return
+        if marker in _ALONE:
             at += 2
             continue
-        (length,) = struct.unpack_from(">H", image_bytes, at + 2)
-        segment = image_bytes[at + 4 : at + 2 + length]
-        if marker == 0xE1 and segment.startswith(b"Exif\0"):
-            exif = exif or segment
-        elif marker == 0xE1 and segment.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
-            xmp = xmp or segment
-        elif marker in _FRAMES or marker == _LS_FRAME:
-            frame = bytes((marker,)) + segment
-            _require_known_frame(frame)
-        if not (0xE0 <= marker <= 0xEF or marker == 0xFE) or marker in (0xE0, 0xEE):
-            kept.append(image_bytes[at : at + 2 + length])
+        (length,) = struct.unpack_from(">H", jpeg, at + 2)
+        yield _Segment(marker, at, jpeg[at : at + 2 + length])
         at += 2 + max(length, 2)
-    else:
-        raise ImageUnreadable(_TOO_MANY_PIECES)
-    has_end = image_bytes.rfind(_END, at) >= 0
-    scratch = 0
-    if frame and (frame[0] in _PROGRESSIVE or image_bytes[at + 4] < frame[6]):
-        _require_few_scans(image_bytes, at, _MAX_SCANS if has_end else _MAX_SCANS_WITHOUT_END)
-        scratch = _coefficient_bytes(frame)
-        if not has_end:
-            _require_all_coefficients(image_bytes, at, frame)
-    kept.append(image_bytes[at:])
-    return JpegPicture(b"".join(kept), exif, xmp, scratch, has_end)
+    raise ImageUnreadable(TOO_MANY_PIECES)
+
+
+def _skip_padding(jpeg: bytes, at: int) -> int:
+    while jpeg[at] == 0xFF and jpeg[at + 1] in (0x00, 0xFF):
+        following = _PADDING.match(jpeg, at)
+        if following is None:
+            raise IndexError
+        at = following.end() - 1
+    return at
 
 
 def with_two_ends(file: bytes) -> tuple[bytes, bytes]:
@@ -109,20 +142,6 @@ def with_two_ends(file: bytes) -> tuple[bytes, bytes]:
     restarts = (bytes((0xFF, 0xD0 + (following + number) % 8)) for number in range(16))
     noise = _NOISE + b"".join(marker + _NOISE for marker in restarts)
     return whole + _END, whole + noise + _END
-
-
-def jpeg_size(jpeg: bytes) -> tuple[int, int]:
-    """Width and height of a JPEG, pixels; 0, 0 if it is of a kind that is not read here."""
-    at = 2
-    while at + 9 <= len(jpeg) and jpeg[at] == 0xFF:
-        marker = jpeg[at + 1]
-        if marker in _FRAMES:
-            height, width = struct.unpack_from(">HH", jpeg, at + 5)
-            return (width, height) if marker in _READ_HERE and jpeg[at + 4] == 8 else (0, 0)
-        if marker in (0xD9, 0xDA):
-            break
-        at += 2 + max(2, struct.unpack_from(">H", jpeg, at + 2)[0])
-    return 0, 0
 
 
 def _require_known_frame(frame: bytes) -> None:
@@ -144,13 +163,12 @@ def _require_few_scans(image_bytes: bytes, first: int, most: int) -> None:
         return
     scans = 0
     for marker in re.finditer(rb"\xff([^\x00\xd0-\xd7\xff])", image_bytes[first:]):
-        if marker[1] == b"\xd9":
+        if marker[0] == _END:
             return
         scans += marker[1] == b"\xda"
         if scans > most:
             raise ImageUnreadable(
-                f"This JPEG is drawn in more than {most} passes. "
-                "Save the picture anew and send that."
+                f"This JPEG is drawn in more than {most} passes. Save it again and resend it."
             )
 
 

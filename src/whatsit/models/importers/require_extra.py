@@ -9,7 +9,7 @@ from typing import Any
 
 from whatsit.engines.no_telemetry import silence_dependencies
 from whatsit.errors import SettingsError
-from whatsit.models.store import default_home
+from whatsit.models.home import default_home
 
 
 @contextmanager

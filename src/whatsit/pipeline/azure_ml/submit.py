@@ -19,7 +19,7 @@ from typing import Any
 
 from whatsit.errors import ModelError, PipelineError
 from whatsit.model_card import ModelCard
-from whatsit.models.store import open_folder
+from whatsit.models.folder import open_folder
 from whatsit.pipeline.azure_ml.definition import (
     Folder,
     Pipeline,

@@ -1,7 +1,6 @@
 """Where a training run goes on after it was stopped: at the very step."""
 
 import json
-import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whatsit.errors import PipelineError
+from whatsit.files import READABLE_FILE, replacing
 
 Arrays = Sequence[npt.NDArray[Any]]
 
@@ -88,14 +88,10 @@ class Checkpoints:
 
     def _write(self, name: str, facts: Mapping[str, Any], arrays: Arrays) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        fresh = self._folder / f"{name}.part"
         stored: dict[str, Any] = {f"{number:05}": array for number, array in enumerate(arrays)}
         stored[_FACTS] = np.array(json.dumps(facts))
-        with fresh.open("wb") as file:
+        with replacing(self._folder / name, READABLE_FILE) as file:
             np.savez(file, **stored)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._folder / name)
 
     def _read(self, name: str) -> tuple[dict[str, Any], Arrays] | None:
         try:
@@ -106,7 +102,7 @@ class Checkpoints:
             return None
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise PipelineError(
-                f"The checkpoint {name} can't be read. Remove the folder to start anew."
+                f"The checkpoint {name} can't be read. Remove the folder to start again."
             ) from error
         if facts["run"] != self._run:
             changed = sorted(

@@ -15,19 +15,18 @@ from whatsit.engines.exact import ExactModel
 from whatsit.images.decode import decode_image
 from whatsit.images.preprocess import ImageHWC, fit_image
 from whatsit.model_card import InputSpec
-from whatsit.models.importers.keras import (
+from whatsit.models.folder import weights_digest
+from whatsit.models.importers.architectures import (
     DEFAULT_SIZE,
     IMAGENET,
     RANDOM,
     Architecture,
     build_network,
-    describe_input,
-    export_onnx,
     find_architecture,
-    require_same_logits,
 )
+from whatsit.models.importers.onnx_export import export_onnx, require_same_logits
+from whatsit.models.importers.preprocessing import describe_input
 from whatsit.models.importers.require_extra import load_keras
-from whatsit.models.store import weights_digest
 from whatsit.pipeline.finetune import Choices, Trained
 from whatsit.pipeline.manifest import Manifest, Picture, read_picture
 from whatsit.pipeline.training.checkpoints import Checkpoints, Progress

@@ -15,8 +15,8 @@ from whatsit.errors import PipelineError
 from whatsit.images.decode import decode_image
 from whatsit.images.preprocess import ImageHWC, fit_image, to_batch
 from whatsit.model_card import ModelCard, build_card
+from whatsit.models.folder import ModelFolder, weights_digest
 from whatsit.models.importers.require_extra import load_keras, training_extra
-from whatsit.models.store import ModelFolder, weights_digest
 from whatsit.pipeline.candidate import open_candidate
 from whatsit.pipeline.finetune import Choices, Trained
 from whatsit.pipeline.graph import LOGITS, Trunk, add_classifier, cut_classifier

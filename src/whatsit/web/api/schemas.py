@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from whatsit.drift.drift import Drift
+from whatsit.drift.report import Drift
 from whatsit.feedback.correction import Verdict
 from whatsit.prediction import CacheOutcome, Certainty, HeatMapMethod, Hedge, Level, Role
 from whatsit.running import CacheState

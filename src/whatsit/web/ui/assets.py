@@ -50,7 +50,7 @@ def asset_address(path: str) -> str:
 def style_addresses() -> list[str]:
     """The style sheets of all modules; the one with the colours comes first."""
     sheets = (path for path in asset_files() if path.startswith("ask/") and path.endswith(".css"))
-    ordered = sorted(sheets, key=lambda path: (path != "ask/theme.css", path))
+    ordered = sorted(sheets, key=lambda path: (path != "ask/css/theme.css", path))
     return [asset_address(path) for path in ordered]
 
 

@@ -12,6 +12,7 @@ import streamlit as st
 from whatsit.access.page_tokens import PagePass
 from whatsit.data import example_pictures
 from whatsit.errors import WhatsitError
+from whatsit.feedback.correction import MAX_LABEL_CHARACTERS
 from whatsit.running import Running
 from whatsit.service.line_up import LineUp
 from whatsit.service.service import Service
@@ -54,7 +55,10 @@ def render(running: Running) -> None:
             "pass": _visitors_pass().token,
             "keysRequired": settings.keys_required,
             "urls": settings.fetch_urls == "on",
-            "maxUploadBytes": settings.max_upload_bytes,
+            "limits": {
+                "uploadBytes": settings.max_upload_bytes,
+                "labelCharacters": MAX_LABEL_CHARACTERS,
+            },
             "examples": _answered_examples(running.service),
         }
         # In a list, because Streamlit loads pandas to see whether a mapping holds tables, which

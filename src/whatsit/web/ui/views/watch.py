@@ -4,7 +4,8 @@ import html
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from whatsit.drift.drift import SHAPE_SIGNALS, Drift, SignalDrift, WindowDrift, next_step
+from whatsit.drift.report import Drift, SignalDrift, WindowDrift, next_step
+from whatsit.drift.signals import SHAPE_SIGNALS
 from whatsit.drift.watch import DAY, LATEST, WatchReport
 from whatsit.feedback.accuracy import WeekAccuracy
 
