@@ -13,7 +13,7 @@ COMPOSE = docker compose $(if $(strip $(FILES)),$(addprefix --file ,compose.yaml
 	$(addprefix --profile ,$(PROFILE))
 WATCHED = $(COMPOSE) config --services | grep -qx grafana
 
-# What the lock has for a purpose, by hash; nothing is built, so nothing is fetched for building.
+# Install the locked packages of a purpose, by hash; builds none, so it needs no build tools.
 define INSTALL
 	@$(BIN)/python deploy/locked.py $(1) > $(VENV)/locked.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
@@ -31,7 +31,7 @@ install: $(VENV)/.ready-run ## Install whatsit into .venv
 run: install ## Start the page and the API on http://localhost:8501
 	@exec $(BIN)/whatsit serve $(ARGS)
 
-test: $(VENV)/.ready-test ## Run the tests of every day, a real browser included (ARGS="-k cache")
+test: $(VENV)/.ready-test ## Run the everyday tests, a real browser included (ARGS="-k cache")
 	@$(BIN)/python scripts/install_browser.py
 	@$(BIN)/python scripts/run_tests.py $(ARGS)
 

@@ -129,7 +129,7 @@ def _measure(home: Path, name: str, pictures: list[bytes], count: int) -> dict[s
 
 
 def _has_workers() -> bool:
-    """Whether this version can serve from several processes; says so if it can't."""
+    """Return True if this version can serve from several processes; print a note if it can't."""
     command = [sys.executable, "-m", "whatsit", "serve", "--help"]
     if "--workers" in subprocess.run(command, capture_output=True, text=True, check=True).stdout:
         return True
@@ -145,7 +145,7 @@ def _sample_folder(folder: Path, pictures: list[bytes]) -> Path:
 
 
 def _engine_alone(home: Path, name: str, pictures: Path) -> dict[str, float]:
-    """What a server of many new pictures could reach: the engine's own throughput, less decoding.
+    """The limit for a server of many new pictures: the engine's throughput, less decoding.
 
     The engine fills all cores, and decoding takes its share of them.
     """
@@ -236,7 +236,7 @@ def load_pictures(folder: Path) -> list[bytes]:
 
 
 def repainted(picture: bytes) -> bytes:
-    """The picture with pixels that nobody has sent before, about as large as it was."""
+    """The picture with pixels that are new to the server, about as large as it was."""
     image = Image.open(io.BytesIO(picture)).convert("RGB")
     middle = (image.width // 2, image.height // 2)
     image.paste(Image.frombytes("RGB", (16, 16), os.urandom(16 * 16 * 3)), middle)

@@ -1,4 +1,4 @@
-"""What decoding JPEGs at reduced size gains and costs: ``make bench-draft``.
+"""Measure the gain and the cost of decoding JPEGs at reduced size: ``make bench-draft``.
 
 The photographs are enlarged four times and saved as JPEG again, to about the size that a phone
 makes; then each is answered twice, decoded in full and decoded at reduced size.

@@ -12,7 +12,7 @@ from tests.support.load import closed_loop, post
 
 @dataclass(frozen=True)
 class Load:
-    """What a run of requests took.
+    """The duration of a run of requests.
 
     Attributes:
         seconds: Latency of each request.

@@ -1,7 +1,7 @@
-"""``make soak``: mixed load for ten minutes, to see whether memory stays flat.
+"""``make soak``: mixed load for ten minutes, to see if memory stays flat.
 
 Known, re-tagged, new and broken pictures come at an even rate, and now and then a real browser
-opens the page. The line through the second half of the samples tells the slope.
+opens the page. The line through the second half of the samples gives the slope.
 """
 
 import argparse
@@ -25,11 +25,11 @@ SLICE_SECONDS = 15.0
 PAGE_EVERY_SLICES = 4
 CONNECTIONS = 16
 MEMORY_ENTRIES = "200"
-"""Few enough to be full in the first half: a cache that fills is no leak."""
+"""Few enough to be full in the first half: a cache that fills is not a leak."""
 
 
 def main() -> int:
-    """Run it; exit status 1 if memory grows faster than the limit or an answer is no answer."""
+    """Run it; exit status 1 if memory grows faster than the limit or an answer is invalid."""
     parser = argparse.ArgumentParser(prog="make soak")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--per-second", type=float, default=20.0, help="requests")

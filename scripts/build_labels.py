@@ -54,7 +54,7 @@ class Synset:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What `names.toml` says about one class; see the head of that file."""
+    """The entry of `names.toml` about one class; see the head of that file."""
 
     name: str | None = None
     article: str | None = None
@@ -298,8 +298,8 @@ def describe_level(level: Level, synsets: Mapping[str, Synset]) -> tuple[tuple[s
     """The synonyms and the definition of a level.
 
     Raises:
-        LabelsRejected: It is called otherwise than its synset, and nobody says what it is; or
-            somebody does, although it is called so.
+        LabelsRejected: Its name differs from its synset and no entry says what it is; or an entry
+            does, although the name is the same.
     """
     synset = synsets[level.wnid]
     is_named_so = level.name.casefold() in {word.casefold() for word in synset.words}

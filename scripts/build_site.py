@@ -55,7 +55,7 @@ def build(url: str = "") -> None:
 
 
 def find_foreign(site: Path) -> list[str]:
-    """What the pages and styles of a site fetch from other machines."""
+    """The addresses that the pages and styles of a site fetch from other machines."""
     return [
         f"{file.relative_to(site)}: {found}"
         for kind in ("*.html", "*.css")

@@ -56,14 +56,14 @@ def draw_odd_picture(kind: str, seed: int) -> Image.Image:
         Mode RGB, 360 to 960 pixels a side.
 
     Raises:
-        ValueError: There is no such kind.
+        ValueError: The kind is unknown.
 
     Example:
         >>> draw_odd_picture("chart", seed=1) == draw_odd_picture("chart", seed=1)
         True
     """
     if kind not in _PAINTERS:
-        raise ValueError(f"There is no kind {kind!r}. Known: {', '.join(KINDS)}.")
+        raise ValueError(f"The kind {kind!r} is unknown. Known: {', '.join(KINDS)}.")
     rng = np.random.default_rng([zlib.crc32(kind.encode()), seed])
     image = _PAINTERS[kind](rng)
     return _through_jpeg(image, rng) if rng.random() < 0.5 else image

@@ -254,7 +254,7 @@ _FIGURES = (
 
 
 def _format_choices(studies: Sequence[dict[str, Any]]) -> list[str]:
-    lines = ["", "## What else could have been chosen", ""]
+    lines = ["", "## Other rules that were measured", ""]
     lines += [
         _row("score of the best label", *(f"{s['model']}: ECE | Brier of best" for s in studies)),
         _row(*["---"] * (2 * len(studies) + 1)),

@@ -56,10 +56,10 @@ class Photo:
 
 @dataclass(frozen=True)
 class PairResult:
-    """What the two heat maps of one pair say.
+    """The result of the two heat maps of one pair.
 
     Attributes:
-        counts: Whether both labels are among the best for the pair.
+        counts: True if both labels are among the best for the pair.
         mass_ratios: Of each map, how much of its mass lies on the right half, 0 to 1.
         peaks_right: Of each map, whether its highest place lies there.
     """
@@ -72,7 +72,7 @@ class PairResult:
 
     @property
     def is_right(self) -> bool:
-        """Whether both maps have most of their mass on their half."""
+        """True if both maps have most of their mass on their half."""
         return min(self.mass_ratios) > 0.5
 
 

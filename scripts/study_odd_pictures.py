@@ -1,4 +1,4 @@
-"""Measure how often odd pictures are told from photographs: docs/reports/odd-pictures.*.
+"""Measure how often odd pictures are recognised as such: docs/reports/odd-pictures.*.
 
 Run: ``python -m scripts.study_odd_pictures --shared DIR`` (about four minutes on two cores).
 """
@@ -38,7 +38,7 @@ BUNDLED = ROOT / "src" / "whatsit" / "data" / "models" / "efficientnet-lite2"
 
 @dataclass(frozen=True)
 class Sample:
-    """What one model gave for a set of pictures; one row per picture."""
+    """The output of one model for a set of pictures; one row per picture."""
 
     logits: Floats
     looks: Floats
@@ -51,7 +51,7 @@ class Sample:
 
     @property
     def right(self) -> Flags:
-        """Whether the best label is the right one."""
+        """True where the best label is the right one."""
         return np.asarray(self.logits.argmax(axis=1) == self.group)
 
     def part(self, rows: npt.NDArray[np.int64]) -> "Sample":

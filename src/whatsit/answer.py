@@ -100,7 +100,7 @@ def state_level(path_scores: Sequence[float], thresholds: Thresholds) -> tuple[i
 
     Args:
         path_scores: Scores from the broadest group down to a class; they never rise.
-        thresholds: What a level must score to be stated.
+        thresholds: The scores that a level must reach to be stated.
 
     Returns:
         How many levels of the path are stated, 0 if none can be, and how certain that is.

@@ -1,9 +1,9 @@
-"""Image -> heat map: which parts of a picture speak for a label.
+"""Image -> heat map: the parts of a picture that support a label.
 
 Two methods. Where the network ends in pooling and one dense layer, the last feature map weighted
 by the class (Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016)
 costs one inference. For any other network, patches of the picture are covered one after the other,
-to see which of them the label suffers from (Zeiler and Fergus, Visualizing and Understanding
+to see which of them lower the score of the label (Zeiler and Fergus, Visualizing and Understanding
 Convolutional Networks, ECCV 2014).
 """
 
@@ -25,10 +25,10 @@ from whatsit.prediction import GRID_STEPS, HeatMap, HeatMapMethod
 Grid = npt.NDArray[np.float32]
 
 DEFAULT_BUDGET_SECONDS = 2.0
-"""How long covering patches may take; with an activation map nobody waits that long."""
+"""How long covering patches may take; an activation map takes far less."""
 
 _COARSE, *_FINER = (4, 6, 8, 10, 12)
-"""Places along one side of an occlusion map; the first is done whatever it takes."""
+"""Places along one side of an occlusion map; the first is always done."""
 
 _NO_EVIDENCE = 1e-5
 """Less than this is rounding."""
@@ -44,7 +44,7 @@ def explain(
     budget_seconds: float = DEFAULT_BUDGET_SECONDS,
     stopwatch: Stopwatch | None = None,
 ) -> HeatMap:
-    """Show which parts of a picture speak for a label.
+    """Show which parts of a picture support a label.
 
     Args:
         classifier: Whose answer to explain. Its engine opens its feature maps on the first call,
@@ -57,7 +57,7 @@ def explain(
             ``explain``.
 
     Raises:
-        InputError: This is no picture that can be answered, or there is no such class.
+        InputError: The picture can't be answered, or the class does not exist.
         InferenceFailed: The engine failed.
 
     Example:
@@ -103,7 +103,7 @@ def require_class_index(labels: LabelSet, wanted: str | int | None) -> int | Non
         wanted: A label in any spelling of its capitals, a class index (as digits, too), or None.
 
     Raises:
-        InvalidParameter: There is no such class; the sentence names similar labels.
+        InvalidParameter: The class does not exist; the sentence names similar labels.
     """
     if wanted is None:
         return None
@@ -118,7 +118,7 @@ def require_class_index(labels: LabelSet, wanted: str | int | None) -> int | Non
                 for name in get_close_matches(folded, names, _NEAREST_NAMES)
             ]
             hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-            raise InvalidParameter(f"label: There is no label {wanted[:80]!r}.{hint}")
+            raise InvalidParameter(f"label: The label {wanted[:80]!r} does not exist.{hint}")
         wanted = int(folded[:10])
     if not 0 <= wanted < len(labels):
         raise InvalidParameter(
@@ -135,7 +135,7 @@ def _weigh_features(
         raise InferenceFailed("The model gave no finite answer.")
     if class_index is None:
         class_index = int(np.argmax(logits[0]))
-    # What speaks for all classes alike changes no probability, so it is no evidence.
+    # Support for all classes alike changes no probability, so it does not count as evidence.
     weights = maps.class_weights[class_index] - maps.class_weights.mean(axis=0)
     channels, height, width = features.shape[1:]
     return class_index, (weights @ features[0].reshape(channels, -1)).reshape(height, width)

@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 _FRONT_TTL_SECONDS = 30.0
 """The process forgets sooner than Redis, so that clearing Redis takes effect everywhere."""
 _SLOW_RATIO = 0.5
-"""Of the time-out: a Redis that always takes longer than this is left alone as well."""
+"""Share of the time-out: a Redis that always takes longer is treated as failing."""
 
 
 @contextmanager
@@ -58,14 +58,14 @@ def open_service(
     """Open everything that answering takes, in order; close it in reverse.
 
     Args:
-        settings: What to open.
+        settings: The settings of the service.
         progress: Called during the download of a model that is not there yet.
         expositions: Where to leave the metrics for processes that share the port.
-        takes_feedback: Whether answers can be corrected.
-        follows_live: Whether the model changes with what is live, if that is what is asked for.
+        takes_feedback: True if answers can be corrected.
+        follows_live: True to change the model with the live one, if the settings ask for ``live``.
 
     Raises:
-        WhatsitError: Something can't be opened; what was opened until then is closed again.
+        WhatsitError: Something can't be opened; everything opened until then is closed again.
     """
     with ExitStack() as stack:
         telemetry, watch = Telemetry(), Watch()
@@ -170,7 +170,7 @@ def _close_models(service: Service) -> None:
 
 
 def open_feedback_store(settings: Settings) -> "FeedbackStore":
-    """Where corrections are kept. Nothing is made or connected to before something is kept.
+    """The store of corrections. It makes nothing and connects to nothing before the first one.
 
     Raises:
         SettingsError: The address of the database is wrong, or its driver is missing.
@@ -197,10 +197,10 @@ def _open_corrections(settings: Settings, stack: ExitStack) -> "Corrections":
 
 @contextmanager
 def open_shared_cache(settings: Settings) -> Iterator[RedisCache]:
-    """The shared tier of the cache alone, for looking after it.
+    """The shared tier of the cache alone, for its maintenance.
 
     Raises:
-        CacheError: There is none, or it does not answer.
+        CacheError: It does not exist, or does not answer.
     """
     if settings.cache == "off":
         raise CacheError("The cache is off (WHATSIT_CACHE).")
@@ -209,7 +209,7 @@ def open_shared_cache(settings: Settings) -> Iterator[RedisCache]:
         # The caller gets an error in the end, so nothing is logged.
         cache = _open_shared_cache(settings, url, Telemetry(), on_trouble=lambda trouble: None)
         if cache is None:
-            raise CacheError("There is no Redis or Valkey to ask.")
+            raise CacheError("No Redis or Valkey is available.")
         stack.callback(cache.close)
         if not cache.ping():
             raise CacheError(_sentence(cache.trouble))
@@ -229,11 +229,11 @@ def open_redis(settings: Settings, stack: ExitStack) -> SecretStr | None:
     """The address of the Redis to share: the one that is set, else that of an embedded Valkey.
 
     Args:
-        settings: Whether there is a cache, and where.
+        settings: Say if there is a cache, and where.
         stack: Stops the embedded one when it is closed.
 
     Returns:
-        None where nothing can be shared; the log says why.
+        None where no cache can be shared; the log says why.
     """
     if settings.redis_url is not None or settings.cache == "off":
         return settings.redis_url

@@ -15,11 +15,11 @@ def map_in_order(
     threads: int,
     hurry: Callable[[], object] = lambda: None,
 ) -> Generator[_Result, None, None]:
-    """What `work` makes of each item, in the order of the items, several at a time.
+    """Yield the result of `work` for each item, in the order of the items, several at a time.
 
-    Takes no more than a few items for each thread ahead of what was fetched, so the items may be
-    without end. What `work` raises is raised in its place and ends it all. When it ends early,
-    nothing new is begun, and what runs is told to `hurry` and waited for.
+    Takes only a few items for each thread ahead of the results fetched, so the items may be
+    endless. An error of `work` is raised in its place and ends the iteration. When it ends early,
+    no new work begins; `hurry` is called, and the work under way is waited for.
     """
     begun: deque[Future[_Result]] = deque()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="whatsit-map")

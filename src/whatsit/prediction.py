@@ -69,21 +69,22 @@ class AnswerPart:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is said to a person.
+    """The answer in words.
 
     Attributes:
         text: One or two sentences with percentages.
-        label: What the sentence puts first: a class, or a group of classes such as ``dog``.
+        label: The first name in the sentence: a class, or a group of classes such as ``dog``.
         wnid: Its WordNet id, where there is one.
         score: Its calibrated probability, 0 to 1.
         certainty: How far the sentence commits itself.
-        level: Whether `label` is a class or a group.
+        level: ``class`` or ``group``, as `label` is.
         path: Names from the broadest group down to `label`.
         set: The first labels of `Prediction.top`: as few as hold the right class as often as
             the model's card promises; empty where it promises nothing.
         recognised: False if the picture looks unlike anything the model knows; it is then
             ``unsure`` whatever the score.
-        parts: What `text` names, in its order, to say it in other words or another language.
+        parts: The things that `text` names, in its order, to word it in another way or
+            language.
     """
 
     text: str
@@ -100,7 +101,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What is known of the picture itself.
+    """Facts of the picture itself.
 
     Attributes:
         width: Pixels, after turning it upright.
@@ -125,10 +126,10 @@ class ModelId:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Everything whatsit has to say about one picture.
+    """The complete result for one picture.
 
     Attributes:
-        model: Who answered.
+        model: The model that answered.
         answer: The sentence and its certainty.
         top: The best labels, best first, at most `MAX_TOP_K`.
         image: Facts of the picture.
@@ -145,7 +146,7 @@ class Reply:
     """An answer, and how it came about.
 
     Attributes:
-        prediction: What is said of the picture.
+        prediction: The stored or computed result, with all its labels.
         top: As many of its best labels as were asked for.
         cache: Where the prediction came from.
         timings_ms: Milliseconds by stage; ``total`` is the whole time in the service.
@@ -159,17 +160,17 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeatMap:
-    """Which parts of a picture speak for a label.
+    """The parts of a picture that support a label.
 
     Attributes:
-        model: Who was asked.
+        model: The model that was asked.
         image: Facts of the picture.
         label: The label in question.
         wnid: Its WordNet id, where it has one.
         index: Its class index.
         method: How the map was made.
-        grid: Shape (h, w), from 0 for nothing that speaks for the label to 1 for the place that
-            does most; all 0 where none does. It lies over `box`.
+        grid: Shape (h, w), from 0 for no support of the label to 1 for the place with the most;
+            all 0 where there is none. It lies over `box`.
         box: The part of the picture that the model sees: left, top, right and bottom edge in
             pixels of the upright picture.
     """

@@ -1,4 +1,4 @@
-"""What is open while whatsit runs."""
+"""Everything that is open while whatsit runs."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -28,16 +28,16 @@ class Running:
 
     Attributes:
         service: Answers pictures.
-        model: Which model it found at the start, and why, if it is another one than was asked for.
+        model: The model found at the start, and why, if it is not the one asked for.
         store: The models on this machine.
         telemetry: Counts what the service does.
         watch: Compares what the live model is asked with its reference.
         shared_cache: The cache's shared tier; None where there is none.
-        redis_url: Where all processes of this service can share something; None where nowhere.
-        settings: What all of it was built from.
+        redis_url: Address of the Redis that all processes of this service share; None without one.
+        settings: The settings that all of it was built from.
         expositions: Where the metrics of processes that share the port meet, if there are any.
         feedback: Corrections of answers; None where corrections are off.
-        follower: Follows what is live; None where always the same model answers.
+        follower: Follows the live model; None where the same model always answers.
     """
 
     service: Service
@@ -66,12 +66,12 @@ class Running:
         return self.expositions.exposition(self.telemetry)
 
     def drift(self) -> WatchReport | None:
-        """What was seen of the traffic by this process, or by all that share the port."""
+        """The traffic seen by this process, or by all that share the port."""
         others = () if self.expositions is None else self.expositions.watched_by_others()
         return self.watch.report(others)
 
     def cache_state(self) -> CacheState:
-        """How the cache is doing; asks Redis, so it takes up to the time-out."""
+        """The state of the cache; asks Redis, so it takes up to the time-out."""
         if self.settings.cache == "off":
             return "off"
         if self.shared_cache is None:
@@ -80,6 +80,6 @@ class Running:
 
     @property
     def cache_note(self) -> str | None:
-        """Why the shared cache does not keep or give answers, as a sentence; None where it does."""
+        """Why the shared cache does not keep or give answers, as a sentence; None if it works."""
         trouble = None if self.shared_cache is None else self.shared_cache.trouble
         return None if trouble is None else trouble.sentence

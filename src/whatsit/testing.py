@@ -1,6 +1,6 @@
 """Stand-ins for tests of programs and plug-ins that use whatsit.
 
-The fake model knows three colours. Its answer can be told by hand, and it needs no weights.
+The fake model knows three colours. You can compute its answer by hand, and it needs no weights.
 
 Example:
     >>> classifier = fake_classifier()

@@ -154,7 +154,7 @@ def test_a_lock_that_is_held_ends_in_a_sentence(tmp_path, act):
 def test_a_pipe_in_the_place_of_a_file_makes_nobody_wait(tmp_path, file):
     os.mkfifo(tmp_path / file)
 
-    with pytest.raises(WhatsitError, match="no plain file"):
+    with pytest.raises(WhatsitError, match="not a regular file"):
         KeyFile(tmp_path).create("shop")
 
 

@@ -193,7 +193,8 @@ def test_labels_are_named_in_any_capitals_or_by_index(client, cat):
 
 
 @pytest.mark.parametrize(
-    ("label", "words"), [("daisey", "'daisy'"), ("1000", "999"), ("-1", "no label"), ("", "no")]
+    ("label", "words"),
+    [("daisey", "'daisy'"), ("1000", "999"), ("-1", "does not exist"), ("", "no")],
 )
 def test_an_unknown_label_is_refused_with_the_nearest(client, cat, label, words):
     response = client.post(EXPLAIN, params={"label": label}, content=cat)

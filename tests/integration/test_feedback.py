@@ -489,10 +489,10 @@ def test_corrections_are_listed_and_forgotten(home):
 
     assert cli(home, "feedback", "forget").returncode == 2
     assert cli(home, "feedback", "forget", "--sha256", "bee").returncode == 2
-    assert cli(home, "feedback", "forget", "--sha256", bee).stdout == "2 corrections are gone.\n"
+    assert cli(home, "feedback", "forget", "--sha256", bee).stdout == "2 corrections deleted.\n"
     assert bee not in kept_pictures(home)
     assert len(kept_pictures(home)) == 2
-    assert cli(home, "feedback", "forget", "--all").stdout == "5 corrections are gone.\n"
+    assert cli(home, "feedback", "forget", "--all").stdout == "5 corrections deleted.\n"
     assert kept_pictures(home) == set()
     assert rows(home) == []
     assert bee.encode() not in (home / "feedback.db").read_bytes()
@@ -509,6 +509,6 @@ def test_forgetting_reaches_a_running_server(server, client, picture):
     correct(client, sha256=digest(picture), verdict="none")
     assert correction_of(client, picture) is not None
     forgotten = cli(server.home, "feedback", "forget", "--sha256", digest(picture))
-    assert forgotten.stdout == "1 corrections are gone.\n"
+    assert forgotten.stdout == "1 corrections deleted.\n"
 
     assert wait_until(lambda: correction_of(client, picture) is None)

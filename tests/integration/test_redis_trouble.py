@@ -309,11 +309,11 @@ def alter(inside: redis.Redis, *commands: str) -> None:
         ("CONFIG SET requirepass other", "", "/0?protocol=2", "password", "asks for a password"),
         ("ACL SETUSER app on >geheim ~* -@all +ping", f"app:{SECRET}@", "/0", "permission", "SET"),
         ("ACL SETUSER app on >geheim ~x +@all", f"app:{SECRET}@", "/0", "permission", "these keys"),
-        ("PING", "", "/99", "database", "no database of that number"),
+        ("PING", "", "/99", "database", "no database with that number"),
         ("REPLICAOF 127.0.0.1 1", "", "/0", "read_only", "read-only replica"),
         ("CONFIG SET maxmemory 1 maxmemory-policy noeviction", "", "/0", "full", "is full"),
-        ("CONFIG SET min-replicas-to-write 1", "", "/0", "disk", "takes no writes"),
-        ("CONFIG SET maxclients 1", "", "/0", "clients", "as many clients"),
+        ("CONFIG SET min-replicas-to-write 1", "", "/0", "disk", "accepts no writes"),
+        ("CONFIG SET maxclients 1", "", "/0", "clients", "limit of clients"),
     ],
 )
 def test_redis_says_why_it_refuses(private_redis, before, user, path, reason, said):

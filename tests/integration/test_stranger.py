@@ -218,7 +218,7 @@ def test_an_unknown_id_is_a_sentence_and_an_exit_code(shared_home):
     done = whatsit(shared_home, "keys", "revoke", "00000000")
 
     assert done.returncode == 1
-    assert done.stderr.startswith("whatsit: There is no key '00000000'.")
+    assert done.stderr.startswith("whatsit: The key '00000000' does not exist.")
     assert done.stdout == ""
 
 

@@ -73,7 +73,9 @@ def test_a_rate_is_read_and_said(text, rate, seconds, words):
     ["120", "0/minute", "-1/minute", "1.5/minute", "120/week", "/minute", "120/", "٣/minute"],
 )
 def test_what_is_no_rate_stops_the_start_with_a_sentence(text):
-    with pytest.raises(SettingsError, match=r"^WHATSIT_RATE_LIMIT: .* is no rate; write auto, off"):
+    with pytest.raises(
+        SettingsError, match=r"^WHATSIT_RATE_LIMIT: .* is not a rate; write auto, off"
+    ):
         load_settings({"rate_limit": text})
 
 
@@ -92,7 +94,9 @@ def test_what_is_no_host_name_stops_the_start_with_a_sentence(text):
 
 @pytest.mark.parametrize("text", ["proxy", "10.0.0.1/33", "10.0.0.1/8", "*", "1.2.3"])
 def test_what_is_no_network_stops_the_start_with_a_sentence(text):
-    with pytest.raises(SettingsError, match=r"^WHATSIT_TRUSTED_PROXIES: .* is no address and no"):
+    with pytest.raises(
+        SettingsError, match=r"^WHATSIT_TRUSTED_PROXIES: .* is neither an address nor"
+    ):
         load_settings({"trusted_proxies": text})
 
 

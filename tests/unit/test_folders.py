@@ -436,7 +436,7 @@ def test_what_somebody_else_wrote_is_left_alone(tmp_path, rows, content):
     out.write_text(content)
 
     with (
-        pytest.raises(SettingsError, match="something else"),
+        pytest.raises(SettingsError, match="not from whatsit"),
         open_output(out, rows, {}, resume=True),
     ):
         pass

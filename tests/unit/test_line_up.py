@@ -119,7 +119,7 @@ def test_a_heat_map_is_that_of_one_model(service, held, fresh):
 
     explanation = service.explain(RED, label="tomato")
     assert (explanation.heat_map.model.name, explanation.cache) == ("new", "miss")
-    with pytest.raises(InvalidParameter, match="no label"):
+    with pytest.raises(InvalidParameter, match="does not exist"):
         service.explain(RED, label="red thing")
 
 

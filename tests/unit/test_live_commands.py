@@ -45,7 +45,7 @@ def roles(listing: str) -> dict[str, str]:
 
 
 def test_a_model_is_made_live_and_rolled_back(run, home):
-    assert "No model was promoted yet" in run("live")
+    assert "No model has been promoted yet" in run("live")
     assert "petals.v1 is live now, unmeasured." in run("set-live", "petals.v1")
     run("set-live", BUNDLED_MODEL)
     assert roles(run("live").replace("petals.v1         ", "petals.v1")) == {
@@ -100,7 +100,7 @@ def test_a_model_that_answers_is_marked_and_can_not_be_removed(run, home):
     with pytest.raises(SettingsError, match="canary --end"):
         run("remove", "petals.v2")
     LiveAlias(home).end_canary()
-    assert "petals.v2 is gone" in run("remove", "petals.v2")
+    assert "petals.v2 is deleted" in run("remove", "petals.v2")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")

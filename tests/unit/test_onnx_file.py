@@ -79,14 +79,14 @@ def test_what_lies_in_one_file_stays_as_it_is(tmp_path):
 @pytest.mark.parametrize(
     ("location", "complaint"),
     [
-        ("../secret", "no file beside it"),
-        ("/etc/passwd", "no file beside it"),
-        ("sub/weights", "no file beside it"),
-        ("..", "no file beside it"),
-        ("", "no file beside it"),
-        ("gone.data", "no such file beside it"),
+        ("../secret", "not a file beside it"),
+        ("/etc/passwd", "not a file beside it"),
+        ("sub/weights", "not a file beside it"),
+        ("..", "not a file beside it"),
+        ("", "not a file beside it"),
+        ("gone.data", "this file is missing"),
         ("link.data", "symbolic link"),
-        ("pipe.data", "no plain file"),
+        ("pipe.data", "not a regular file"),
         ("short.data", "shorter than"),
     ],
 )
@@ -117,7 +117,7 @@ def test_where_weights_lie_is_said_in_sensible_numbers(tmp_path, split, place):
             entry.value = value
     split.write_bytes(model.SerializeToString())
 
-    with pytest.raises(WeightsRejected, match=r"shorter than|not said in numbers"):
+    with pytest.raises(WeightsRejected, match=r"shorter than|not given as numbers"):
         merge_onnx(split, tmp_path / "merged.onnx")
 
 
@@ -161,7 +161,7 @@ def test_a_model_folder_is_stored_with_all_of_its_weights_in_one_file(tmp_path):
     folder = make_folder(tmp_path / "birds", content)
     with pytest.raises(WeightsRejected, match=r"'model\.onnx\.data'.*digest.*models add"):
         open_folder(folder)
-    with pytest.raises(WeightsRejected, match="no such file beside it"):
+    with pytest.raises(WeightsRejected, match="this file is missing"):
         ModelStore(tmp_path / "home").add(folder)
 
     (tmp_path / "data" / "model.onnx.data").rename(folder / "model.onnx.data")

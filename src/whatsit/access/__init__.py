@@ -1,1 +1,1 @@
-"""Who may ask, how often, and under which host names and addresses."""
+"""Access control: API keys, rates, host names and addresses."""

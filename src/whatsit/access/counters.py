@@ -22,7 +22,7 @@ _REMEMBERED_CALLERS = 10_000
 _MOST_IN_FLIGHT = 10_000
 """Requests of all replicas that may be counted for a moment before they are refused."""
 _MOST_DIGITS = 19
-"""Of a count in Redis."""
+"""Digits of the largest count in Redis."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ class Window:
     limit: int
 
     def has_room(self, current: int, previous: int) -> bool:
-        """Whether one more request fits, with so many in this window and in the one before."""
+        """True if one more request fits, with so many in this window and in the one before."""
         return previous * (1 - self.elapsed_ratio) + current + 1 <= self.limit
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What a caller has used, without the request just asked about.
+    """The requests that a caller has made, without the current one.
 
     Attributes:
         current: Requests in this window.
@@ -63,7 +63,7 @@ class Counters(Protocol):
     """Counts requests by caller."""
 
     async def count(self, caller: str, window: Window) -> Tally:
-        """Tell what `caller` has used, and add one request to it if it still fits."""
+        """Return what `caller` has used, and add one request to it if it still fits."""
         ...
 
 
@@ -93,7 +93,7 @@ class ProcessCounters:
         return tally
 
     def tally(self, caller: str, window: Window) -> Tally:
-        """What `caller` has used; nothing is added to it."""
+        """Return what `caller` has used; adds nothing to it."""
         current = self._counts(window).get(caller, 0)
         return Tally(current, self._windows[window.number - 1].get(caller, 0))
 
@@ -111,8 +111,8 @@ class RedisCounters:
 
     Uses INCRBY, EXPIRE and GET on keys ``<namespace>:rate:<window>:<digest>``, which live for
     two windows. The digest is the caller's, salted with the window: no address is stored, and none
-    can be followed from one window to the next. Whoever may read Redis could still try out all
-    IPv4 addresses while the keys live.
+    can be followed from one window to the next. Anyone who may read Redis could still try out
+    all IPv4 addresses while the keys live.
 
     Args:
         url: ``redis://``, ``rediss://`` or ``unix://``.
@@ -159,7 +159,7 @@ class RedisCounters:
             CacheError: Redis can't be asked, or refuses.
         """
         if not self._breaker.admits():
-            raise CacheError("Redis is left alone for a moment after a failure.")
+            raise CacheError("Redis gets no requests for a moment after a failure.")
         try:
             tally = await self._count_in_time(caller, window)
         except redis.ResponseError as error:
@@ -182,7 +182,7 @@ class RedisCounters:
     async def _count_in_time(self, caller: str, window: Window) -> Tally:
         # One limit around all of it: a free connection, connecting, both trips. It does not wait
         # for the cancelled work to end, because the client can swallow a cancellation that comes
-        # together with its own time-out, and then wait once more.
+        # together with its own time-out, and then wait again.
         work = asyncio.create_task(self._count(caller, window))
         try:
             await asyncio.wait({work}, timeout=self._timeout_seconds)
@@ -210,7 +210,7 @@ class RedisCounters:
                 trip.get(self._key(caller, window.number - 1))
                 with_this, _, stored = await trip.execute()
             # The window before has ended, so its count stays as it is: asked for once.
-            # Whoever can write to Redis can put anything there.
+            # Anyone who can write to Redis can put anything there.
             before = _as_count(stored, window)
             if len(self._ended) >= _REMEMBERED_CALLERS:
                 self._ended.clear()
@@ -233,7 +233,7 @@ class RedisCounters:
 
 
 def _as_count(stored: bytes | None, window: Window) -> int:
-    """What was counted in the window before; 0 where something else stands there."""
+    """The count of the window before; 0 where Redis holds something else."""
     if stored is None or not stored.isdigit() or len(stored) > _MOST_DIGITS:
         return 0
     count = int(stored)
@@ -241,4 +241,4 @@ def _as_count(stored: bytes | None, window: Window) -> int:
 
 
 def _not_a_count() -> CacheError:
-    return CacheError("A count in Redis is none that whatsit wrote.", "damaged")
+    return CacheError("A count in Redis was not written by whatsit.", "damaged")

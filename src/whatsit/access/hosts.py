@@ -21,7 +21,7 @@ class HostNames:
         self._admitted: set[bytes] = set()
 
     def admit(self, header: bytes) -> bool:
-        """Whether a ``Host`` header, with or without a port, names one of them."""
+        """True if a ``Host`` header, with or without a port, names one of them."""
         if header in self._admitted:
             return True
         name = host_of(header)
@@ -59,14 +59,14 @@ def parse_host_names(text: str) -> tuple[str, ...]:
     """
     names = tuple(_parse_host_name(name) for name in text.split(",") if name.strip())
     if not names:
-        raise ValueError("There is no host name in it; write auto for the usual ones, * for any")
+        raise ValueError("The list contains no host name; write auto for the usual ones, * for any")
     return names
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a server listening on `host` can only be reached from its own machine.
+    """True if a server listening on `host` can only be reached from its own machine.
 
-    What is no address and not ``localhost`` counts as reachable from elsewhere.
+    Anything but an address or ``localhost`` counts as reachable from elsewhere.
     """
     if host.lower() == "localhost":
         return True
@@ -86,7 +86,7 @@ def _parse_host_name(text: str) -> str:
         parsed = name.removesuffix(".") if _HOST_NAME.fullmatch(name.removesuffix(".")) else None
     if parsed is None:
         raise ValueError(
-            f"{text.strip()!r} is no host name; write something like "
-            "whatsit.example.org, *.example.org, without a port (names of other scripts as xn--...)"
+            f"{text.strip()!r} is not a host name; write something like "
+            "whatsit.example.org, *.example.org, without a port (names in other scripts as xn--...)"
         )
     return parsed

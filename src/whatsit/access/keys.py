@@ -44,11 +44,11 @@ _MAX_FILE_BYTES = 10_000_000
 
 @dataclass(frozen=True)
 class ApiKey:
-    """What is known about a key; not the key itself, which nobody can tell any more.
+    """The stored facts about a key; not the key itself, which cannot be recovered.
 
     Attributes:
         id: The middle part of the key, for lists and logs.
-        name: Who or what it was made for.
+        name: The person or program that it was made for.
         sha256: Digest of the whole key, in hexadecimal digits.
         created: When it was made, UTC, in ISO 8601.
         revoked: When it stopped working; None while it works.
@@ -93,7 +93,7 @@ class KeyFile:
         """Make a key.
 
         Args:
-            name: Who or what it is for: 1 to 64 printable characters.
+            name: The person or program that it is for: 1 to 64 printable characters.
 
         Returns:
             The key. It is stored nowhere, so this is the only time it can be shown.
@@ -115,10 +115,10 @@ class KeyFile:
     def revoke(self, key_id: str) -> ApiKey:
         """Make a key stop working, within a second and for good, in all processes of the store.
 
-        Revoking it once more changes nothing.
+        Revoking it again changes nothing.
 
         Raises:
-            InvalidParameter: There is no such key.
+            InvalidParameter: The key does not exist.
             SettingsError: The file can't be read or written.
         """
         with self._changing() as keys:
@@ -127,7 +127,7 @@ class KeyFile:
                     keys[position] = replace(key, revoked=key.revoked or utc_now())
                     return keys[position]
             raise InvalidParameter(
-                f"There is no key {key_id!r}. The ids are listed by: whatsit keys list"
+                f"The key {key_id!r} does not exist. To list the ids: whatsit keys list"
             )
 
     @contextmanager
@@ -148,7 +148,7 @@ class KeyFile:
 class KeyRing:
     """Recognises keys from memory, and notices within half a second that the file changed.
 
-    A file that is damaged or can't be read lets nobody in, and the log says so.
+    While the file is damaged or can't be read, no key is valid, and the log says so.
 
     Args:
         store: Folder of the file, which may be made later.
@@ -172,14 +172,14 @@ class KeyRing:
             self._look()
         if len(offered) > _MAX_KEY_CHARACTERS:
             return None
-        # Ids are no secret: how long it takes to miss one tells nothing.
+        # Ids are not secret: the time that a miss takes reveals nothing.
         key = self._valid.get(_id_of(offered))
         if key is None or not hmac.compare_digest(key.sha256, _digest(offered)):
             return None
         return key
 
     def is_empty(self) -> bool:
-        """Whether no key would be recognised now."""
+        """True if no key would be recognised now."""
         self._look()
         return not self._valid
 
@@ -187,7 +187,7 @@ class KeyRing:
         self._look_at = self._clock() + _LOOK_SECONDS
         try:
             facts = self._path.stat()
-            # The change time tells of new rights, the rest of new content.
+            # The change time shows new rights, the rest shows new content.
             state = (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, facts.st_size)
             if state == self._seen:
                 return
@@ -243,7 +243,7 @@ def _unusable(path: Path, error: Exception) -> str:
     reason = error.strerror if isinstance(error, OSError) else "it is damaged"
     return (
         f"The API keys can't be read from {path}: {reason}. "
-        "Put it right, or delete it and make new keys."
+        "Repair it, or delete it and make new keys."
     )
 
 

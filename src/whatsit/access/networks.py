@@ -20,7 +20,7 @@ def parse_networks(text: str) -> tuple[Network, ...]:
             networks.append(ipaddress.ip_network(part.strip()))
         except ValueError as error:
             raise ValueError(
-                f"{part.strip()!r} is no address and no network; "
+                f"{part.strip()!r} is neither an address nor a network; "
                 "write something like 10.0.0.7, 10.0.0.0/8"
             ) from error
     return tuple(networks)
@@ -30,10 +30,11 @@ def parse_ports(text: str) -> frozenset[int]:
     """Ports of a list with commas.
 
     Raises:
-        ValueError: There is none, or one of them is no port; the message is a sentence for people.
+        ValueError: The list is empty, or an entry is not a port; the message is a sentence for
+            people.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     ports = frozenset(int(part) for part in parts if re.fullmatch("[0-9]{1,5}", part))
     if len(ports) < len(set(parts)) or not ports or not all(0 < port < 65_536 for port in ports):
-        raise ValueError(f"{text!r} is no list of ports; write something like 80, 443")
+        raise ValueError(f"{text!r} is not a list of ports; write something like 80, 443")
     return ports

@@ -1,4 +1,4 @@
-"""The page's pass: what its own part shows the API in place of a key."""
+"""The page's pass, which its script sends to the API in place of a key."""
 
 import hashlib
 import secrets
@@ -25,10 +25,10 @@ _FOLDERS = (
 
 
 class PagePass:
-    """One visitor's pass; it is good as long as somebody holds this object.
+    """One visitor's pass; it is valid as long as this object is referenced.
 
     Attributes:
-        token: What the visitor's browser sends.
+        token: The text that the visitor's browser sends.
     """
 
     def __init__(self, token: str) -> None:
@@ -49,7 +49,7 @@ class PagePasses:
         return page_pass
 
     def admit(self, scope: Scope) -> bool:
-        """Whether a request comes from a page that is open, for a route that the page uses."""
+        """True if a request comes from a page that is open, for a route that the page uses."""
         if not _is_for_page(scope["method"], scope["path"]):
             return False
         token = _offered(scope["headers"])

@@ -1,4 +1,4 @@
-"""How many requests one caller may send in how much time."""
+"""The number of requests that one caller may send in a time."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ _RATE = re.compile(r"([0-9]{1,7})\s*/\s*(second|minute|hour|day)s?", re.IGNORECA
 
 @dataclass(frozen=True)
 class Rate:
-    """How many requests one caller may send in how much time.
+    """The number of requests that one caller may send in a time.
 
     Example:
         >>> print(parse_rate("120/minute"))
@@ -30,15 +30,15 @@ class Rate:
 
 
 def parse_rate(text: str) -> Rate:
-    """The rate that a text like ``120/minute`` tells.
+    """Parse a text such as ``120/minute``.
 
     Raises:
-        ValueError: It tells none; the message is a sentence for people.
+        ValueError: The text is not a rate; the message is a sentence for people.
     """
     found = _RATE.fullmatch(text.strip())
     if found is None or int(found[1]) < 1:
         raise ValueError(
-            f"{text!r} is no rate; write auto, off, or something like 120/minute "
+            f"{text!r} is not a rate; write auto, off, or something like 120/minute "
             "(second, minute, hour or day)"
         )
     return Rate(int(found[1]), found[2].lower())

@@ -4,7 +4,7 @@ A stored value is a seal of its key and payload, then the payload: JSON, because
 back from a shared cache may be able to run. The key is part of the seal, so that an entry that was
 moved under another key is as good as damaged. Without a secret the seal is a checksum, which
 anyone can compute, so the payload is validated like any input. With a secret it is a message
-authentication code, and an entry that somebody else wrote does not pass.
+authentication code, and an entry from a writer without the secret does not pass.
 """
 
 import base64
@@ -71,7 +71,7 @@ class Seal:
     """Shows that an entry is whole and belongs to its key; with a secret, also who wrote it.
 
     Args:
-        secret: What all processes that share the cache know, and nobody else. Without one the
+        secret: Known only to the processes that share the cache. Without one the
             seal is a checksum of 8 bytes, with one a keyed BLAKE2b of 16 bytes.
     """
 
@@ -208,7 +208,7 @@ def decode_entry(key: str, stored: bytes, seal: Seal = _CHECKSUM) -> CacheEntry:
     return decode_prediction(key, stored, seal)
 
 
-# Reading. Whoever can write to the cache can also compute the checksum.
+# Reading. Anyone who can write to the cache can also compute the checksum.
 
 
 def _open(

@@ -19,12 +19,12 @@ _GATHER_SECONDS = 0.02
 class WriteBehind:
     """Reads from a tier at once, and writes to it from a thread of its own.
 
-    Whoever asked for a picture does not wait for its answer to be stored, nor for the time-out
-    of a tier that is away. When more writes wait than the queue holds, new ones are dropped.
+    A request waits neither until its answer is stored nor for the time-out of an unreachable
+    tier. When more writes wait than the queue holds, new ones are dropped.
 
     Args:
         tier: The slow tier.
-        on_failure: Told each time a write fails or is dropped.
+        on_failure: Called each time a write fails or is dropped.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class WriteBehind:
         left_at = float("-inf")
         while (first := self._waiting.get()) is not None:
             entries, is_last = [first], False
-            # What comes meanwhile goes along: many in one trip cost little more than one. The
+            # Later writes join this trip: many in one trip cost little more than one. The
             # first after a pause leaves at once, for other processes may wait for it.
             time.sleep(max(0.0, left_at + _GATHER_SECONDS - time.monotonic()))
             with suppress(queue.Empty):

@@ -37,7 +37,7 @@ def main() -> NoReturn:
         click.echo(f"whatsit: {sentence}", err=True)
         sys.exit(exit_code_of(error))
     except OSError as error:
-        # What nobody expected to fail; what is expected has a sentence of its own.
+        # An unexpected failure; the expected ones have their own sentences.
         what = make_printable(str(error.filename)) if error.filename else "A file"
         click.echo(f"whatsit: {what} can't be used: {error.strerror or error}.", err=True)
         sys.exit(exit_code_of(WhatsitError()))

@@ -42,7 +42,7 @@ def clear(**options: Any) -> None:
     settings = load_settings(options)
     with open_shared_cache(settings) as shared:
         cleared = shared.clear(settings.cache_namespace)
-    click.echo(f"{cleared} entries are gone.")
+    click.echo(f"{cleared} entries deleted.")
 
 
 @cache.command()
@@ -51,7 +51,7 @@ def clear(**options: Any) -> None:
 @store_option
 @click.pass_context
 def warm(context: click.Context, /, *, folder: Path, **options: Any) -> None:
-    """Answer every picture of a folder, so that it is known when somebody asks."""
+    """Answer every picture of a folder, so that later requests are answered from the cache."""
     from whatsit.folders.find import find_files, read_found, show_path
     from whatsit.opening import open_service
     from whatsit.picture import Picture

@@ -13,7 +13,7 @@ from whatsit.cli.terminal import download_progress, model_option, require_apart,
 
 @click.command()
 @click.argument(
-    # As texts, for a path does not tell `./-` from `-`; what can't be read gets a row.
+    # As texts: a path can't distinguish `./-` from `-`; unreadable files get a row.
     *("paths",),
     metavar="PATH...",
     nargs=-1,
@@ -25,7 +25,7 @@ from whatsit.cli.terminal import download_progress, model_option, require_apart,
 @click.option(
     "--why",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="For one picture: a PNG to write, in which bright is what speaks for the best label.",
+    help="For one picture: a PNG to write, bright where the picture supports the best label.",
 )
 @click.option(
     "--out",
@@ -33,10 +33,10 @@ from whatsit.cli.terminal import download_progress, model_option, require_apart,
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     help="Write a row for each picture: .csv or .jsonl; - for standard output.",
 )
-@click.option("--resume", is_flag=True, help="Go on with what an earlier run has left in --out.")
+@click.option("--resume", is_flag=True, help="Continue the output of an earlier run in --out.")
 @click.option("--server", metavar="URL", help="Ask a running server instead of computing here.")
 @click.option("--key", envvar="WHATSIT_KEY", show_envvar=True, help="API key for --server.")
-@click.option("--threads", type=click.IntRange(1, 64), help="Pictures worked on at a time.")
+@click.option("--threads", type=click.IntRange(1, 64), help="Pictures processed at the same time.")
 @model_option
 @store_option
 @click.pass_context
@@ -57,7 +57,7 @@ def classify(
 ) -> None:
     """Say what is in each picture; of a folder, in all pictures below it; - is standard input.
 
-    One bad file does not stop the rest; the exit status tells that there was one.
+    One bad file does not stop the rest; the exit status then reports it.
     """
     from whatsit.folders.answers import answer_here, answer_there
     from whatsit.folders.classify import show_answers, write_answers
@@ -94,7 +94,7 @@ def _require_sensible(
     if why is not None and (not is_one or out is not None):
         raise click.UsageError("--why takes one picture.")
     if resume and not is_file:
-        raise click.UsageError("--resume goes on with a file: name it with --out.")
+        raise click.UsageError("--resume continues a file: name it with --out.")
     if as_json and is_file:
         raise click.UsageError("With --out the suffix decides: .jsonl for JSON.")
     if paths.count("-") > 1:

@@ -68,7 +68,7 @@ def forget(*, sha256: str | None, everything: bool, **options: Any) -> None:
         raise click.UsageError("A digest has 64 digits from 0 to f, in lower case.")
     with _open_feedback(options) as store:
         gone = store.forget(sha256)
-    click.echo(f"{gone} corrections are gone.")
+    click.echo(f"{gone} corrections deleted.")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from whatsit.errors import SettingsError
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
-    help="Processes that serve the API; needs --no-ui, as the page has to stay in one process.",
+    help="Processes that serve the API; needs --no-ui, as the page must stay in one process.",
 )
 def serve(*, no_ui: bool, workers: int, **options: Any) -> None:
     """Start the page and the API."""

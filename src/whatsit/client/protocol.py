@@ -1,4 +1,4 @@
-"""What is sent to a server and what its answers mean, without sending anything."""
+"""The requests to a server and the meaning of its answers, without sending anything."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ DEFAULT_TIMEOUT_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one picture of many: either `reply` or `error` is there.
+    """The outcome for one picture of many: either `reply` or `error` is set.
 
     Attributes:
         index: Position among the pictures, from 0.
@@ -52,8 +52,8 @@ class KnownModel:
         name: For ``WHATSIT_MODEL``.
         description: One sentence.
         licence: Of its weights.
-        present: Whether its weights are on the server's machine.
-        serving: Whether it answers now.
+        present: True if its weights are on the server's machine.
+        serving: True if it answers now.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Models:
         note: Why that is another one, if it is.
         known: All that could be served.
         serving_since: Since when the process that was asked has answered with it, RFC 3339; None
-            where the server does not tell.
+            where the server does not say.
         canary: Name of a model that answers a share of the pictures; None where there is none.
     """
 
@@ -131,7 +131,7 @@ def explain_request(image_bytes: bytes, label: str | int | None) -> Request:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server and how it is spoken to.
+    """A server and the options for its requests.
 
     Attributes:
         url: Its address, without a password.
@@ -144,10 +144,10 @@ class Target:
 
 
 def parse_target(url: str, key: str | None, timeout_seconds: float) -> Target:
-    """How to speak to a server.
+    """Prepare the requests to a server.
 
     Raises:
-        InvalidParameter: That is no address, or no key.
+        InvalidParameter: The address or the key is malformed.
         SettingsError: The environment names a proxy or certificates that can't be used.
     """
     try:
@@ -193,16 +193,16 @@ def read_models(response: httpx.Response, target: Target) -> Models:
 
 
 def build_reply(document: Mapping[str, Any]) -> Reply:
-    """The answer as objects; members that this version does not know are passed over.
+    """The answer as objects; members that this version does not know are ignored.
 
     Args:
-        document: What ``POST /api/v1/classify`` answers. Its scores have six decimals, and its
+        document: The answer of ``POST /api/v1/classify``. Its scores have six decimals, and its
             labels are only as many as were asked for.
 
     Raises:
         LookupError: A member is missing.
         TypeError: A member is of another type.
-        ValueError: A number is none.
+        ValueError: A number is malformed.
     """
     answer, image = document["answer"], document["image"]
     top = tuple(_build_label(entry) for entry in document["top"])
@@ -231,7 +231,7 @@ def build_reply(document: Mapping[str, Any]) -> Reply:
 def judge(
     result: httpx.Response | httpx.RequestError, attempts: Attempts, target: Target
 ) -> tuple[WhatsitError, float | None]:
-    """The error that a failed attempt tells of, and how long to pause before the next one.
+    """The error of a failed attempt, and the pause before the next one, seconds.
 
     Returns:
         None instead of a pause where the error is to be raised now.
@@ -247,19 +247,19 @@ def judge(
 
 
 def read_failure(response: httpx.Response, target: Target) -> WhatsitError:
-    """The error that a response tells of: the class that its ``code`` names, with its sentence."""
+    """The error in a response: the class that its ``code`` names, with its sentence."""
     document = _document_of(response)
     code, detail = document.get("code"), document.get("detail")
     error: WhatsitError
     kind = _known_errors().get(code) if isinstance(code, str) else None
     if kind is not None and isinstance(detail, str):
-        # What such an error is built from, only the server knows.
+        # Only the server knows the arguments of such an error.
         error = kind.__new__(kind, detail)
     else:
         status = response.status_code
         said = detail if isinstance(detail, str) else f"{target.url} answered {_status(status)}."
         if response.is_redirect:
-            said = f"{target.url} sends elsewhere ({status}); use the address it sends to."
+            said = f"{target.url} redirects ({status}); use the address that it redirects to."
         server_code = code if isinstance(code, str) else None
         error = ServerError(said, status=status, server_code=server_code)
     error.retry_after_seconds = asked_pause(response)
@@ -267,9 +267,9 @@ def read_failure(response: httpx.Response, target: Target) -> WhatsitError:
 
 
 def describe_silence(error: httpx.RequestError, target: Target) -> ServerUnreachable:
-    """The error that tells of a request without an answer."""
+    """The error for a request without an answer."""
     if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
-        return ServerUnreachable(f"Nothing answers at {target.url}. Is it running there?")
+        return ServerUnreachable(f"Nothing answers at {target.url}. Is the server running?")
     if isinstance(error, httpx.TimeoutException):
         return ServerUnreachable(
             f"{target.url} was silent for {target.timeout_seconds:g} s. Try again later."
@@ -284,8 +284,8 @@ def _read(
         return build(response.json())
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ServerError(
-            f"{target.url} answered with something else than whatsit does. "
-            "Is it the right address, and is this client as new as the server?",
+            f"{target.url} does not answer like whatsit. "
+            "Check the address, and that this client is as new as the server.",
             status=response.status_code,
         ) from error
 
@@ -336,7 +336,7 @@ def _build_models(document: Mapping[str, Any]) -> Models:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not a text")
     return value
 
 
@@ -363,13 +363,15 @@ def _known_errors() -> Mapping[str, type[WhatsitError]]:
 def _require_key(key: str) -> str:
     key = key.strip()
     if not key.isascii() or not key.isprintable() or not key:
-        raise InvalidParameter("This is no API key: it has other characters than keys have.")
+        raise InvalidParameter(
+            "This is not an API key: it contains characters that keys never have."
+        )
     return key
 
 
 def _no_address(url: object) -> str:
     del url  # it may hold a password
-    return f"That is no address of a server. It looks like {DEFAULT_URL}."
+    return f"This is not the address of a server. An address looks like {DEFAULT_URL}."
 
 
 def _status(status: int) -> str:

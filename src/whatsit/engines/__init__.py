@@ -55,7 +55,7 @@ def open_engine(name: str, weights: Path, card: ModelCard) -> Engine:
         card: How the model wants its pixels, and the names of its input and output.
 
     Raises:
-        SettingsError: There is no such engine.
+        SettingsError: The engine is unknown.
         InferenceFailed: The engine can't load these weights.
     """
     if name in _BUILT_IN:
@@ -63,4 +63,4 @@ def open_engine(name: str, weights: Path, card: ModelCard) -> Engine:
     for point in entry_points(group="whatsit.engines", name=name):
         factory: EngineFactory = point.load()
         return factory(weights, card)
-    raise SettingsError(f"There is no engine {name!r}. Known: {', '.join(engine_names())}.")
+    raise SettingsError(f"The engine {name!r} is unknown. Known: {', '.join(engine_names())}.")

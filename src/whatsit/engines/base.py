@@ -119,7 +119,7 @@ def require_image_input(ports: Sequence[Port], card: ModelCard) -> Port:
     name, size = card.name, card.input.size
     if len(ports) > 1:
         raise InferenceFailed(
-            f"The model {name!r} takes {len(ports)} inputs ({_listed(ports)}); whatsit gives it "
+            f"The model {name!r} takes {len(ports)} inputs ({_listed(ports)}); whatsit passes "
             "one picture and nothing else. Export it with one input."
         )
     wanted = require_port("input", card.input.name, [port.name for port in ports])
@@ -134,8 +134,9 @@ def require_image_input(ports: Sequence[Port], card: ModelCard) -> Port:
     if channels not in (None, 3):
         if port.shape[3] in (1, 3, 4):
             raise InferenceFailed(
-                f"{what} has the shape {port.shown}, with the channels last; whatsit gives them "
-                f"first: (N, 3, {size}, {size}). Export it so (tf2onnx: --inputs-as-nchw {wanted})."
+                f"{what} has the shape {port.shown}, with the channels last; whatsit passes them "
+                f"first: (N, 3, {size}, {size}). Export it in that order "
+                f"(tf2onnx: --inputs-as-nchw {wanted})."
             )
         count = "one channel" if channels == 1 else f"{channels} channels"
         raise InferenceFailed(
@@ -144,13 +145,13 @@ def require_image_input(ports: Sequence[Port], card: ModelCard) -> Port:
         )
     if batch not in (None, 1):
         raise InferenceFailed(
-            f"{what} takes {batch} pictures at a time: {port.shown}. whatsit gives it one. "
+            f"{what} takes {batch} pictures at a time: {port.shown}. whatsit passes one. "
             "Export it for one picture, or for any number."
         )
     if any(side not in (None, size) for side in sides):
         raise InferenceFailed(
             f"{what} has the shape {port.shown}, but its card says {size} x {size} pixels "
-            "(input.size, --size). Say the size it has, and export it as a square."
+            "(input.size, --size). Write the size of the model there, and export it as a square."
         )
     if is_whole(port):
         if not _is_plain(card.input):
@@ -180,7 +181,7 @@ def require_scores(ports: Sequence[Port], card: ModelCard) -> Port:
     what = f"The output {wanted!r} of the model {card.name!r}"
     if port.kind not in _FRACTIONS:
         raise InferenceFailed(
-            f"{what} gives {port.kind}: the number of a class, perhaps, and no scores. "
+            f"{what} gives {port.kind}: perhaps the number of a class, not scores. "
             "Export the model with the scores of all classes, (N, classes)."
         )
     batch, *sides = port.shape or (None,)
@@ -188,7 +189,7 @@ def require_scores(ports: Sequence[Port], card: ModelCard) -> Port:
     if len(port.shape) < 2 or batch not in (None, 1) or len(wide) > 1:
         raise InferenceFailed(
             f"{what} has the shape {port.shown}; whatsit needs one score for each class: "
-            "(N, classes). Export it so, or name another output in the card."
+            "(N, classes). Export it like that, or name another output in the card."
         )
     return port
 
@@ -222,8 +223,8 @@ def require_port(kind: str, wanted: str | None, found: Collection[str]) -> str:
 
     Args:
         kind: ``input`` or ``output``, for the sentence.
-        wanted: What the card says; None where the model has only one.
-        found: What the weights have.
+        wanted: The name on the card; None where the model has only one.
+        found: The ports of the weights.
 
     Raises:
         InferenceFailed: The weights have no such port, or several and the card names none.

@@ -1,8 +1,8 @@
 """The facts that an ONNX file states about itself, read without the libraries that run it.
 
 ONNX is a protobuf message: a sequence of numbered fields. The numbers here are those of
-https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Of all fields only those are looked into
-that lead to a tensor, because a tensor's values may lie in another file ("external data"), which
+https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Only the fields that lead to a tensor are
+read, because a tensor's values may lie in another file ("external data"), which
 is how exporters write models that one message could not hold, and some write every model.
 """
 
@@ -16,7 +16,7 @@ from whatsit.files import is_there, read_plain
 from whatsit.printable import make_printable
 
 MAX_WEIGHTS_BYTES = 2_147_483_647
-"""No protobuf message is longer, so no ONNX file is."""
+"""Longest protobuf message, and so the longest ONNX file."""
 
 _MAX_DATA_FILES = 10_000
 _MAX_DEPTH = 64
@@ -40,7 +40,7 @@ RAW_DATA, EXTERNAL_DATA, DATA_LOCATION = 9, 13, 14
 _PRODUCER, _PRODUCER_VERSION, _OPSET = 2, 3, 8
 
 _SAFE_OPSET = 17
-"""All that classifiers are made of is in it, and every runtime of the last years knows it."""
+"""It contains every operator of classifiers, and every recent runtime supports it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class OnnxFacts:
     Attributes:
         data_files: Names of the files with tensors that are not in this one, sorted.
         opset: Version of the standard operators; None where it names none.
-        producer: Who wrote it; empty where it does not say.
+        producer: The program that wrote it; empty where the file does not say.
     """
 
     data_files: tuple[str, ...]
@@ -120,14 +120,14 @@ def parse_onnx(content: bytes, name: str) -> OnnxFacts:
 
 
 def explain_refusal(weights: Path, name: str, runtime: str, reason: str = "") -> str:
-    """The sentence that a runtime can't load a file, with what the file says about itself."""
+    """The sentence that a runtime can't load a file, with the facts of the file."""
     try:
         facts = describe_onnx(weights)
     except WeightsRejected as error:
         return error.detail
     if missing := [file for file in facts.data_files if not is_there(weights.with_name(file))]:
         return (
-            f"{weights.name} keeps weights in {missing[0]!r}, and there is no such file beside it. "
+            f"{weights.name} keeps weights in {missing[0]!r}, and this file is missing. "
             "Copy that file into the same folder, or export the model as one file."
         )
     facts_known = [f"ONNX opset {facts.opset}"] if facts.opset is not None else []
@@ -193,7 +193,7 @@ def _collect(
 
 
 def _entry(view: memoryview, entry: Field) -> tuple[str, str]:
-    """Key and value of one line of what is said about a tensor's place."""
+    """Key and value of one entry about a tensor's place."""
     texts = {1: "", 2: ""}
     for field in fields(view, entry.value, entry.end):
         if field.wire == BYTES and field.number in texts:

@@ -29,7 +29,7 @@ def merge_onnx(weights: Path, target: Path, *, follow: bool = False) -> None:
     Args:
         weights: The ONNX file.
         target: The new file; nothing has that name.
-        follow: Whether the ONNX file may be a link. Its data files are plain files beside it.
+        follow: True if the ONNX file may be a link. Its data files are plain files beside it.
 
     Raises:
         WeightsRejected: A data file is missing or can't be used, or one file can't hold it all.
@@ -59,7 +59,7 @@ class _Merger:
             file.write(piece)
 
     def _merge(self, start: int, end: int, message: str, depth: int) -> list[_Piece]:
-        """The message with all tensors in it; of what needs no change, the bytes as they are."""
+        """The message with all tensors in it; parts without change keep their bytes."""
         pieces: list[_Piece] = []
         unchanged = start
         for field in fields(self._view, start, end):
@@ -105,10 +105,10 @@ class _Merger:
             offset = int(place.get("offset", "0"))
             length = int(place["length"]) if "length" in place else len(data) - offset
         except ValueError:
-            raise ValueError("where its tensors lie is not said in numbers") from None
+            raise ValueError("the places of its tensors are not given as numbers") from None
         if offset < 0 or length < 0 or offset + length > len(data):
             raise WeightsRejected(
-                f"{name} is shorter than {self._weights.name} says: not all of it is there, or it "
+                f"{name} is shorter than {self._weights.name} says: it is incomplete, or it "
                 "belongs to another model. Copy it again."
             )
         return data[offset : offset + length]
@@ -117,12 +117,12 @@ class _Merger:
 def _read_beside(weights: Path, name: str) -> memoryview:
     if not name or name in (".", "..") or Path(name).name != name or "\0" in name:
         raise WeightsRejected(
-            f"{weights.name} keeps weights in {name!r}, which is no file beside it. "
+            f"{weights.name} keeps weights in {name!r}, which is not a file beside it. "
             "Export it as one file, or with its data file in the same folder."
         )
     if not is_there(weights.with_name(name)):
         raise WeightsRejected(
-            f"{weights.name} keeps weights in {name!r}, and there is no such file beside it. "
+            f"{weights.name} keeps weights in {name!r}, and this file is missing. "
             "Copy that file into the same folder, or export the model as one file."
         )
     return memoryview(read_weights(weights.with_name(name)))

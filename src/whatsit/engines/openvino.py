@@ -41,10 +41,10 @@ _KINDS = {
 _UNKNOWN_OPERATIONS = re.compile(r"No conversion rule found for operations: ([\w.:, ]+)")
 
 _ANY_SHAPE = (None, None)
-"""Found out by running it."""
+"""Measured by running it."""
 
 _BUSY_SECONDS = 0.1
-"""How long after an overlap requests are still taken to come side by side."""
+"""How long after an overlap requests still count as concurrent."""
 
 
 class OpenVinoEngine:

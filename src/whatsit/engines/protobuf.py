@@ -51,7 +51,7 @@ def fields(view: memoryview, start: int, end: int) -> Iterator[Field]:
         else:
             raise ValueError("no field begins like this")
         if at > end or number == 0:
-            raise ValueError("a field goes on behind the end")
+            raise ValueError("a field continues after the end")
         yield Field(number, wire, begin, value, at)
 
 

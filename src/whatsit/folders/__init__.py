@@ -1,1 +1,1 @@
-"""Work on many pictures at once: finding them, answering them, keeping what came of it."""
+"""Work on many pictures: find them, answer them, keep the results."""

@@ -1,4 +1,4 @@
-"""Where the answers come from: from here, or from a running server."""
+"""The source of the answers: this process, or a running server."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from whatsit.settings import Settings
 
 _FIRST_RETRIES = 2
-"""Nobody wants to wait for minutes because of a mistyped address."""
+"""Short, so that a mistyped address does not cost minutes."""
 _MAX_RETRIES = 20
 _MAX_WAIT_SECONDS = 300.0
 _CONCURRENCY = 8
@@ -37,18 +37,18 @@ class Answers(Protocol):
     threads: int
     """How many pictures it should be asked for at a time."""
     max_bytes: int
-    """Longer pictures are refused, so there is no use in reading more of them."""
+    """Longer pictures are refused, so no more of them is read."""
 
     def classify(self, image_bytes: bytes, top_k: int) -> Reply:
         """Say what a picture shows; see `whatsit.service.service.Service.classify`."""
         ...
 
     def explain(self, image_bytes: bytes, class_index: int) -> bytes:
-        """A PNG of the picture on which is bright what speaks for a class."""
+        """A PNG of the picture, bright where it supports a class."""
         ...
 
     def concerns_all(self, error: WhatsitError) -> bool:
-        """Whether no other picture would fare better than the one with this error."""
+        """True if every other picture would fail with this error too."""
         ...
 
     def hurry(self) -> None:
@@ -62,7 +62,7 @@ def answer_here(settings: "Settings", progress: "Progress | None") -> Iterator[A
 
     Args:
         settings: See `whatsit.opening.open_service`.
-        progress: Told about the download of a model that is not there yet.
+        progress: Called during the download of a model that is not in the store yet.
 
     Raises:
         WhatsitError: Something can't be opened.
@@ -75,7 +75,7 @@ def answer_here(settings: "Settings", progress: "Progress | None") -> Iterator[A
 
 @contextmanager
 def answer_there(url: str, key: str | None, threads: int | None) -> Iterator[Answers]:
-    """Answers of a running server, which is waited for patiently.
+    """Answers of a running server; waits for it patiently.
 
     Args:
         url: Its address.
@@ -83,8 +83,8 @@ def answer_there(url: str, key: str | None, threads: int | None) -> Iterator[Ans
         threads: How many requests are sent at a time; 8 if left out.
 
     Raises:
-        InvalidParameter: That is no address, or no key.
-        WhatsitError: It can't be reached, does not know the key, or is something else.
+        InvalidParameter: The address or the key is malformed.
+        WhatsitError: The server can't be reached, does not know the key, or is not whatsit.
     """
     with Client(url, key, max_retries=_FIRST_RETRIES) as client:
         client.models()
@@ -136,7 +136,7 @@ class _There:
             return False
         if error.status is not None and error.status < 500:
             return error.status not in (400, 408, 413, 415, 422)  # said about this picture
-        # One picture may be what breaks a server; a server that is ready takes the next one.
+        # One picture may break a server; a server that is ready takes the next one.
         return not self._client.is_ready()
 
     def hurry(self) -> None:

@@ -1,4 +1,4 @@
-"""The work of ``whatsit classify``: answer files, and show or keep what came of it."""
+"""The work of ``whatsit classify``: answer files, and show or keep the results."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ Paths = Sequence[Path | str]
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A file and what came of it; its bytes where they are wanted again."""
+    """A file and its result; its bytes where they are needed again."""
 
     found: FoundFile
     result: Reply | WhatsitError
@@ -39,13 +39,13 @@ def show_answers(
         answers: Where the answers come from.
         top_k: How many labels to show.
         as_json: One JSON document a line, not sentences and bars.
-        why: Where to write a PNG of what speaks for the best label of a single picture.
+        why: Where to write a PNG, bright where a single picture supports its best label.
 
     Returns:
         The errors of files that could not be answered.
 
     Raises:
-        WhatsitError: None can be answered any more, or `why` can't be written.
+        WhatsitError: No more pictures can be answered, or `why` can't be written.
     """
     errors: list[WhatsitError] = []
     files = list(find_files(paths))
@@ -79,14 +79,14 @@ def write_answers(
         top_k: How many labels a row lists.
         out: See `whatsit.folders.output.open_output`.
         rows: How a row is written.
-        resume: Go on with what an earlier run has left in `out`.
+        resume: Continue the output of an earlier run in `out`.
 
     Returns:
         The errors of files that could not be answered, those that an earlier run met included.
 
     Raises:
         SettingsError: `out` can't be written, or something else is in it.
-        WhatsitError: None can be answered any more. What has been written stays.
+        WhatsitError: No more pictures can be answered. The rows written so far stay.
         KeyboardInterrupt: Likewise.
     """
     files = {key_of(found).path: found for found in find_files(paths)}
@@ -105,7 +105,7 @@ def write_answers(
             ):
                 _write_rows(answered, rows, output, tally, step)
         except BaseException:
-            hint = "" if str(out) == "-" else " Go on with: --resume"
+            hint = "" if str(out) == "-" else " To continue: --resume"
             _tell(f"Stopped after {tally.done} of {tally.total}.{hint}")
             raise
         _tell(tally.sentence())
@@ -126,7 +126,7 @@ class _Tally:
     def sentence(self) -> str:
         refused = len(self.errors)
         pictures = "1 picture" if self.total == 1 else f"{self.total} pictures"
-        earlier = f" {self.kept} were there already." if self.kept else ""
+        earlier = f" {self.kept} were answered earlier." if self.kept else ""
         return f"{pictures}: {self.total - refused} answered, {refused} refused.{earlier}"
 
 
@@ -180,7 +180,7 @@ def _write_why(answers: Answers, image_bytes: bytes, reply: Reply, target: Path)
         target.write_bytes(overlay)
     except OSError as error:
         raise SettingsError(f"{show_path(target)} can't be written: {error.strerror}.") from error
-    _tell(f"{show_path(target)} shows what speaks for {best.label!r}.")
+    _tell(f"{show_path(target)} shows the evidence for {best.label!r}.")
 
 
 def _as_json(path: str, reply: Reply) -> str:

@@ -1,4 +1,4 @@
-"""Which files are to be answered, and how they are named in what is written."""
+"""Find the files to answer, and name them in the output."""
 
 import os
 import stat
@@ -11,7 +11,7 @@ from whatsit.errors import InputError
 from whatsit.printable import UNSAFE, escape
 
 STANDARD_INPUT = Path("-")
-"""Stands for what is read from standard input; a file of that name is ``./-``."""
+"""Stands for standard input; a file of that name is ``./-``."""
 
 PICTURE_SUFFIXES = frozenset(
     f".{name}"
@@ -20,7 +20,7 @@ PICTURE_SUFFIXES = frozenset(
         *("heic", "heif", "hif", "avif"),
     )
 )
-"""Of the formats that are read here; whatever else lies in a folder is passed over."""
+"""Suffixes of the formats that whatsit reads; other files in a folder are skipped."""
 
 STREWN_NAMES = frozenset(
     {
@@ -49,7 +49,7 @@ class FoundFile:
         path: Where it is.
         size_bytes: As long as it was when it was found; None where it could not be looked at.
         modified: When it was changed last, UTC, to the nanosecond.
-        error: Why it can't be read, where that is known already.
+        error: The reason why it can't be read, where that is known already.
         is_input: True for standard input, whose path is ``-``.
     """
 
@@ -63,9 +63,9 @@ class FoundFile:
 def find_files(paths: Iterable[Path | str]) -> Iterator[FoundFile]:
     """The files that `paths` name: files as they are, folders with all pictures below them.
 
-    In a folder a picture is what has the suffix of one. What `is_strewn` is passed over, and so
-    are folders that are symbolic links, pipes and devices. Each folder is sorted. What is named
-    itself is always asked for; ``-`` as a text is standard input.
+    In a folder, a file with the suffix of a picture is one. Files and folders that `is_strewn`
+    names, folders that are symbolic links, pipes and devices are skipped. Each folder is sorted.
+    A file that `paths` names itself is always answered; ``-`` as a text is standard input.
     """
     for path in paths:
         if path == str(STANDARD_INPUT):
@@ -77,7 +77,7 @@ def find_files(paths: Iterable[Path | str]) -> Iterator[FoundFile]:
 
 
 def is_strewn(name: str) -> bool:
-    """True for what systems leave in folders by themselves: names that begin with a dot, and more.
+    """True for files that systems leave in folders: names that begin with a dot, and more.
 
     Example:
         >>> [name for name in ("._IMG.jpg", "@eaDir", "THUMBS.DB", "IMG.jpg") if is_strewn(name)]
@@ -87,7 +87,7 @@ def is_strewn(name: str) -> bool:
 
 
 def read_found(found: FoundFile, max_bytes: int) -> bytes:
-    """See `read_file`; what is on standard input is read to its end, once."""
+    """See `read_file`; reads standard input to its end, once."""
     if found.error is not None:
         raise found.error
     if not found.is_input:
@@ -103,8 +103,8 @@ def read_file(path: Path, max_bytes: int) -> bytes:
     """The bytes of a file; of one that is too long, one byte more than the limit.
 
     Raises:
-        InputError: It can't be read, or is none: a pipe, a device, a socket. What the shell hands
-            over as a file (``<(...)``, ``/dev/stdin``) is read.
+        InputError: It can't be read, or is not a file: a pipe, a device, a socket. Files that the
+            shell passes (``<(...)``, ``/dev/stdin``) are read.
     """
     try:
         with open(path, "rb", opener=_open_file) as file:
@@ -114,7 +114,7 @@ def read_file(path: Path, max_bytes: int) -> bytes:
 
 
 def _open_file(path: str, flags: int) -> int:
-    # Opening a pipe to which nobody writes would wait for ever.
+    # Opening a pipe without a writer would wait for ever.
     descriptor = os.open(path, flags | os.O_NONBLOCK)
     try:
         kind = _kind(os.fstat(descriptor).st_mode)
@@ -130,7 +130,7 @@ def _open_file(path: str, flags: int) -> int:
 def show_path(path: Path) -> str:
     r"""A path as one line of text that harms no terminal and no table, whatever it is made of.
 
-    Backslashes, control characters and bytes that are no UTF-8 stand as ``\\``, ``\n``, ``\xff``
+    Backslashes, control characters and bytes that are not UTF-8 stand as ``\\``, ``\n``, ``\xff``
     and the like, so that two paths never look alike.
 
     Example:
@@ -194,7 +194,7 @@ def _to_text(nanoseconds: int) -> str:
 
 
 def _kind(mode: int) -> str | None:
-    """What it is, if it is no file."""
+    """Name its kind, if it is not a file."""
     if stat.S_ISREG(mode):
         return None
     kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}

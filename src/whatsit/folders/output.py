@@ -20,7 +20,7 @@ class Output:
     Args:
         descriptor: Of the open file; appends.
         name: For people.
-        kept: The rows that an earlier run has left there.
+        kept: The rows of an earlier run.
     """
 
     def __init__(self, descriptor: int, name: str, kept: Mapping[str, KeptRow]) -> None:
@@ -29,7 +29,7 @@ class Output:
         self._kept = kept
 
     def result_of(self, key: FileKey) -> KeptRow | None:
-        """The row that is there already about this very state of a file."""
+        """The row that describes the current state of the file; None where there is none."""
         kept = self._kept.get(key.path)
         return kept if kept is not None and _settles(kept, key) else None
 
@@ -56,9 +56,9 @@ def open_output(
     Args:
         out: Where to write.
         rows: How.
-        keys: The files that are asked for, by their paths as they stand in rows.
-        resume: Go on with what is there: whole rows stay, unless their file has changed since or
-            its failure may pass. Otherwise a file with anything in it is left alone.
+        keys: The files to answer, by their paths as they stand in rows.
+        resume: Continue an existing file: whole rows stay, unless their picture has changed since
+            or its failure may pass. Otherwise a file that is not empty is refused.
 
     Raises:
         SettingsError: It can't be written, or something else is in it.
@@ -75,7 +75,7 @@ def open_output(
         if not is_new:
             if not resume:
                 raise SettingsError(
-                    f"{name} is there already. Go on with it (--resume) or name another file."
+                    f"{name} exists already. Continue it (--resume) or name another file."
                 )
             kept = _tidy(target, name, rows, keys)
         file = target.open("ab", buffering=0)
@@ -123,19 +123,19 @@ def _take_head(old: BinaryIO, name: str, rows: RowFormat) -> bytes:
         start = rows.head or b'{"path": '
         is_ours = any(begin.startswith(first[: len(begin)]) for begin in (rows.mark + start, start))
     if not is_ours:
-        raise SettingsError(f"{name} holds something else than whatsit writes. Name another file.")
+        raise SettingsError(f"{name} contains text that is not from whatsit. Name another file.")
     old.seek(0)
     return whole
 
 
 def _counts(row: KeptRow, keys: Mapping[str, FileKey]) -> bool:
-    # Rows about files that nobody asks for this time stay as they are.
+    # Rows about files that this run does not answer stay as they are.
     key = keys.get(row.key.path)
     return key is None or _settles(row, key)
 
 
 def _settles(row: KeptRow, key: FileKey) -> bool:
-    # Of what has no size, such as standard input, nobody can tell whether it is the same again.
+    # Standard input and the like have no size, so a later run can't recognise them.
     return row.is_final and row.key == key and key.size_bytes != ""
 
 

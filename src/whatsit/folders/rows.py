@@ -1,4 +1,4 @@
-"""What is written about one picture: a row of a CSV file, or a line of JSON."""
+"""The output for one picture: a row of a CSV file, or a line of JSON."""
 
 import csv
 import io
@@ -42,7 +42,7 @@ _FINAL_CODES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class FileKey:
-    """What tells that a row is about a file as it is now; texts, as they stand in the row."""
+    """Identifies the version of a file that a row describes; texts, as they stand in the row."""
 
     path: str
     size_bytes: str
@@ -51,12 +51,12 @@ class FileKey:
 
 @dataclass(frozen=True, slots=True)
 class KeptRow:
-    """What is known of a row that was written earlier.
+    """The facts of a row that an earlier run wrote.
 
     Attributes:
-        key: Which file it is about.
-        failed: Whether it tells of an error.
-        is_final: Whether asking again would bring the same.
+        key: The version of the file that it describes.
+        failed: True if it reports an error.
+        is_final: True if a new attempt would give the same result.
     """
 
     key: FileKey
@@ -68,21 +68,21 @@ class RowFormat(Protocol):
     """A way to write rows, each on a line of its own."""
 
     mark: bytes
-    """What stands before the head in a file, for programs that have to guess what it holds."""
+    """Bytes before the head of a file, for programs that have to guess its encoding."""
     head: bytes
-    """What the rows begin with."""
+    """The first line of the file; empty for none."""
 
     def write(self, found: FoundFile, result: Reply | WhatsitError) -> bytes:
         """The row of a file, with its line end."""
         ...
 
     def read(self, line: bytes) -> KeptRow | None:
-        """What a line tells; None where it is no row."""
+        """Parse a line; None where it is not a row."""
         ...
 
 
 def key_of(found: FoundFile) -> FileKey:
-    """What the row of a file will tell it by."""
+    """The version of a file that its row will name."""
     size = "" if found.size_bytes is None else str(found.size_bytes)
     return FileKey(show_path(found.path), size, found.modified or "")
 
@@ -112,7 +112,7 @@ class JsonLines:
 
 
 class CsvRows:
-    """Rows for spreadsheets: text in quotes, and none that a spreadsheet would take as a formula.
+    """Rows for spreadsheets: text in quotes, and no cell that they would take as a formula.
 
     Such text gets an apostrophe before it, as does text that begins with one.
     """
@@ -157,7 +157,7 @@ def format_for(out: Path, *, as_json: bool) -> RowFormat:
 
 def _cells(found: FoundFile, result: Reply | WhatsitError) -> dict[str, Cell]:
     cells = _cells_as_told(found, result)
-    # The words of a server are no more to be trusted than the names of files.
+    # The words of a server are as untrusted as the names of files.
     return {
         name: make_printable(cell) if isinstance(cell, str) else cell
         for name, cell in cells.items()

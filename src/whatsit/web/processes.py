@@ -58,7 +58,7 @@ def serve_in_processes(settings: Settings, count: int, progress: Progress | None
     Args:
         settings: What each of them opens and where all of them listen.
         count: How many; each holds its own copy of the model in memory.
-        progress: Told about the download of a model that is not there yet.
+        progress: Called during the download of a model that is not in the store yet.
 
     Raises:
         WhatsitError: A process can't be started, or the address can't be listened on.

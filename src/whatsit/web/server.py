@@ -34,7 +34,7 @@ def serve(
     Args:
         settings: What to open and where to listen.
         page_enabled: Whether to serve the page as well as the API.
-        progress: Told about the download of a model that is not there yet.
+        progress: Called during the download of a model that is not in the store yet.
 
     Raises:
         WhatsitError: Something can't be opened, or the address can't be listened on.
@@ -66,7 +66,7 @@ def serve_on(
         settings: What to open.
         page_enabled: Whether to serve the page as well as the API.
         on_ready: Called once, as soon as requests are answered.
-        progress: Told about the download of a model that is not there yet.
+        progress: Called during the download of a model that is not in the store yet.
         expositions: Where to leave the metrics for processes that share the port.
 
     Raises:

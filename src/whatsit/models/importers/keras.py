@@ -51,7 +51,7 @@ def import_keras(
         licence: Of the weights; for those of Keras it is known.
 
     Raises:
-        SettingsError: There is no such architecture, or the weights file does not fit.
+        SettingsError: The architecture is unknown, or the weights file does not fit.
         ModelUnavailable: The weights can't be downloaded now.
         InvalidModelCard: The exported model does not do what Keras does.
     """

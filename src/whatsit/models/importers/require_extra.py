@@ -32,7 +32,7 @@ def training_extra() -> Iterator[None]:
 
 
 def require_training() -> None:
-    """Refuse at once what would fail later for want of the extra; imports nothing.
+    """Refuse at once what would fail later without the extra; imports nothing.
 
     Raises:
         SettingsError: Something of the extra is not installed.
@@ -49,7 +49,7 @@ def keep_keras_in(store: Path) -> None:
     Nothing changes where it has a folder already: the one that ``KERAS_HOME`` names, or
     ``~/.keras``.
     """
-    # No folder of Keras is there in particular where nobody knows the home (`~` stays).
+    # Keras has no folder where the home is unknown (`~` stays).
     if not os.path.isdir(os.path.expanduser("~/.keras")):  # noqa: PTH111, PTH112
         os.environ.setdefault("KERAS_HOME", str(store / "keras"))
 

@@ -19,8 +19,8 @@ module "access" {
   subnet_ids            = [var.subnet_id]
 }
 
-# Made anew at each run and forgotten at its end; it is sent to the vault only when the version
-# rises, and is neither in the plan nor in the state.
+# Generated in each run and forgotten at its end; Terraform sends it to the vault only when the
+# version rises, and stores it neither in the plan nor in the state.
 ephemeral "random_password" "redis" {
   length  = 48
   special = false

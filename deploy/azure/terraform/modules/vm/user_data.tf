@@ -1,4 +1,4 @@
-# What the machine does when it starts for the first time: install Docker from Ubuntu's own archive,
+# The first start of the machine: install Docker from Ubuntu's own archive,
 # and lay out /opt/whatsit as the repository is laid out. The first image is brought by deploy.sh.
 
 locals {
