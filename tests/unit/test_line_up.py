@@ -15,7 +15,7 @@ from whatsit.classifier import Classifier
 from whatsit.errors import ImageUnreadable, InferenceFailed, InvalidParameter, Overloaded
 from whatsit.labels.label_set import LabelEntry, LabelSet
 from whatsit.picture import Picture
-from whatsit.service.line_up import LineUp, Serving
+from whatsit.service.line_up import Drained, LineUp, Roster, Serving
 from whatsit.service.service import Service
 from whatsit.service.workers import Workers
 from whatsit.testing import COLOURS, FakeEngine, fake_card, plain_picture
@@ -148,7 +148,8 @@ def test_several_pictures_of_one_request_are_answered_by_one_model(service, held
         assert service.recall(BLUE, serving=one).prediction.model.name == "old"
         assert service.recall(BLUE) is None
     assert wait_until(lambda: old.drain(0), 5)
-    assert not old.hold()
+    with pytest.raises(Drained), old.hold():
+        pass
 
 
 def test_whoever_leaves_or_fails_lets_the_model_go(held, cache, workers, fresh):
@@ -163,7 +164,7 @@ def test_whoever_leaves_or_fails_lets_the_model_go(held, cache, workers, fresh):
         service.submit(LIME, cache="bypass").reply()
     joined = service.submit(RED)
     for pending in (waiting, joined, running):
-        pending.leave()
+        pending.abandon()
     (old,) = service.switch(LineUp(serving("failing", engine=engines[1])))
     held.let.set()
     assert old.drain(5)
@@ -192,7 +193,7 @@ def test_whoever_leaves_while_the_cache_is_asked_lets_the_model_go(held, workers
 
     cache = SlowLookups(MemoryCache(100, 60))
     service = Service(serving("old", engine=held).classifier, cache, workers=workers)
-    service.submit(RED).leave()
+    service.submit(RED).abandon()
     (old,) = service.switch(LineUp(fresh))
     assert not old.drain(0)
     cache.looking.set_result(None)
@@ -203,15 +204,25 @@ def test_whoever_leaves_while_the_cache_is_asked_lets_the_model_go(held, workers
 
 def test_a_retired_model_that_nobody_holds_can_not_be_held_any_more():
     old = serving("old")
-    assert old.hold()
-    old.retire()
-    assert old.hold()
-    old.let_go()
-    assert not old.drain(0)
-    old.let_go()
+    with old.hold():
+        old.retire()
+        with old.hold():
+            pass
+        assert not old.drain(0)
 
     assert old.drain(0)
-    assert not old.hold()
+    with pytest.raises(Drained), old.hold():
+        pass
+
+
+def test_a_line_up_of_a_closed_model_is_refused_instead_of_waited_for(service, fresh):
+    (old,) = service.switch(LineUp(fresh))
+    assert old.drain(0)
+
+    with pytest.raises(Drained):
+        service.submit(RED, serving=old)
+    with pytest.raises(Drained), Roster(LineUp(old)).hold():
+        pass
 
 
 def test_requests_and_switches_from_many_threads_never_meet_a_closed_model(cache, workers):

@@ -329,9 +329,9 @@ def test_who_leaves_gives_the_place_back_unless_others_wait_for_it(held, cache):
     assert wait_until(lambda: workers.running == 1)
     leaving, staying = service.submit(RED), service.submit(RED)
 
-    leaving.leave()
+    leaving.abandon()
     assert workers.waiting == 1
-    staying.leave()
+    staying.abandon()
     assert workers.waiting == 0
     held.released.set()
     assert service.submit(RED).reply().cache == "miss"

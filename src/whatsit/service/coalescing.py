@@ -15,52 +15,40 @@ class Flight(Generic[_Result]):
         future: Set once by `land` or `fail`; never cancelled.
     """
 
-    def __init__(self, forget: "Callable[[Flight[_Result]], None]") -> None:
+    def __init__(self, forget: "Callable[[Flight[_Result]], None]" = lambda ended: None) -> None:
         self.future: Future[_Result] = Future()
         self._forget = forget
         self._lock = threading.Lock()
         self._waiting = 1
-        self._work: Future[None] | None = None
 
     def join(self) -> bool:
-        """Wait for it as well; False if everybody has left already."""
+        """Wait for it as well; False if every caller has left already."""
         with self._lock:
             if self._waiting == 0:
                 return False
             self._waiting += 1
             return True
 
-    def leave(self) -> None:
-        """No longer wait for it. When nobody does, work that has not begun is called off."""
+    def abandon(self) -> None:
+        """No longer wait for it. It is forgotten as soon as every caller has left."""
         with self._lock:
             self._waiting -= 1
             if self._waiting:
                 return
-            work = self._work
         self._forget(self)
-        if work is not None:
-            work.cancel()
-
-    def has_work(self, work: "Future[None]") -> None:
-        """Tell what is queued for this flight, so that it can be called off."""
-        with self._lock:
-            self._work = work
-            is_abandoned = self._waiting == 0
-        if is_abandoned:
-            work.cancel()
 
     @property
     def is_abandoned(self) -> bool:
-        """Whether nobody waits any more."""
+        """True if every caller has left; it stays so."""
         return self._waiting == 0
 
     def land(self, result: _Result) -> None:
-        """Hand `result` to everybody who waits."""
+        """Hand `result` to all that wait."""
         self._forget(self)
         self.future.set_result(result)
 
     def fail(self, error: BaseException) -> None:
-        """Raise `error` for everybody who waits."""
+        """Raise `error` for all that wait."""
         self._forget(self)
         self.future.set_exception(error)
 

@@ -185,7 +185,7 @@ async def answer_each(
         finally:
             for other in begun:
                 if isinstance(other, Pending):
-                    other.leave()
+                    other.abandon()
 
 
 async def _begin(

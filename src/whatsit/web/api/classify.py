@@ -243,7 +243,7 @@ async def await_reply(pending: Pending, receive: Receive) -> Reply:
     try:
         await either.wait()
         if not pending.future.done():
-            pending.leave()
+            pending.abandon()
             raise ClientDisconnect
         return pending.reply()
     finally:
