@@ -9,8 +9,9 @@ from starlette.types import Message, Receive, Scope, Send
 from tests.support.quick_time import run_quickly
 from whatsit.errors import RateLimited, Unauthorized, WhatsitError
 from whatsit.telemetry.metrics import Telemetry
-from whatsit.web.envelope import RequestScope
+from whatsit.web.envelope import Envelope
 from whatsit.web.guard.door import refuse
+from whatsit.web.journal import Journal
 from whatsit.web.request_facts import facts_of
 
 DENIED = Unauthorized("A key is needed.")
@@ -29,7 +30,7 @@ class Talk:
     """Requests from some addresses."""
 
     def __init__(self) -> None:
-        self._scope = RequestScope(answer, Telemetry())
+        self._envelope = Envelope(answer, Journal(Telemetry()))
 
     async def ask(self, host: str, error: WhatsitError | None = DENIED, times: int = 1) -> None:
         facts: Scope = {"type": "http", "method": "GET", "path": "/api/v1/models", "headers": []}
@@ -37,7 +38,7 @@ class Talk:
             scope = {**facts, "client": (host, 1)}
             if error is not None:
                 facts_of(scope).refusal = error
-            await self._scope(scope, receive, send)
+            await self._envelope(scope, receive, send)
 
 
 async def receive() -> Message:

@@ -116,7 +116,7 @@ def _stand_somewhere(store: Path) -> None:
 
 
 def _load_web(*, page_enabled: bool) -> None:
-    for module in ("front_door", "orderly_server", "connection.protocols"):
+    for module in ("application", "orderly_server", "connection.protocols"):
         import_module(f"whatsit.web.{module}")
     if page_enabled:
         import_module("whatsit.web.ui.server")
@@ -130,8 +130,8 @@ def _build_server(
     *,
     page_enabled: bool,
 ) -> "OrderlyServer":
+    from whatsit.web.application import build_application
     from whatsit.web.connection.protocols import protocol_options
-    from whatsit.web.front_door import build_application
     from whatsit.web.orderly_server import OrderlyServer
 
     application = build_application(
