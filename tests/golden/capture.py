@@ -65,10 +65,6 @@ SHARED_MODELS = ("resnet50-tf",)
 SECRET = "as long as a secret has to be"
 SEALS = {"checksum": Seal(), "secret": Seal(SECRET)}
 
-_TITLES_BEFORE_3_13 = {
-    "Content Too Large": "Request Entity Too Large",
-    "Unprocessable Content": "Unprocessable Entity",
-}
 _CONSTRUCTED_WITH: Mapping[str, tuple[Any, ...]] = {
     "answer_unknown": (),
     "body_packed": ("gzip",),
@@ -379,10 +375,7 @@ def _joined(paragraphs: Iterable[str]) -> str:
 
 
 def _as_json(value: object) -> str:
-    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    for after, before in _TITLES_BEFORE_3_13.items():
-        text = text.replace(f'"title": "{after}"', f'"title": "{before}"')
-    return text
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def main() -> None:
