@@ -9,6 +9,7 @@ from typing import Self
 from whatsit.classifier import Classifier
 from whatsit.clock import utc_now
 from whatsit.labels.search import LabelSearch
+from whatsit.prediction import ModelId
 
 _REMEMBERED_MODELS = 3
 """Models that answered before, whose answers somebody may still be looking at."""
