@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.support.waiting import wait_until
-from whatsit.access.page_tokens import PagePasses
+from whatsit.access.page_tokens import PageTokens
 from whatsit.classifier import Classifier
 from whatsit.models.catalogue import bundled_folder
 from whatsit.models.live import Canary, LiveAlias, LiveModel, LiveState, resolve_served
@@ -59,7 +59,7 @@ def alias(tmp_path: Path, workers: Workers) -> Iterator[LiveAlias]:
     follower.start()
     settings = Settings(store=tmp_path, model=LIVE)
     running = Running(service, found, store, telemetry, None, None, settings, follower=follower)
-    bridge.install(running, PagePasses())
+    bridge.install(running, PageTokens())
     yield alias
     follower.close()
 

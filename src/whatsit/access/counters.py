@@ -42,13 +42,13 @@ class Window:
     limit: int
 
     def has_room(self, current: int, previous: int) -> bool:
-        """Whether one more request fits, with so many in this window and in the one before."""
+        """True if one more request fits, with so many in this window and in the one before."""
         return previous * (1 - self.elapsed_ratio) + current + 1 <= self.limit
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What a caller has used, without the request just asked about.
+    """The requests that a caller has used, without the present one.
 
     Attributes:
         current: Requests in this window.
@@ -63,7 +63,7 @@ class Counters(Protocol):
     """Counts requests by caller."""
 
     async def count(self, caller: str, window: Window) -> Tally:
-        """Tell what `caller` has used, and add one request to it if it still fits."""
+        """The requests that `caller` has used; one more is added if it still fits."""
         ...
 
 
@@ -93,7 +93,7 @@ class ProcessCounters:
         return tally
 
     def tally(self, caller: str, window: Window) -> Tally:
-        """What `caller` has used; nothing is added to it."""
+        """The requests that `caller` has used; none is added."""
         current = self._counts(window).get(caller, 0)
         return Tally(current, self._windows[window.number - 1].get(caller, 0))
 
@@ -111,7 +111,7 @@ class RedisCounters:
 
     Uses INCRBY, EXPIRE and GET on keys ``<namespace>:rate:<window>:<digest>``, which live for
     two windows. The digest is the caller's, salted with the window: no address is stored, and none
-    can be followed from one window to the next. Whoever may read Redis could still try out all
+    can be followed from one window to the next. Anyone who may read Redis could still try out all
     IPv4 addresses while the keys live.
 
     Args:
@@ -210,7 +210,7 @@ class RedisCounters:
                 trip.get(self._key(caller, window.number - 1))
                 with_this, _, stored = await trip.execute()
             # The window before has ended, so its count stays as it is: asked for once.
-            # Whoever can write to Redis can put anything there.
+            # Other programs that can write to Redis can put anything there.
             before = _as_count(stored, window)
             if len(self._ended) >= _REMEMBERED_CALLERS:
                 self._ended.clear()
@@ -233,7 +233,7 @@ class RedisCounters:
 
 
 def _as_count(stored: bytes | None, window: Window) -> int:
-    """What was counted in the window before; 0 where something else stands there."""
+    """The count of the window before; 0 where something else stands there."""
     if stored is None or not stored.isdigit() or len(stored) > _MOST_DIGITS:
         return 0
     count = int(stored)

@@ -21,7 +21,7 @@ class HostNames:
         self._admitted: set[bytes] = set()
 
     def admit(self, header: bytes) -> bool:
-        """Whether a ``Host`` header, with or without a port, names one of them."""
+        """True if a ``Host`` header, with or without a port, names one of them."""
         if header in self._admitted:
             return True
         name = host_of(header)
@@ -64,9 +64,9 @@ def parse_host_names(text: str) -> tuple[str, ...]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a server listening on `host` can only be reached from its own machine.
+    """True if a server listening on `host` can only be reached from its own machine.
 
-    What is no address and not ``localhost`` counts as reachable from elsewhere.
+    A text that is neither an address nor ``localhost`` counts as reachable from elsewhere.
     """
     if host.lower() == "localhost":
         return True

@@ -44,7 +44,7 @@ _MAX_FILE_BYTES = 10_000_000
 
 @dataclass(frozen=True)
 class ApiKey:
-    """What is known about a key; not the key itself, which nobody can tell any more.
+    """The facts about a key, without the key itself, which is stored nowhere.
 
     Attributes:
         id: The middle part of the key, for lists and logs.
@@ -118,7 +118,7 @@ class KeyFile:
         Revoking it once more changes nothing.
 
         Raises:
-            InvalidParameter: There is no such key.
+            InvalidParameter: The id is unknown.
             SettingsError: The file can't be read or written.
         """
         with self._changing() as keys:
@@ -172,14 +172,14 @@ class KeyRing:
             self._look()
         if len(offered) > _MAX_KEY_CHARACTERS:
             return None
-        # Ids are no secret: how long it takes to miss one tells nothing.
+        # Ids are not secret: the time that it takes to miss one reveals nothing.
         key = self._valid.get(_id_of(offered))
         if key is None or not hmac.compare_digest(key.sha256, _digest(offered)):
             return None
         return key
 
     def is_empty(self) -> bool:
-        """Whether no key would be recognised now."""
+        """True if not a single key would be recognised now."""
         self._look()
         return not self._valid
 
@@ -187,7 +187,7 @@ class KeyRing:
         self._look_at = self._clock() + _LOOK_SECONDS
         try:
             facts = self._path.stat()
-            # The change time tells of new rights, the rest of new content.
+            # The change time shows new rights, the rest new content.
             state = (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, facts.st_size)
             if state == self._seen:
                 return

@@ -30,7 +30,7 @@ def parse_ports(text: str) -> frozenset[int]:
     """Ports of a list with commas.
 
     Raises:
-        ValueError: There is none, or one of them is no port; the message is a sentence for people.
+        ValueError: There is none, or one is not a port; the message is a sentence for people.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     ports = frozenset(int(part) for part in parts if re.fullmatch("[0-9]{1,5}", part))

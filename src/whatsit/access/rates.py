@@ -30,10 +30,10 @@ class Rate:
 
 
 def parse_rate(text: str) -> Rate:
-    """The rate that a text like ``120/minute`` tells.
+    """The rate that a text like ``120/minute`` states.
 
     Raises:
-        ValueError: It tells none; the message is a sentence for people.
+        ValueError: It does not state one; the message is a sentence for people.
     """
     found = _RATE.fullmatch(text.strip())
     if found is None or int(found[1]) < 1:

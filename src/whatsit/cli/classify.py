@@ -13,7 +13,7 @@ from whatsit.cli.terminal import download_progress, model_option, require_apart,
 
 @click.command()
 @click.argument(
-    # As texts, for a path does not tell `./-` from `-`; what can't be read gets a row.
+    # As texts, because a path does not distinguish `./-` from `-`; what can't be read gets a row.
     *("paths",),
     metavar="PATH...",
     nargs=-1,

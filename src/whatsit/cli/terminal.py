@@ -24,7 +24,7 @@ def open_store(options: Mapping[str, Any]) -> Any:  # ModelStore, imported only 
 
 
 def open_alias(options: Mapping[str, Any]) -> Any:  # LiveAlias, imported only when needed
-    """What says which model is live in the store that the options and the settings name."""
+    """The live model's alias in the store that the options and the settings name."""
     from whatsit.models.live import LiveAlias
     from whatsit.settings import load_settings
 
@@ -73,7 +73,7 @@ def print_rows(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
 
 @contextmanager
 def download_progress() -> Iterator[Any]:
-    """A bar on standard error; what it yields is told about every chunk of a download."""
+    """A progress bar on standard error; call what it yields for every chunk of a download."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
