@@ -30,6 +30,7 @@ from whatsit.images.overlay import draw_picture
 from whatsit.model_card import InputSpec
 from whatsit.models.catalogue import bundled_folder
 from whatsit.models.folder import open_folder
+from whatsit.picture import Picture
 from whatsit.prediction import HeatMapMethod
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -261,7 +262,7 @@ def measure_time(classifier: Classifier) -> Timing:
         with answering.measure("total"):
             classifier.classify(picture, sha256="0" * 64, stopwatch=answering)
         with explaining.measure("total"):
-            explain(classifier, picture, sha256="0" * 64, stopwatch=explaining)
+            explain(classifier, Picture(picture, "0" * 64), stopwatch=explaining)
         answer, map_ = answering.timings_ms, explaining.timings_ms
         rows.append((answer["infer"], map_["explain"], answer["total"], map_["total"]))
     times = np.array(rows)

@@ -1,4 +1,8 @@
-"""Image -> prediction. No cache, no I/O: the part a program can hold in its hand."""
+"""Image -> prediction: the part a program can hold in its hand.
+
+It computes and nothing else. Only `Classifier.load` looks for a model and downloads one, only
+`Classifier.from_folder` reads weights, and only a path given to `Classifier.classify` is opened.
+"""
 
 import hashlib
 import json
@@ -9,12 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from whatsit.answer import Logits, softmax, to_logits, top_k, word_answer
-from whatsit.drift.signals import describe_signals
 from whatsit.engines import Engine, open_engine
 from whatsit.errors import InferenceFailed, InvalidModelCard
 from whatsit.familiarity import (
@@ -29,11 +32,11 @@ from whatsit.images.sources import load_decoders
 from whatsit.labels.label_set import LabelSet
 from whatsit.model_card import ModelCard
 from whatsit.models.catalogue import DEFAULT_MODEL
-from whatsit.models.folder import ModelFolder
-from whatsit.models.home import default_home
-from whatsit.models.live import resolve_served
-from whatsit.models.store import ModelStore
+from whatsit.picture import Picture
 from whatsit.prediction import MAX_TOP_K, ImageFacts, ModelId, Prediction
+
+if TYPE_CHECKING:
+    from whatsit.models.folder import ModelFolder
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +63,23 @@ class Stopwatch:
         finally:
             elapsed = (time.perf_counter() - start) * 1000
             self.timings_ms[stage] = self.timings_ms.get(stage, 0.0) + elapsed
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A prediction, and what else was measured while it was made.
+
+    Attributes:
+        prediction: What the model says.
+        familiarity: See `whatsit.familiarity.familiarity`; None where the model's card has no
+            profile.
+        statistics: See `whatsit.familiarity.describe_pixels`; None where the model's card has no
+            profile.
+    """
+
+    prediction: Prediction
+    familiarity: float | None
+    statistics: PixelStatistics | None
 
 
 class Classifier:
@@ -125,6 +145,10 @@ class Classifier:
             UnknownModel: Nothing has that name.
             ModelError: The model can't be used.
         """
+        from whatsit.models.home import default_home
+        from whatsit.models.live import resolve_served
+        from whatsit.models.store import ModelStore
+
         home = home or default_home()
         resolved = resolve_served(ModelStore(home), home, model)
         if resolved.note is not None:
@@ -134,7 +158,7 @@ class Classifier:
     @classmethod
     def from_folder(
         cls,
-        folder: ModelFolder,
+        folder: "ModelFolder",
         *,
         engine: str = "openvino",
         max_upload_bytes: int = DEFAULT_MAX_UPLOAD_BYTES,
@@ -165,7 +189,7 @@ class Classifier:
 
     def classify(
         self,
-        picture: bytes | str | PathLike[str],
+        picture: Picture | bytes | str | PathLike[str],
         *,
         sha256: str | None = None,
         stopwatch: Stopwatch | None = None,
@@ -173,8 +197,9 @@ class Classifier:
         """Say what a picture shows.
 
         Args:
-            picture: Its bytes (see `whatsit.images.decode.decode_image`), or the path of its file.
-            sha256: Hex digest of the bytes where the caller has it already.
+            picture: Its bytes (see `whatsit.images.decode.decode_image`), the path of its file,
+                or a `Picture`, which knows its digest already.
+            sha256: Hex digest of the bytes where the caller has them and it already.
             stopwatch: Receives the milliseconds of ``decode``, ``preprocess``, ``infer`` and
                 ``answer``.
 
@@ -183,52 +208,55 @@ class Classifier:
             InferenceFailed: The engine failed.
             OSError: The file can't be read.
         """
-        image_bytes = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
         stopwatch = stopwatch or Stopwatch()
-        pixels, facts = self.prepare(image_bytes, sha256=sha256, stopwatch=stopwatch)
-        return self.predict(pixels, facts, stopwatch=stopwatch)
+        if not isinstance(picture, bytes | Picture):
+            picture = Path(picture).read_bytes()
+        if sha256 is not None and isinstance(picture, bytes):
+            picture = Picture(picture, sha256)
+        pixels, facts = self.prepare(picture, stopwatch=stopwatch)
+        return self.compute(pixels, facts, stopwatch=stopwatch).prediction
 
     def prepare(
-        self, image_bytes: bytes, *, sha256: str | None = None, stopwatch: Stopwatch | None = None
+        self, picture: Picture | bytes, *, stopwatch: Stopwatch | None = None
     ) -> tuple[ImageHWC, ImageFacts]:
         """Decode a picture to exactly the pixels that the model sees, without asking it.
 
         Args:
-            image_bytes: See `whatsit.images.decode.decode_image`.
-            sha256: Their hex digest where the caller has it already.
+            picture: What `whatsit.images.decode.decode_image` reads.
             stopwatch: Receives the milliseconds of ``decode`` and ``preprocess``.
 
         Raises:
             InputError: This is no picture that can be answered.
         """
         stopwatch = stopwatch or Stopwatch()
+        if isinstance(picture, bytes):
+            picture = Picture.of(picture)
         with stopwatch.measure("decode"):
             decoded = decode_image(
-                image_bytes,
+                picture.image_bytes,
                 shorter_side=self.card.input.resize_shorter_side,
                 max_bytes=self.max_upload_bytes,
                 max_pixels=self.max_pixels,
             )
         with stopwatch.measure("preprocess"):
             pixels = fit_image(decoded.pixels, self.card.input)
-        sha256 = sha256 or hashlib.sha256(image_bytes).hexdigest()
-        return pixels, ImageFacts(decoded.width, decoded.height, decoded.format, sha256)
+        return pixels, ImageFacts(decoded.width, decoded.height, decoded.format, picture.sha256)
 
     def predict(
-        self,
-        pixels: ImageHWC,
-        facts: ImageFacts,
-        *,
-        stopwatch: Stopwatch | None = None,
-        signals: dict[str, float] | None = None,
+        self, pixels: ImageHWC, facts: ImageFacts, *, stopwatch: Stopwatch | None = None
     ) -> Prediction:
+        """The prediction alone of what `compute` gives."""
+        return self.compute(pixels, facts, stopwatch=stopwatch).prediction
+
+    def compute(
+        self, pixels: ImageHWC, facts: ImageFacts, *, stopwatch: Stopwatch | None = None
+    ) -> Computed:
         """Say what the pixels show that `prepare` has made.
 
         Args:
             pixels: Shape (size, size, 3).
             facts: Of the picture they come from; part of the prediction.
             stopwatch: Receives the milliseconds of ``preprocess``, ``infer`` and ``answer``.
-            signals: Receives what `whatsit.drift.signals.describe_signals` tells of the picture.
 
         Raises:
             InferenceFailed: The engine failed.
@@ -240,7 +268,7 @@ class Classifier:
         with stopwatch.measure("infer"):
             logits = self.engine.infer(pixels)
         with stopwatch.measure("answer"):
-            return self._word(logits, statistics, facts, signals)
+            return self._word(logits, statistics, facts)
 
     def warm_up(self) -> None:
         """Prepare all that is made on first use, so that no user pays for the first call.
@@ -259,12 +287,8 @@ class Classifier:
         self.engine.close()
 
     def _word(
-        self,
-        logits: Logits,
-        statistics: PixelStatistics | None,
-        facts: ImageFacts,
-        signals: dict[str, float] | None,
-    ) -> Prediction:
+        self, logits: Logits, statistics: PixelStatistics | None, facts: ImageFacts
+    ) -> Computed:
         self._require_finite(logits)
         logits = to_logits(logits, self.card.output.activation)
         scores = softmax(logits, self.card.calibration.temperature)[0]
@@ -278,10 +302,7 @@ class Classifier:
             self.card.answer_set,
             recognised=known is None or self._profile is None or known >= self._profile.threshold,
         )
-        prediction = Prediction(self.model, answer, top, facts)
-        if signals is not None:
-            signals.update(describe_signals(prediction, known, statistics))
-        return prediction
+        return Computed(Prediction(self.model, answer, top, facts), known, statistics)
 
     def _require_finite(self, outputs: Logits) -> None:
         if not np.isfinite(outputs).all():

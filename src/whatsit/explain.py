@@ -19,6 +19,7 @@ from whatsit.engines.base import Explainable, FeatureMaps
 from whatsit.errors import InferenceFailed, InvalidParameter
 from whatsit.images.preprocess import BatchNCHW, ImageHWC, crop_box, to_batch
 from whatsit.labels.label_set import LabelSet, label_key
+from whatsit.picture import Picture
 from whatsit.prediction import GRID_STEPS, HeatMap, HeatMapMethod
 
 Grid = npt.NDArray[np.float32]
@@ -37,11 +38,10 @@ _NEAREST_NAMES = 3
 
 def explain(
     classifier: Classifier,
-    image_bytes: bytes,
+    picture: Picture | bytes,
     class_index: int | None = None,
     *,
     budget_seconds: float = DEFAULT_BUDGET_SECONDS,
-    sha256: str | None = None,
     stopwatch: Stopwatch | None = None,
 ) -> HeatMap:
     """Show which parts of a picture support a label.
@@ -49,11 +49,10 @@ def explain(
     Args:
         classifier: Whose answer to explain. Its engine opens its feature maps on the first call,
             which takes as long as loading the model.
-        image_bytes: See `whatsit.images.decode.decode_image`.
+        picture: What `whatsit.images.decode.decode_image` reads.
         class_index: The label in question; None for the best one.
         budget_seconds: For covering patches, where there is no activation map. The less, the
             coarser the grid; the coarsest takes 26 inferences and is always finished.
-        sha256: Hex digest of the bytes where the caller has it already.
         stopwatch: Receives the milliseconds of ``decode``, ``preprocess``, ``open`` and
             ``explain``.
 
@@ -69,7 +68,7 @@ def explain(
     """
     stopwatch = stopwatch or Stopwatch()
     class_index = require_class_index(classifier.labels, class_index)
-    pixels, facts = classifier.prepare(image_bytes, sha256=sha256, stopwatch=stopwatch)
+    pixels, facts = classifier.prepare(picture, stopwatch=stopwatch)
     with stopwatch.measure("open"):
         engine = classifier.engine
         maps = engine.feature_maps() if isinstance(engine, Explainable) else None

@@ -16,7 +16,8 @@ from whatsit.cache.reasons import Trouble
 from whatsit.cache.redis import RedisCache, connect
 from whatsit.cache.tiers import TieredCache
 from whatsit.cache.write_behind import WriteBehind
-from whatsit.classifier import Classifier
+from whatsit.classifier import Classifier, Computed
+from whatsit.drift.signals import describe_signals
 from whatsit.drift.watch import Watch
 from whatsit.errors import CacheError
 from whatsit.models.catalogue import Progress
@@ -151,8 +152,11 @@ class _Events:
     def __init__(self, telemetry: Telemetry, watch: Watch) -> None:
         self._telemetry, self._watch = telemetry, watch
         self.answered = telemetry.answered
-        self.computed = watch.computed
         self.swapped = telemetry.swapped
+
+    def computed(self, computed: Computed) -> None:
+        signals = describe_signals(computed.prediction, computed.familiarity, computed.statistics)
+        self._watch.computed(computed.prediction, signals)
 
     def serving(self, line_up: LineUp) -> None:
         live = line_up.live

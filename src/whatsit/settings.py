@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -21,6 +20,7 @@ from whatsit.access.hosts import HostNames, is_loopback, parse_host_names
 from whatsit.access.networks import Network, parse_networks, parse_ports
 from whatsit.access.rates import Rate, parse_rate
 from whatsit.cache.address import require_redis_address
+from whatsit.cache.secrets import add_password, require_long_secret
 from whatsit.errors import SettingsError
 from whatsit.images.decode import DEFAULT_MAX_PIXELS, DEFAULT_MAX_UPLOAD_BYTES
 from whatsit.models.catalogue import DEFAULT_MODEL
@@ -29,7 +29,16 @@ from whatsit.service.workers import DEFAULT_MAX_QUEUE, DEFAULT_MAX_WAIT_SECONDS
 
 _PREFIX = "WHATSIT_"
 _EXPOSED_RATE = Rate(120, "minute")
-_LEAST_SECRET_CHARACTERS = 16
+_PARSERS: dict[str, tuple[frozenset[str], Callable[[str], object]]] = {
+    "rate_limit": (frozenset({"auto", "off"}), parse_rate),
+    "allowed_hosts": (frozenset({"auto", "*"}), parse_host_names),
+    "trusted_proxies": (frozenset(), parse_networks),
+    "fetch_ports": (frozenset(), parse_ports),
+    "fetch_allow": (frozenset(), parse_networks),
+    "redis_url": (frozenset(), require_redis_address),
+    "cache_secret": (frozenset(), require_long_secret),
+}
+"""Settings that are texts in a form of their own: words beside it, and its parser."""
 _NOT_OURS = frozenset({"WHATSIT_SHARED", "WHATSIT_KEY"})
 """Read by the test-suite, and by the command line when it asks a server."""
 
@@ -238,69 +247,46 @@ class Settings(BaseSettings):
                 {"path": str(value)},
             ) from error
 
-    @field_validator("redis_url")
+    @field_validator(*_PARSERS)
     @classmethod
-    def _is_of_a_redis(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            _require_sentence(require_redis_address, value.get_secret_value())
+    def _can_be_parsed(
+        cls, value: str | SecretStr | None, info: ValidationInfo
+    ) -> str | SecretStr | None:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        words, parse = _PARSERS[str(info.field_name)]
+        if text is not None and text not in words:
+            _require_sentence(parse, text)
         return value
-
-    @field_validator("rate_limit", "allowed_hosts", "trusted_proxies", "fetch_ports", "fetch_allow")
-    @classmethod
-    def _can_be_parsed(cls, value: str, info: ValidationInfo) -> str:
-        words, parse = {
-            "rate_limit": ({"auto", "off"}, parse_rate),
-            "allowed_hosts": ({"auto", "*"}, parse_host_names),
-            "trusted_proxies": (set[str](), parse_networks),
-            "fetch_ports": (set[str](), parse_ports),
-            "fetch_allow": (set[str](), parse_networks),
-        }[str(info.field_name)]
-        if value not in words:
-            _require_sentence(parse, value)
-        return value
-
-    @field_validator("cache_secret")
-    @classmethod
-    def _is_long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None and len(secret.get_secret_value()) < _LEAST_SECRET_CHARACTERS:
-            raise PydanticCustomError(
-                "short",
-                "{sentence}",
-                {
-                    "sentence": f"A secret has {_LEAST_SECRET_CHARACTERS} characters or more; "
-                    "make one with: openssl rand -hex 32"
-                },
-            )
-        return secret
 
     @property
     def is_exposed(self) -> bool:
-        """Whether others than the programs of this machine can reach the server."""
+        """True if other machines can reach the server, directly or through a proxy."""
         return not is_loopback(self.host) or bool(self.proxy_networks)
 
     @property
     def keys_store(self) -> Path:
-        """Where the file of the API keys is."""
+        """Folder of the file of the API keys."""
         return self.keys_folder or self.store
 
     @property
     def keys_required(self) -> bool:
-        """Whether the API asks for keys."""
+        """True if the API asks for keys."""
         return self.api_keys == "required" or (self.api_keys == "auto" and self.is_exposed)
 
     @property
     def rate(self) -> Rate | None:
-        """What one caller may send; None where nobody counts."""
+        """The rate of one caller; None without a limit."""
         if self.rate_limit == "auto":
             return _EXPOSED_RATE if self.is_exposed else None
         return None if self.rate_limit == "off" else parse_rate(self.rate_limit)
 
     @property
     def host_names(self) -> HostNames | None:
-        """What requests may be meant for; None where that may be anything.
+        """The host names that requests may be meant for; None for any.
 
-        On a machine of one's own only its own names are right: a page of another name whose
-        address was changed to this machine's would else be let in (DNS rebinding).
+        A server that only its own machine can reach answers to that machine's names alone.
+        Otherwise a page of another name, whose address was changed to that of this machine, could
+        use it (DNS rebinding).
         """
         if self.allowed_hosts == "*":
             return None
@@ -312,17 +298,17 @@ class Settings(BaseSettings):
 
     @property
     def proxy_networks(self) -> tuple[Network, ...]:
-        """Where proxies are that tell the truth about whom they speak for."""
+        """Networks of proxies whose forwarding headers are believed."""
         return parse_networks(self.trusted_proxies)
 
     @property
     def fetchable_ports(self) -> frozenset[int]:
-        """Which ports the address of a picture may name."""
+        """Ports that the address of a picture may name."""
         return parse_ports(self.fetch_ports)
 
     @property
     def fetch_networks(self) -> tuple[Network, ...]:
-        """Where pictures are fetched from although it is not public."""
+        """Networks that pictures are fetched from although they are not public."""
         return parse_networks(self.fetch_allow)
 
 
@@ -360,27 +346,13 @@ def masked(settings: Settings) -> dict[str, str]:
 def _with_redis_password(settings: Settings) -> Settings:
     if settings.redis_password_file is None:
         return settings
-    variable = f"{_PREFIX}REDIS_PASSWORD_FILE"
-    url = urlsplit(settings.redis_url.get_secret_value() if settings.redis_url else "")
-    if not url.hostname:
-        raise SettingsError(f"{variable} is of no use without an address in WHATSIT_REDIS_URL.")
-    if url.password:
-        raise SettingsError(f"WHATSIT_REDIS_URL has a password already; leave out {variable}.")
-    try:
-        password = settings.redis_password_file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"{variable}: {settings.redis_password_file} can't be read ({error})."
-        ) from error
-    if not password:
-        raise SettingsError(f"{variable}: {settings.redis_password_file} is empty.")
-    user, _, host = url.netloc.rpartition("@")
-    located = url._replace(netloc=f"{user}:{quote(password, safe='')}@{host}")
-    return settings.model_copy(update={"redis_url": SecretStr(located.geturl())})
+    url = "" if settings.redis_url is None else settings.redis_url.get_secret_value()
+    located = add_password(url, settings.redis_password_file)
+    return settings.model_copy(update={"redis_url": SecretStr(located)})
 
 
 def _require_sentence(parse: Callable[[str], object], value: str) -> None:
-    """Have a `ValueError` of `parse` told as it is, without the library's own words before it."""
+    """Report a `ValueError` of `parse` as it is, without the library's own words before it."""
     try:
         parse(value)
     except ValueError as error:

@@ -203,7 +203,7 @@ def test_a_full_table_refuses_and_loses_nothing(url, tmp_path, monkeypatch):
     for number in range(4):
         store.add(said("wasp", f"{number:064x}"))
     store.add(by_key("ant"))
-    with pytest.raises(FeedbackFull, match="5 corrections already"):
+    with pytest.raises(FeedbackFull, match="limit of 5 corrections"):
         store.add(said("moth", CAT_SHA), CAT)
     assert store.pictures.names() == frozenset()
     assert len(labels_of(store)) == 5

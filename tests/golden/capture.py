@@ -35,6 +35,7 @@ from whatsit.model_card import ModelCard
 from whatsit.models.folder import ModelFolder, open_folder
 from whatsit.models.store import ModelStore
 from whatsit.opening import open_service
+from whatsit.picture import Picture
 from whatsit.prediction import Answer, HeatMap, ImageFacts, ModelId, Prediction, ScoredLabel
 from whatsit.service.service import Service
 from whatsit.service.workers import Workers
@@ -44,7 +45,7 @@ from whatsit.web.api.app import Api
 from whatsit.web.api.problems import problem_for
 from whatsit.web.envelope import RequestScope
 from whatsit.web.guard.keys import declare_keys
-from whatsit.web.intake import Intake
+from whatsit.web.intake.intake import Intake
 
 FILES = Path(__file__).parent / "files"
 
@@ -64,10 +65,6 @@ SHARED_MODELS = ("resnet50-tf",)
 SECRET = "as long as a secret has to be"
 SEALS = {"checksum": Seal(), "secret": Seal(SECRET)}
 
-_TITLES_BEFORE_3_13 = {
-    "Content Too Large": "Request Entity Too Large",
-    "Unprocessable Content": "Unprocessable Entity",
-}
 _CONSTRUCTED_WITH: Mapping[str, tuple[Any, ...]] = {
     "answer_unknown": (),
     "body_packed": ("gzip",),
@@ -354,7 +351,7 @@ class _Notebook(MemoryCache):
 def _keys_of_a_service() -> list[str]:
     """Where a service keeps the answer to a picture, and its heat maps."""
     # A format without compression: its bytes do not depend on a library.
-    picture = testing.plain_picture("red", image_format="BMP")
+    picture = Picture.of(testing.plain_picture("red", image_format="BMP"))
     workers, notebook = Workers(1), _Notebook()
     tiers = TieredCache(notebook)
     service = Service(testing.fake_classifier(), tiers, workers=workers)
@@ -378,10 +375,7 @@ def _joined(paragraphs: Iterable[str]) -> str:
 
 
 def _as_json(value: object) -> str:
-    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    for after, before in _TITLES_BEFORE_3_13.items():
-        text = text.replace(f'"title": "{after}"', f'"title": "{before}"')
-    return text
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def main() -> None:

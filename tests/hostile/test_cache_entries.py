@@ -32,6 +32,7 @@ from whatsit.cache.tiers import TieredCache
 from whatsit.errors import CacheError
 from whatsit.explain import explain
 from whatsit.images.overlay import draw_picture
+from whatsit.picture import Picture
 from whatsit.service.service import Service
 from whatsit.testing import fake_classifier, plain_picture
 
@@ -262,17 +263,17 @@ def prediction_document() -> Any:
 
 @pytest.mark.parametrize("odd", ODD_VALUES)
 def test_odd_values_under_every_key_of_a_picture_cost_nothing_but_time(stack, odd):
-    stack.service.classify(PICTURE)
+    stack.service.classify(Picture.of(PICTURE))
     keys = [file_key(), pixels_key(stack.inside)]
     for key in keys:
         stack.inside.delete(key, f"{key}{LEASE}")
         ODD_VALUES[odd](stack.inside, key)
 
-    reply = stack.service.classify(PICTURE)
+    reply = stack.service.classify(Picture.of(PICTURE))
 
     assert (reply.prediction, reply.cache) == (PREDICTION, "miss")
     assert stack.failures == ([] if odd.startswith("heat map") else ["damaged"] * 2)
-    assert stack.service.classify(PICTURE).cache == "hit"
+    assert stack.service.classify(Picture.of(PICTURE)).cache == "hit"
 
 
 @pytest.mark.parametrize("odd", ["list", "100 MB", "forged"])
@@ -285,14 +286,14 @@ def test_odd_heat_maps_are_made_again(stack, odd):
     else:
         ODD_VALUES[odd](stack.inside, key)
 
-    assert stack.service.explain(PICTURE).cache == "miss"
+    assert stack.service.explain(Picture.of(PICTURE)).cache == "miss"
     assert stack.failures == ["damaged"]
-    assert stack.service.explain(PICTURE).cache == "hit"
+    assert stack.service.explain(Picture.of(PICTURE)).cache == "hit"
 
 
 @pytest.mark.parametrize("odd", ["eternal", "list", "100 MB"])
 def test_odd_leases_hold_nobody_up_for_long(stack, odd):
-    stack.service.classify(PICTURE)
+    stack.service.classify(Picture.of(PICTURE))
     key = pixels_key(stack.inside)
     stack.inside.delete(file_key(), key, f"{key}{LEASE}")
     if odd == "eternal":
@@ -300,7 +301,7 @@ def test_odd_leases_hold_nobody_up_for_long(stack, odd):
     else:
         ODD_VALUES[odd](stack.inside, f"{key}{LEASE}")
 
-    assert stack.service.classify(PICTURE).prediction == PREDICTION
+    assert stack.service.classify(Picture.of(PICTURE)).prediction == PREDICTION
     assert stack.failures == []
 
 

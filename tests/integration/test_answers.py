@@ -13,8 +13,7 @@ from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.testing import plain_picture
 from whatsit.web.api.schemas import ClassifyDocument
-from whatsit.web.guard.door import is_open
-from whatsit.web.guard.rates import does_work
+from whatsit.web.paths import does_work, is_open
 
 MODEL = "efficientnet-lite2"
 UNKNOWN = "0" * 64
@@ -93,10 +92,10 @@ def test_a_picture_asked_about_without_the_cache_has_no_answer_later(client):
 
 
 def test_keys_and_rates_are_for_answers_too():
-    scope = {"type": "http", "method": "GET", "path": f"/api/v1/answers/{UNKNOWN}"}
+    path = f"/api/v1/answers/{UNKNOWN}"
 
-    assert not is_open(scope["path"])
-    assert does_work(scope)
+    assert not is_open(path)
+    assert does_work(path)
 
 
 def test_answers_come_from_redis_and_a_frozen_one_costs_its_time_out(tmp_path):

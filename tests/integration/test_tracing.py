@@ -209,7 +209,7 @@ with open_tracing({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}) as trac
 def test_nothing_of_opentelemetry_is_loaded_while_nobody_collects():
     program = """
 import sys
-import whatsit.web.front_door
+import whatsit.web.application
 from whatsit.telemetry.traces import open_tracing
 with open_tracing({}) as tracing:
     print(tracing, [name for name in sys.modules if name.startswith("opentelemetry.exporter")])

@@ -13,6 +13,7 @@ from whatsit.classifier import Classifier
 from whatsit.drift.bins import Bins
 from whatsit.drift.reference import describe_reference
 from whatsit.drift.report import WindowDrift, measure_window
+from whatsit.drift.signals import describe_signals
 from whatsit.drift.watch import LATEST
 from whatsit.drift.windows import RecentPictures
 from whatsit.model_card import Reference
@@ -23,10 +24,8 @@ Signals = dict[str, float]
 
 
 def signals_of(classifier: Classifier, image_bytes: bytes) -> Signals:
-    signals: Signals = {}
-    pixels, facts = classifier.prepare(image_bytes)
-    classifier.predict(pixels, facts, signals=signals)
-    return signals
+    computed = classifier.compute(*classifier.prepare(image_bytes))
+    return describe_signals(computed.prediction, computed.familiarity, computed.statistics)
 
 
 def measure(reference: Reference, pictures: Iterable[Signals]) -> WindowDrift:

@@ -14,6 +14,7 @@ from whatsit.errors import FeedbackUnavailable, SettingsError, StoreUnusable, Wh
 from whatsit.models.catalogue import BUNDLED_MODEL, bundled_folder, catalogue
 from whatsit.models.live import LiveAlias
 from whatsit.models.store import ModelStore
+from whatsit.picture import Picture
 
 WRITING: dict[str, tuple[str, ...]] = {
     "add": ("models", "add", str(bundled_folder()), "--name", "petals"),
@@ -102,6 +103,6 @@ def test_an_answer_needs_no_store(closed, tmp_path, monkeypatch):
     monkeypatch.setenv("WHATSIT_MODEL", BUNDLED_MODEL)
     monkeypatch.setenv("WHATSIT_STORE", str(closed))
     with open_service(load_settings()) as running:
-        reply = running.service.classify(example_pictures()["bee"], top_k=1)
+        reply = running.service.classify(Picture.of(example_pictures()["bee"]), top_k=1)
 
     assert reply.top[0].label == "bee"

@@ -16,7 +16,7 @@ MAX_MEDIAN_LINES = 150
 MAX_TOP_LEVEL_MODULES = 17
 
 LEVELS: tuple[frozenset[str], ...] = (
-    frozenset({"clock", "data", "errors", "parallel", "prediction", "printable"}),
+    frozenset({"clock", "data", "errors", "parallel", "picture", "prediction", "printable"}),
     frozenset({"files", "proxies"}),
     frozenset({"cache", "client", "labels", "model_card"}),
     frozenset({"access", "answer", "feedback", "images"}),
@@ -55,7 +55,7 @@ AT_HOME = {
     "streamlit": ("web/ui",),
     "tensorflow": ("models/importers", "pipeline"),
     "torch": (),
-    "uvicorn": ("web/server.py", "web/front_door.py", "web/connection"),
+    "uvicorn": ("web/orderly_server.py", "web/application.py", "web/connection"),
     "yaml": ("pipeline/azure_ml",),
 }
 """The only files and folders that import a framework."""

@@ -1,10 +1,8 @@
 """Flights: who leads, who joins, and what happens when they leave."""
 
-from concurrent.futures import Future
-
 import pytest
 
-from whatsit.service.coalescing import Coalescer, Flight
+from whatsit.service.coalescing import Coalescer
 
 
 @pytest.fixture
@@ -40,34 +38,22 @@ def test_after_the_end_the_next_one_leads_again(coalescer, ending):
     assert coalescer.board("a")[1]
 
 
-def test_queued_work_is_called_off_only_when_the_last_one_has_left(coalescer):
+def test_a_flight_is_abandoned_only_when_the_last_one_has_left(coalescer):
     flight, _ = coalescer.board("a")
     coalescer.board("a")
-    work: Future[None] = Future()
-    flight.has_work(work)
 
-    flight.leave()
-    assert not work.cancelled()
-    flight.leave()
-    assert work.cancelled()
+    flight.abandon()
+    assert not flight.is_abandoned
+    flight.abandon()
+    assert flight.is_abandoned
 
 
 def test_nobody_joins_a_flight_that_everybody_left(coalescer):
     abandoned, _ = coalescer.board("a")
-    abandoned.leave()
+    abandoned.abandon()
     flight, leads = coalescer.board("a")
 
     assert leads
     assert flight is not abandoned
     abandoned.land("late")
     assert coalescer.board("a") == (flight, False), "the end of the old one is not that of the new"
-
-
-def test_work_that_is_queued_too_late_is_called_off():
-    flight: Flight[str] = Flight(lambda ended: None)
-    flight.leave()
-    work: Future[None] = Future()
-    flight.has_work(work)
-
-    assert flight.is_abandoned
-    assert work.cancelled()

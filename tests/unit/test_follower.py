@@ -17,13 +17,14 @@ from whatsit.models.catalogue import DEFAULT_MODEL
 from whatsit.models.folder import ModelFolder
 from whatsit.models.live import LiveAlias, resolve_served
 from whatsit.models.store import LIVE, ModelStore
+from whatsit.picture import Picture
 from whatsit.service.follower import Follower
 from whatsit.service.line_up import LineUp
 from whatsit.service.service import Service
 from whatsit.telemetry.metrics import Telemetry
 from whatsit.testing import FakeEngine, fake_card, plain_picture
 
-RED = plain_picture("red")
+RED = Picture.of(plain_picture("red"))
 NAMES = ("petals.v1", "petals.v2", "petals.v3")
 
 

@@ -14,13 +14,13 @@ from whatsit.cache.tiers import TieredCache
 from whatsit.classifier import Classifier
 from whatsit.errors import ImageUnreadable, InferenceFailed, InvalidParameter, Overloaded
 from whatsit.labels.label_set import LabelEntry, LabelSet
-from whatsit.service.line_up import LineUp, Serving
+from whatsit.picture import Picture
+from whatsit.service.line_up import Drained, LineUp, Roster, Serving
 from whatsit.service.service import Service
 from whatsit.service.workers import Workers
 from whatsit.testing import COLOURS, FakeEngine, fake_card, plain_picture
 
-RED, BLUE = plain_picture("red"), plain_picture("blue")
-SHA = hashlib.sha256(RED).hexdigest()
+RED, BLUE, LIME = (Picture.of(plain_picture(colour)) for colour in ("red", "blue", "lime"))
 FRUITS = LabelSet("fruits", tuple(LabelEntry(name) for name in ("tomato", "lime", "plum")))
 
 
@@ -77,7 +77,7 @@ def fresh() -> Serving:
     return serving("new", FRUITS)
 
 
-def answer(service: Service, picture: bytes) -> tuple[str, str, str]:
+def answer(service: Service, picture: Picture) -> tuple[str, str, str]:
     reply = service.classify(picture)
     return reply.prediction.model.name, reply.prediction.answer.label, reply.cache
 
@@ -148,7 +148,8 @@ def test_several_pictures_of_one_request_are_answered_by_one_model(service, held
         assert service.recall(BLUE, serving=one).prediction.model.name == "old"
         assert service.recall(BLUE) is None
     assert wait_until(lambda: old.drain(0), 5)
-    assert not old.hold()
+    with pytest.raises(Drained), old.hold():
+        pass
 
 
 def test_whoever_leaves_or_fails_lets_the_model_go(held, cache, workers, fresh):
@@ -158,12 +159,12 @@ def test_whoever_leaves_or_fails_lets_the_model_go(held, cache, workers, fresh):
     running, waiting = service.submit(RED), service.submit(BLUE)
     assert held.begun.wait(5)
     with pytest.raises(Overloaded):
-        service.submit(plain_picture("lime")).reply()
+        service.submit(LIME).reply()
     with pytest.raises(Overloaded):
-        service.submit(plain_picture("lime"), cache="bypass").reply()
+        service.submit(LIME, cache="bypass").reply()
     joined = service.submit(RED)
     for pending in (waiting, joined, running):
-        pending.leave()
+        pending.abandon()
     (old,) = service.switch(LineUp(serving("failing", engine=engines[1])))
     held.let.set()
     assert old.drain(5)
@@ -171,7 +172,7 @@ def test_whoever_leaves_or_fails_lets_the_model_go(held, cache, workers, fresh):
     with pytest.raises(InferenceFailed):
         service.classify(RED)
     with pytest.raises(ImageUnreadable):
-        service.classify(b"no picture")
+        service.classify(Picture.of(b"no picture"))
     with pytest.raises(InferenceFailed):
         service.explain(RED)
     with pytest.raises(InvalidParameter):
@@ -192,7 +193,7 @@ def test_whoever_leaves_while_the_cache_is_asked_lets_the_model_go(held, workers
 
     cache = SlowLookups(MemoryCache(100, 60))
     service = Service(serving("old", engine=held).classifier, cache, workers=workers)
-    service.submit(RED).leave()
+    service.submit(RED).abandon()
     (old,) = service.switch(LineUp(fresh))
     assert not old.drain(0)
     cache.looking.set_result(None)
@@ -203,15 +204,25 @@ def test_whoever_leaves_while_the_cache_is_asked_lets_the_model_go(held, workers
 
 def test_a_retired_model_that_nobody_holds_can_not_be_held_any_more():
     old = serving("old")
-    assert old.hold()
-    old.retire()
-    assert old.hold()
-    old.let_go()
-    assert not old.drain(0)
-    old.let_go()
+    with old.hold():
+        old.retire()
+        with old.hold():
+            pass
+        assert not old.drain(0)
 
     assert old.drain(0)
-    assert not old.hold()
+    with pytest.raises(Drained), old.hold():
+        pass
+
+
+def test_a_line_up_of_a_closed_model_is_refused_instead_of_waited_for(service, fresh):
+    (old,) = service.switch(LineUp(fresh))
+    assert old.drain(0)
+
+    with pytest.raises(Drained):
+        service.submit(RED, serving=old)
+    with pytest.raises(Drained), Roster(LineUp(old)).hold():
+        pass
 
 
 def test_requests_and_switches_from_many_threads_never_meet_a_closed_model(cache, workers):
@@ -255,10 +266,10 @@ def test_the_answer_that_somebody_still_looks_at_is_found_for_a_correction(servi
     service.classify(RED)
     service.switch(LineUp(fresh))
 
-    assert service.find(SHA) is None
-    assert service.find(SHA, any_model=True).prediction.answer.label == "red thing"
+    assert service.find(RED.sha256) is None
+    assert service.find(RED.sha256, any_model=True).prediction.answer.label == "red thing"
     service.classify(RED)
-    assert service.find(SHA, any_model=True).prediction.answer.label == "tomato"
+    assert service.find(RED.sha256, any_model=True).prediction.answer.label == "tomato"
 
 
 def test_a_picture_goes_to_the_canary_always_or_never_and_as_many_as_its_share():
@@ -276,10 +287,10 @@ def test_a_picture_goes_to_the_canary_always_or_never_and_as_many_as_its_share()
 
 def test_a_canary_answers_its_pictures_and_the_live_model_the_others(service, held, fresh):
     held.let.set()
-    at = int(SHA[:8], 16) / 2**32
+    at = int(RED.sha256[:8], 16) / 2**32
     service.switch(LineUp(service.line_up.live, fresh, at + 0.001))
     assert answer(service, RED) == ("new", "tomato", "miss")
-    assert service.find(SHA).prediction.model.name == "new"
+    assert service.find(RED.sha256).prediction.model.name == "new"
     assert service.explain(RED).heat_map.model.name == "new"
 
     service.switch(LineUp(service.line_up.live, fresh, at - 0.001))

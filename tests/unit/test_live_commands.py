@@ -106,7 +106,7 @@ def test_a_model_that_answers_is_marked_and_can_not_be_removed(run, home):
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
 def test_the_hangup_signal_looks_but_a_closed_terminal_ends_the_process(tmp_path):
     program = (
-        "import time; from whatsit.web.processes import at_hangup\n"
+        "import time; from whatsit.web.signals import at_hangup\n"
         "at_hangup(lambda: print('looks', flush=True)); print('ready', flush=True); time.sleep(30)"
     )
     terminal, theirs = os.openpty()

@@ -21,7 +21,7 @@ from whatsit.settings import Settings
 from whatsit.telemetry.metrics import Telemetry
 from whatsit.testing import FakeEngine
 from whatsit.web.ui import bridge
-from whatsit.web.ui.views import model as views
+from whatsit.web.ui.views.model import model_history
 
 
 def script() -> None:
@@ -103,7 +103,7 @@ def test_the_history_names_the_live_model_the_canary_and_those_before():
         (LiveModel("b", "2026-02-01T10:00:00Z"), LiveModel("a", "2026-01-01T10:00:00Z")),
         Canary("<c>", "2026-03-01T10:00:00Z", 0.25),
     )
-    rows = views.model_history(state).split("<tr>")[2:]
+    rows = model_history(state).split("<tr>")[2:]
 
     assert [row.split("</td>")[0].split(">")[-1] for row in rows] == [
         "is live",
@@ -112,4 +112,4 @@ def test_the_history_names_the_live_model_the_canary_and_those_before():
     ]
     assert "&lt;c&gt;" in rows[1]
     assert "2026-02-01 10:00:00 UTC" in rows[0]
-    assert "the default one answers" in views.model_history(LiveState())
+    assert "the default one answers" in model_history(LiveState())

@@ -11,9 +11,10 @@ from starlette.types import Scope
 from whatsit.access.keys import KeyFile, KeyRing
 from whatsit.access.page_tokens import PagePasses
 from whatsit.errors import Unauthorized
-from whatsit.web.guard.door import is_open
-from whatsit.web.guard.keys import KEY_ID, KeyRule
-from whatsit.web.guard.rates import caller_of, does_work
+from whatsit.web.caller import caller_of
+from whatsit.web.guard.keys import KeyRule
+from whatsit.web.paths import does_work, is_open
+from whatsit.web.request_facts import facts_of
 
 
 def request(method: str, path: str, token: str | None, **headers: str) -> Scope:
@@ -80,9 +81,9 @@ def test_a_pass_stands_in_for_a_key_but_does_not_mend_a_wrong_one(passes, tmp_pa
 
     scope = request("POST", "/api/v1/classify", page_pass.token)
     assert refusal(scope) is None
-    assert KEY_ID not in scope
+    assert facts_of(scope).key_id is None
     assert caller_of(scope) == "203.0.113.7", "the rate counts it by address"
-    assert does_work(scope)
+    assert does_work(scope["path"])
     assert refusal(request("POST", "/api/v1/classify", page_pass.token, x_api_key=key)) is None
     wrong = request("POST", "/api/v1/classify", page_pass.token, x_api_key="wi_wrong")
     assert isinstance(refusal(wrong), Unauthorized)

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -75,6 +76,39 @@ def test_cancelled_work_gives_its_place_back_and_is_never_done(two_and_three, ga
     gate.opened.set()
     assert replacement.result(5) == "done"
     assert gate.started == 5
+
+
+def test_abandoned_work_takes_no_place_and_is_never_done(two_and_three, gate):
+    abandoned: set[int] = set()
+    taken = [
+        two_and_three.submit(gate, partial(abandoned.__contains__, number)) for number in range(5)
+    ]
+    assert wait_until(lambda: gate.started == 2, seconds=5)
+    abandoned |= {0, 3}
+
+    assert two_and_three.waiting == 2
+    assert taken[3].cancelled()
+    assert not taken[0].cancelled(), "work under way goes on"
+    replacement = two_and_three.submit(gate)
+    abandoned.add(4)
+    another = two_and_three.submit(gate)
+    gate.opened.set()
+    assert [replacement.result(5), another.result(5)] == ["done"] * 2
+    assert gate.started == 5
+
+
+def test_what_is_abandoned_while_it_waits_is_dropped_when_its_turn_comes(gate):
+    workers = Workers(1, max_queue=3)
+    is_abandoned = threading.Event()
+    running = workers.submit(gate)
+    assert wait_until(lambda: gate.started == 1, seconds=5)
+    dropped, after = workers.submit(gate, is_abandoned.is_set), workers.submit(lambda: "after")
+    is_abandoned.set()
+    gate.opened.set()
+
+    assert (running.result(5), after.result(5)) == ("done", "after")
+    assert dropped.cancelled()
+    workers.close()
 
 
 def test_a_wait_that_would_take_too_long_is_refused_before_the_queue_is_full(gate):

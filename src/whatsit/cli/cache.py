@@ -54,6 +54,7 @@ def warm(context: click.Context, /, *, folder: Path, **options: Any) -> None:
     """Answer every picture of a folder, so that later requests are answered from the cache."""
     from whatsit.folders.find import find_files, read_found, show_path
     from whatsit.opening import open_service
+    from whatsit.picture import Picture
     from whatsit.settings import load_settings
     from whatsit.telemetry.logs import configure_logging
 
@@ -64,8 +65,8 @@ def warm(context: click.Context, /, *, folder: Path, **options: Any) -> None:
         for found in find_files([folder]):
             outcome: str
             try:
-                image_bytes = read_found(found, settings.max_upload_bytes)
-                outcome = running.service.classify(image_bytes).cache
+                picture = Picture.of(read_found(found, settings.max_upload_bytes))
+                outcome = running.service.classify(picture).cache
             except InputError as error:
                 outcome = "refused"
                 click.echo(f"{show_path(found.path)}: {error.detail}", err=True)

@@ -1,6 +1,5 @@
 """The pictures that people agreed to have kept: one file each, named by its digest."""
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whatsit.files import exclusive, make_private_folder, read_plain, replace_file
+from whatsit.picture import Picture
 
 PICTURE_FOLDER = "feedback-pictures"
 
@@ -82,7 +82,7 @@ class KeptPictures:
             image_bytes = read_plain(self.folder / sha256, _MAX_PICTURE_BYTES)
         except OSError:
             return None
-        return image_bytes if hashlib.sha256(image_bytes).hexdigest() == sha256 else None
+        return image_bytes if Picture.of(image_bytes).sha256 == sha256 else None
 
     def forget(self, sha256: str) -> None:
         """Delete a picture, if it is here; call it within `changing`."""

@@ -14,6 +14,7 @@ from whatsit.errors import (
     Unauthorized,
     WhatsitError,
 )
+from whatsit.picture import Picture
 from whatsit.prediction import Reply
 
 if TYPE_CHECKING:
@@ -99,12 +100,12 @@ class _Here:
         self.max_bytes = running.settings.max_upload_bytes
 
     def classify(self, image_bytes: bytes, top_k: int) -> Reply:
-        return self._service.classify(image_bytes, top_k=top_k)
+        return self._service.classify(Picture.of(image_bytes), top_k=top_k)
 
     def explain(self, image_bytes: bytes, class_index: int) -> bytes:
         from whatsit.images.overlay import draw_picture
 
-        heat_map = self._service.explain(image_bytes, label=class_index).heat_map
+        heat_map = self._service.explain(Picture.of(image_bytes), label=class_index).heat_map
         return draw_picture(image_bytes, heat_map, max_pixels=self._max_pixels)
 
     def concerns_all(self, error: WhatsitError) -> bool:

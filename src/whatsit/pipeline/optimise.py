@@ -20,7 +20,6 @@ from whatsit.images.preprocess import ImageHWC, to_batch
 from whatsit.model_card import ModelCard, build_card, write_card
 from whatsit.models.folder import ModelFolder, open_folder, weights_digest
 from whatsit.models.importers.require_extra import training_extra
-from whatsit.models.store import weights_digest
 from whatsit.pipeline.calibrate import Measurements
 from whatsit.pipeline.candidate import open_candidate
 from whatsit.pipeline.evaluate import match_classes, measure_split

@@ -1,14 +1,15 @@
 """Measure the reference that a model's traffic is compared with; see `whatsit.drift.drift`."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from whatsit.classifier import Classifier
 from whatsit.drift.reference import describe_reference
+from whatsit.drift.signals import describe_signals
 from whatsit.errors import DatasetRejected, InputError
 from whatsit.folders.find import find_files
 from whatsit.model_card import ModelCard, Reference, build_card
+from whatsit.picture import Picture
 
 MIN_PICTURES = 100
 """With fewer, chance alone makes an index of 0.1 and more, however many pictures come later."""
@@ -32,17 +33,17 @@ def measure_reference(
     seen: set[str] = set()
     described: list[dict[str, float]] = []
     for number, image_bytes in enumerate(pictures, start=1):
-        digest = hashlib.sha256(image_bytes).hexdigest()
-        if digest in seen:
+        picture = Picture.of(image_bytes)
+        if picture.sha256 in seen:
             continue
-        seen.add(digest)
-        signals: dict[str, float] = {}
+        seen.add(picture.sha256)
         try:
-            pixels, facts = classifier.prepare(image_bytes, sha256=digest)
-            classifier.predict(pixels, facts, signals=signals)
+            computed = classifier.compute(*classifier.prepare(picture))
         except InputError as error:
             raise DatasetRejected(f"Picture {number} can't be used: {error}") from error
-        described.append(signals)
+        described.append(
+            describe_signals(computed.prediction, computed.familiarity, computed.statistics)
+        )
     if len(described) < MIN_PICTURES:
         raise DatasetRejected(
             f"There are {len(described)} different pictures; a reference needs {MIN_PICTURES}."

@@ -1,11 +1,21 @@
 """Which models answer: the live one, perhaps a canary beside it, and who still works with each."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Self
 
 from whatsit.classifier import Classifier
 from whatsit.clock import utc_now
 from whatsit.labels.search import LabelSearch
+
+_REMEMBERED_MODELS = 3
+"""Models that answered before, whose answers somebody may still be looking at."""
+
+
+class Drained(Exception):
+    """A retired model has no holder any more, so it may be closed and can't be held again."""
 
 
 class Serving:
@@ -28,31 +38,35 @@ class Serving:
         self._is_retired = False
         self._drained = threading.Event()
 
-    def hold(self) -> bool:
-        """Keep it open until `let_go`; False if it has no holder any more and may be closed."""
+    @contextmanager
+    def hold(self) -> Iterator[Self]:
+        """Keep it open until the block ends.
+
+        Raises:
+            Drained: It was retired, and its last holder has left.
+        """
         with self._lock:
             if self._drained.is_set():
-                return False
+                raise Drained
             self._holders += 1
-            return True
-
-    def let_go(self) -> None:
-        """Give back what `hold` gave."""
-        with self._lock:
-            self._holders -= 1
-            self._tell_if_drained()
+        try:
+            yield self
+        finally:
+            with self._lock:
+                self._holders -= 1
+                self._note_if_drained()
 
     def retire(self) -> None:
         """Take no new requests; those that hold it go on."""
         with self._lock:
             self._is_retired = True
-            self._tell_if_drained()
+            self._note_if_drained()
 
     def drain(self, seconds: float) -> bool:
-        """Wait until the last holder of a retired one has let go; False if it takes longer."""
+        """Wait until the last holder of a retired one has left; False if it takes longer."""
         return self._drained.wait(seconds)
 
-    def _tell_if_drained(self) -> None:
+    def _note_if_drained(self) -> None:
         if self._is_retired and self._holders == 0:
             self._drained.set()
 
@@ -83,3 +97,61 @@ class LineUp:
         # The digest's first 32 bits are as good as drawn by lot.
         is_canarys = int(sha256[:8], 16) < self.canary_ratio * 2**32
         return self.canary if is_canarys else self.live
+
+
+class Roster:
+    """The line-up now, and the models that answered before it. Safe to call from several threads.
+
+    Args:
+        line_up: Who answers at first.
+
+    Attributes:
+        line_up: Who answers now.
+    """
+
+    def __init__(self, line_up: LineUp) -> None:
+        self.line_up = line_up
+        self._past: tuple[ModelId, ...] = ()
+
+    def switch(self, line_up: LineUp) -> tuple[Serving, ...]:
+        """Let others answer from now on; those that hold an earlier one go on.
+
+        Returns:
+            Those that no longer answer, retired.
+        """
+        before, self.line_up = self.line_up, line_up
+        gone = tuple(each for each in before.servings if each not in line_up.servings)
+        self._past = (*(each.model for each in gone), *self._past)[:_REMEMBERED_MODELS]
+        for each in gone:
+            each.retire()
+        return gone
+
+    @contextmanager
+    def hold(self, sha256: str | None = None) -> Iterator[Serving]:
+        """Who answers, kept open until the block ends.
+
+        Args:
+            sha256: Hex digest of the picture; None for the live model, whatever the picture.
+
+        Raises:
+            Drained: A line-up holds a model that was retired before.
+        """
+        with ExitStack() as stack:
+            yield self._hold(stack, sha256)
+
+    def models(self, sha256: str) -> tuple[ModelId, ...]:
+        """Every model that may have answered a picture: the one that does, others, earlier ones."""
+        line_up = self.line_up
+        now = (line_up.choose(sha256), *line_up.servings)
+        return tuple(dict.fromkeys((*(each.model for each in now), *self._past)))
+
+    def _hold(self, stack: ExitStack, sha256: str | None) -> Serving:
+        while True:
+            line_up = self.line_up
+            serving = line_up.live if sha256 is None else line_up.choose(sha256)
+            try:
+                return stack.enter_context(serving.hold())
+            except Drained:
+                # It was replaced and closed in this very moment; its successor is there already.
+                if line_up is self.line_up:
+                    raise

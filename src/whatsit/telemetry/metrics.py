@@ -18,7 +18,9 @@ from prometheus_client import (
 
 from whatsit import __version__
 from whatsit.cache.reasons import Reason, Trouble
-from whatsit.errors import CacheFailure
+from whatsit.errors import (
+    CacheFailure,
+)
 from whatsit.feedback.correction import Verdict
 from whatsit.prediction import CacheOutcome, Certainty, Prediction
 from whatsit.service.follower import SwapOutcome

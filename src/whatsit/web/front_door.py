@@ -1,50 +1,33 @@
-"""The front door: one ASGI application, API and page behind it."""
+"""The front door: one dispatcher for all requests."""
 
-import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import partial
+from contextlib import AbstractAsyncContextManager
 
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from whatsit.access.counters import RedisCounters
-from whatsit.access.keys import KeyRing
-from whatsit.access.page_tokens import PagePasses
-from whatsit.running import Running
-from whatsit.settings import Settings
-from whatsit.telemetry.traces import Tracing
-from whatsit.web.api.app import API_PREFIXES, Api
-from whatsit.web.api.batches import json_limit
-from whatsit.web.envelope import RequestScope
-from whatsit.web.guard.door import Door, Rule, is_open, is_open_on_page, refuse
-from whatsit.web.guard.headers import SecurityHeaders
-from whatsit.web.guard.hosts import HostRule
-from whatsit.web.guard.keys import KeyRule, declare_keys
-from whatsit.web.guard.origins import OriginRule
-from whatsit.web.guard.rates import RateRule, does_work
-from whatsit.web.head_requests import HeadAsGet
-from whatsit.web.intake import Intake, IntakeLayer
-from whatsit.web.ui.assets import Assets
-
-_log = logging.getLogger(__name__)
+from whatsit.web.api.classify import CLASSIFY_PATH
+from whatsit.web.paths import belongs_to_api
 
 Lifespan = AbstractAsyncContextManager[object]
 
 
 class FrontDoor:
-    """Sends each request to the API or to the page, by its path.
+    """Sends each request to the application that answers it, by its path.
 
     The page's server would route the API's requests as well, but through its session and
-    compression layers, which cost more than a cached answer does.
+    compression layers, which cost more than a cached answer does. The most used route of the API
+    does without a router for the same reason.
 
     Args:
-        api: Answers everything below the API's prefixes.
-        page: Answers everything else; None to have no page.
+        classify: Answers ``POST /api/v1/classify``.
+        api: Answers everything else below the API's prefixes.
+        page: Answers all other paths; None without a page, when the API refuses them.
         lifespan: Entered before the first request, left after the last.
     """
 
-    def __init__(self, api: ASGIApp, page: ASGIApp | None, lifespan: Lifespan) -> None:
+    def __init__(
+        self, classify: ASGIApp, api: ASGIApp, page: ASGIApp | None, lifespan: Lifespan
+    ) -> None:
+        self._classify = classify
         self._api = api
         self._page = page or api
         self._lifespan = lifespan
@@ -53,10 +36,16 @@ class FrontDoor:
         """Answer one connection; see the ASGI specification."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        elif _belongs_to_api(scope["path"]) and scope["type"] == "http":
-            await self._api(scope, receive, send)
         else:
-            await self._page(scope, receive, send)
+            await self._app_for(scope)(scope, receive, send)
+
+    def _app_for(self, scope: Scope) -> ASGIApp:
+        path = scope["path"]
+        if scope["type"] != "http":
+            return self._page
+        if path == CLASSIFY_PATH and scope["method"] == "POST":
+            return self._classify
+        return self._api if belongs_to_api(path) else self._page
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -69,121 +58,3 @@ class FrontDoor:
         await receive()
         await self._lifespan.__aexit__(None, None, None)
         await send({"type": "lifespan.shutdown.complete"})
-
-
-def build_application(
-    running: Running,
-    *,
-    page_enabled: bool = True,
-    tracing: Tracing | None = None,
-    is_ending: Callable[[], bool] = lambda: False,
-) -> ASGIApp:
-    """The whole web application of one running service.
-
-    Args:
-        running: Opened by the caller, who closes it after the server has stopped.
-        page_enabled: Whether to serve the page; without it, its server is not even loaded.
-        tracing: Traces the API's requests; None where nobody collects traces.
-        is_ending: Whether the server was told to stop; messages of the page wait no longer then.
-    """
-    settings = running.settings
-    intake = Intake(
-        settings.max_held_bytes,
-        settings.body_grace_seconds,
-        # In base64 the largest picture is larger.
-        json_limit(settings.max_upload_bytes),
-    )
-    running.telemetry.watch_held_bytes(lambda: intake.held_bytes)
-    counters = _open_counters(running)
-    api = Api(running, intake)
-    declare_keys(api.described, required=settings.keys_required)
-    passes = PagePasses() if page_enabled else None
-    rules = partial(_rules, settings, _open_keys(settings))
-    door = Door(api, [*rules(is_open, passes), *_rates(settings, counters)], refuse)
-    guarded_api = RequestScope(door, running.telemetry, tracing)
-    if passes is None:
-        lifespan = _lifespan(counters)
-        return _face_the_network(FrontDoor(guarded_api, None, lifespan), settings)
-    from whatsit.web.ui.server import build_page
-    from whatsit.web.ui.visits import VisitLimits, Visits
-
-    page = build_page(running, passes)
-    limits = VisitLimits(settings.max_pages, settings.max_pages_per_address)
-    guarded_page = Door(
-        HeadAsGet(Assets(Visits(IntakeLayer(page, intake), limits, is_ending))),
-        rules(is_open_on_page),
-        RequestScope(refuse, running.telemetry),
-    )
-    lifespan = _lifespan(counters, page.lifespan()(page))
-    return _face_the_network(FrontDoor(guarded_api, guarded_page, lifespan), settings)
-
-
-def _face_the_network(app: ASGIApp, settings: Settings) -> ASGIApp:
-    if networks := settings.proxy_networks:
-        trusted = [str(network) for network in networks]
-        # Its types are the web server's own words for the same interface.
-        app = ProxyHeadersMiddleware(app, trusted)  # type: ignore[assignment, arg-type]
-    return SecurityHeaders(app)
-
-
-def _rules(
-    settings: Settings,
-    keys: KeyRing,
-    is_open: Callable[[str], bool],
-    passes: PagePasses | None = None,
-) -> list[Rule]:
-    rules: list[Rule] = []
-    if settings.host_names is not None:
-        rules.append(HostRule(settings.host_names))
-    rules.append(OriginRule())
-    if settings.keys_required:
-        rules.append(KeyRule(keys, is_open, passes))
-    return rules
-
-
-def _rates(settings: Settings, counters: RedisCounters | None) -> list[Rule]:
-    """What the page does counts here too: its pictures go to the API."""
-    return [] if settings.rate is None else [RateRule(settings.rate, counters, does_work)]
-
-
-def _open_keys(settings: Settings) -> KeyRing:
-    keys = KeyRing(settings.keys_store)
-    if settings.keys_required and keys.is_empty():
-        _log.warning(
-            "The API asks for keys, and there is none that works. "
-            "Make one with: whatsit keys create NAME --store %s",
-            settings.store,
-        )
-    elif settings.is_exposed and not settings.keys_required:
-        _log.warning("Everybody who reaches %s may use the API without a key.", settings.host)
-    return keys
-
-
-def _open_counters(running: Running) -> RedisCounters | None:
-    settings = running.settings
-    if settings.rate is None or running.redis_url is None:
-        return None
-    return RedisCounters(
-        running.redis_url.get_secret_value(),
-        settings.cache_namespace,
-        settings.redis_timeout_seconds,
-    )
-
-
-@asynccontextmanager
-async def _lifespan(
-    counters: RedisCounters | None,
-    *inner: AbstractAsyncContextManager[object],
-) -> AsyncIterator[None]:
-    async with AsyncExitStack() as stack:
-        if counters is not None:
-            stack.push_async_callback(counters.close)
-        for context in inner:
-            await stack.enter_async_context(context)
-        yield
-
-
-def _belongs_to_api(path: str) -> bool:
-    return path.startswith(API_PREFIXES) and any(
-        path == prefix or path.startswith(f"{prefix}/") for prefix in API_PREFIXES
-    )

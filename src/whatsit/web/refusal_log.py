@@ -9,7 +9,7 @@ from starlette.types import Scope
 
 from whatsit.telemetry.logs import RequestLog
 from whatsit.telemetry.request import FinishedRequest
-from whatsit.web.guard.rates import caller_of
+from whatsit.web.caller import caller_of
 
 MAX_LINES = 20
 """For the refusals of one caller in a minute."""

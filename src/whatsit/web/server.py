@@ -1,20 +1,13 @@
 """Starting the web server, and stopping it in order."""
 
-import asyncio
-import ctypes
-import gc
 import logging
 import os
 import socket
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from functools import partial
 from importlib import import_module
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from whatsit.models.catalogue import Progress
 from whatsit.opening import open_service
@@ -22,23 +15,15 @@ from whatsit.running import Running
 from whatsit.settings import Settings
 from whatsit.telemetry.logs import configure_logging
 from whatsit.telemetry.processes import ExpositionFolder
-from whatsit.telemetry.traces import open_tracing
-from whatsit.web.ending import Ending
-from whatsit.web.processes import at_hangup, bind
+from whatsit.telemetry.traces import Tracing, open_tracing
+from whatsit.web.listener import bind
+from whatsit.web.memory import give_memory_back
+from whatsit.web.signals import Ending, at_hangup
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
+    from whatsit.web.orderly_server import OrderlyServer
 
 _log = logging.getLogger(__name__)
-
-_CLOSING_SECONDS = 1.0
-"""A page's connection has nothing left to be told once it was closed."""
-_GRACE_SECONDS = 3.0
-"""What was accepted is answered by then, at the speed that decides what is accepted."""
-_GARBAGE_THRESHOLDS = (5_000, 20, 20)
-"""Objects more than before, and rounds of the younger generation: Python's own are 700, 10, 10."""
-# From glibc's malloc.h.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 
 def serve(
@@ -77,7 +62,7 @@ def serve_on(
     """Serve on a bound socket until a signal stops the process.
 
     Args:
-        listener: See `whatsit.web.processes.bind`.
+        listener: See `whatsit.web.listener.bind`.
         settings: What to open.
         page_enabled: Whether to serve the page as well as the API.
         on_ready: Called once, as soon as requests are answered.
@@ -87,7 +72,7 @@ def serve_on(
     Raises:
         WhatsitError: Something can't be opened.
     """
-    _give_memory_back()
+    give_memory_back()
     _stand_somewhere(settings.store)
     ending = Ending()
     try:
@@ -102,15 +87,12 @@ def serve_on(
             ):
                 if running.follower is not None:
                     at_hangup(running.follower.look_now)
-                application = web.result()(
-                    running,
-                    page_enabled=page_enabled,
-                    tracing=tracing,
-                    is_ending=lambda: ending.has_begun,
+                web.result()
+                server = _build_server(
+                    running, tracing, ending, lambda: on_ready(running), page_enabled=page_enabled
                 )
-                protocols = _protocols(settings, page_enabled=page_enabled)
                 try:
-                    _run(application, protocols, listener, ending, lambda: on_ready(running))
+                    server.run(sockets=[listener])
                 finally:
                     ending.begin()
     finally:
@@ -133,127 +115,33 @@ def _stand_somewhere(store: Path) -> None:
         os.chdir("/")
 
 
-def _give_memory_back() -> None:
-    """Tell malloc, before there are threads, not to keep what large pictures leave behind.
-
-    glibc gives every thread a pool of its own, and what is freed in one is of no use to another:
-    with two, the process stays 30 MB smaller in `make soak` (267 instead of 299). Blocks from
-    4 MB on go straight back to the system; left alone, that limit rises with every large picture.
-    """
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):  # another C library than glibc
-            library = ctypes.CDLL(None)
-            library.mallopt(_M_ARENA_MAX, 2)
-            library.mallopt(_M_MMAP_THRESHOLD, 4 * 2**20)
-            library.mallopt(_M_TRIM_THRESHOLD, 8 * 2**20)
-
-
-def _spare_what_stays() -> None:
-    """Keep Python from looking for garbage among what is there for good, again and again.
-
-    Frameworks, model and labels are some hundred thousand objects. Looking through them takes
-    the only thread that can run Python, and empties the processor's cache for the model.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GARBAGE_THRESHOLDS)
-
-
-def _load_web(*, page_enabled: bool) -> "Callable[..., ASGIApp]":
-    from whatsit.web.front_door import build_application
-
+def _load_web(*, page_enabled: bool) -> None:
+    for module in ("application", "orderly_server", "connection.protocols"):
+        import_module(f"whatsit.web.{module}")
     if page_enabled:
         import_module("whatsit.web.ui.server")
-    return build_application
 
 
-def _protocols(settings: Settings, *, page_enabled: bool) -> dict[str, Any]:
-    """What speaks HTTP and WebSocket on the connections, within bounds: options of uvicorn."""
-    from whatsit.web.connection.http import HttpConnection
-    from whatsit.web.connection.lines import Bounds, Lines, raise_descriptor_limit
-
-    bounds = Bounds(
-        per_address=settings.max_connections_per_address,
-        in_all=min(Bounds.in_all, raise_descriptor_limit()),
-        linger_bytes=2 * settings.max_upload_bytes,
-    )
-    lines = Lines(bounds, settings.proxy_networks)
-    options: dict[str, Any] = {"http": partial(HttpConnection, lines=lines), "ws": "none"}
-    if page_enabled:
-        from whatsit.web.connection.websocket import WebSocketConnection
-
-        options |= {
-            "ws": partial(WebSocketConnection, lines=lines),
-            "ws_max_size": bounds.message_bytes,
-            "ws_per_message_deflate": False,
-        }
-    return options
-
-
-def _run(
-    application: "ASGIApp",
-    protocols: Mapping[str, Any],
-    listener: socket.socket,
+def _build_server(
+    running: Running,
+    tracing: Tracing | None,
     ending: Ending,
     on_ready: Callable[[], None],
-) -> None:
-    import uvicorn
+    *,
+    page_enabled: bool,
+) -> "OrderlyServer":
+    from whatsit.web.application import build_application
+    from whatsit.web.connection.protocols import protocol_options
+    from whatsit.web.orderly_server import OrderlyServer
 
-    class OrderlyServer(uvicorn.Server):
-        """Tells when it answers, and does not wait without end for those who keep it from going.
-
-        A second signal says that nobody is to be waited for.
-        """
-
-        _hurry = asyncio.Event()
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            _spare_what_stays()
-            if self.started:
-                on_ready()
-
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            if ending.has_begun:
-                self._hurry.set()
-                return
-            ending.begin()
-            super().handle_exit(sig, frame)
-
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            hanging_up = asyncio.create_task(self._hang_up())
-            await super().shutdown(sockets)
-            hanging_up.cancel()
-
-        async def _hang_up(self) -> None:
-            # To whom it belongs, each connection then looks as if its client had left.
-            await self._wait(_CLOSING_SECONDS)
-            self._abort(lambda connection: not hasattr(connection, "cycle"))  # WebSockets
-            await self._wait(_GRACE_SECONDS - _CLOSING_SECONDS)
-            self._abort(lambda connection: True)
-
-        async def _wait(self, seconds: float) -> None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), seconds)
-
-        def _abort(self, is_meant: Callable[[object], bool]) -> None:
-            for connection in filter(is_meant, list(self.server_state.connections)):
-                connection.transport.abort()
-
-    config = uvicorn.Config(
-        application,
-        loop="uvloop",
-        **protocols,
-        lifespan="on",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # by itself it would believe anything on this machine
-        date_header=False,
-        timeout_graceful_shutdown=int(_GRACE_SECONDS) + 1,
+    application = build_application(
+        running,
+        page_enabled=page_enabled,
+        tracing=tracing,
+        is_ending=lambda: ending.has_begun,
     )
-    OrderlyServer(config).run(sockets=[listener])
+    protocols = protocol_options(running.settings, page_enabled=page_enabled)
+    return OrderlyServer(application, protocols, ending, on_ready)
 
 
 def _greeting(running: Running, listener: socket.socket) -> str:

@@ -1,4 +1,4 @@
-"""The API as an ASGI application."""
+"""The API as ASGI applications: its most used route, and all others."""
 
 from http import HTTPStatus
 from typing import Any
@@ -9,13 +9,12 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from whatsit import __version__
 from whatsit.errors import WhatsitError
 from whatsit.running import Running
 from whatsit.web.api.batches import MODEL_ALIAS, served_names
-from whatsit.web.api.classify import CLASSIFY_PATH, Classify
+from whatsit.web.api.classify import Classify
 from whatsit.web.api.drift import build_drift_router
 from whatsit.web.api.feedback import build_feedback_router
 from whatsit.web.api.fetching.fetcher import open_fetcher
@@ -26,48 +25,32 @@ from whatsit.web.api.openapi import DESCRIPTION
 from whatsit.web.api.problems import problem, report, unexpected
 from whatsit.web.api.routes import build_router
 from whatsit.web.api.schemas import ErrorDocument, ProblemDocument
-from whatsit.web.head_requests import HeadAsGet
-from whatsit.web.intake import Intake
-
-API_PREFIXES = ("/api", "/v2", "/healthz", "/readyz", "/metrics")
-"""Paths that belong to the API; all others are the page's."""
-
-CLIENT_LEFT = 499
-"""What is counted and logged for a client that did not wait; nobody is sent it."""
-
-ROUTE_IN_SCOPE = "whatsit.route"
-"""Where the pattern of a path is told that no router has looked at."""
+from whatsit.web.intake.intake import Intake
+from whatsit.web.journal import CLIENT_LEFT
 
 
-class Api:
-    """The API of one running service.
+def build_classify(running: Running, intake: Intake) -> Classify:
+    """The most used route of one running service's API.
 
     Args:
         running: Whose service answers.
         intake: Through which the pictures come.
-
-    Attributes:
-        described: Answers all routes but the most used one, and describes that one as well.
     """
-
-    def __init__(self, running: Running, intake: Intake) -> None:
-        max_rendered = running.settings.cache_memory_entries
-        fetcher = open_fetcher(running.settings)
-        corrections = () if running.feedback is None else (running.feedback.get,)
-        self._classify = Classify(running.service, intake, max_rendered, fetcher, *corrections)
-        self.described = _build_others(running, intake)
-        self._others = HeadAsGet(self.described)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; see the ASGI specification."""
-        if scope["path"] == CLASSIFY_PATH and scope["method"] == "POST":
-            scope[ROUTE_IN_SCOPE] = CLASSIFY_PATH
-            await self._classify(scope, receive, send)
-        else:
-            await self._others(scope, receive, send)
+    max_rendered = running.settings.cache_memory_entries
+    fetcher = open_fetcher(running.settings)
+    corrections = () if running.feedback is None else (running.feedback.get,)
+    return Classify(running.service, intake, max_rendered, fetcher, *corrections)
 
 
-def _build_others(running: Running, intake: Intake) -> FastAPI:
+def build_api(running: Running, intake: Intake) -> FastAPI:
+    """The API of one running service: all other routes, and a description of that one as well.
+
+    It does not answer HEAD; see `HeadAsGet`.
+
+    Args:
+        running: Whose service answers.
+        intake: Through which the pictures come.
+    """
     # The documentation of this one needs no other host.
     api = FastAPIOffline(
         title="whatsit",

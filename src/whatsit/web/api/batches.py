@@ -2,7 +2,6 @@
 
 import asyncio
 import binascii
-import hashlib
 import json
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -12,6 +11,7 @@ from typing import Any, Never, TypeVar
 from starlette.types import Receive
 
 from whatsit.errors import InvalidParameter, UnknownModel
+from whatsit.picture import Picture
 from whatsit.prediction import MAX_TOP_K, Reply
 from whatsit.service.line_up import Serving
 from whatsit.service.service import DEFAULT_TOP_K, Pending, Service
@@ -185,23 +185,19 @@ async def answer_each(
         finally:
             for other in begun:
                 if isinstance(other, Pending):
-                    other.leave()
+                    other.abandon()
 
 
 async def _begin(
     service: Service, image_bytes: bytes, top_k: int, serving: Serving | None
 ) -> Reply | Pending:
     if len(image_bytes) <= _LARGE_BYTES:
-        sha256 = _hex_digest(image_bytes)
+        picture = Picture.of(image_bytes)
     else:
-        sha256 = await asyncio.to_thread(_hex_digest, image_bytes)
-    known = service.recall(image_bytes, sha256=sha256, top_k=top_k, serving=serving)
-    return known or service.submit(image_bytes, sha256=sha256, top_k=top_k, serving=serving)
+        picture = await asyncio.to_thread(Picture.of, image_bytes)
+    known = service.recall(picture, top_k=top_k, serving=serving)
+    return known or service.submit(picture, top_k=top_k, serving=serving)
 
 
 async def _finish(begun: Reply | Pending, receive: Receive) -> Reply:
     return begun if isinstance(begun, Reply) else await await_reply(begun, receive)
-
-
-def _hex_digest(image_bytes: bytes) -> str:
-    return hashlib.sha256(image_bytes).hexdigest()

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -12,7 +11,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from whatsit.errors import ImageTooLarge, ImageUnreadable, InvalidParameter
-from whatsit.web.intake import DECLARED_IN_SCOPE
+from whatsit.picture import Picture
+from whatsit.web.request_facts import facts_of
 
 FILE_FIELD = "file"
 
@@ -24,20 +24,7 @@ _JSON = b"application/json"
 _MAX_JSON_BYTES = 16_000
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedPicture:
-    """The picture of a request.
-
-    Attributes:
-        image_bytes: As they were sent.
-        sha256: Their hex digest.
-    """
-
-    image_bytes: bytes
-    sha256: str
-
-
-async def read_picture(scope: Scope, receive: Receive, max_bytes: int) -> ReceivedPicture:
+async def read_picture(scope: Scope, receive: Receive, max_bytes: int) -> Picture:
     """The picture of a request: its raw body, or the field ``file`` of a multipart form.
 
     The declared type of a raw body is not looked at; its content is, later.
@@ -49,15 +36,14 @@ async def read_picture(scope: Scope, receive: Receive, max_bytes: int) -> Receiv
         ClientDisconnect: The client has left.
     """
     if is_form(scope):
-        image_bytes = await _read_form(scope, receive, max_bytes)
-        return ReceivedPicture(image_bytes, hashlib.sha256(image_bytes).hexdigest())
+        return Picture.of(await _read_form(scope, receive, max_bytes))
     _require_claim(scope, max_bytes, reported=max_bytes)
     # Hashed as it comes, so that a large picture does not hold the event loop up at its end.
     digest, gathered = hashlib.sha256(), _Gathered()
     async for chunk in _bounded(receive, max_bytes, reported=max_bytes):
         digest.update(chunk)
         gathered.add(chunk)
-    return ReceivedPicture(gathered.whole(), digest.hexdigest())
+    return Picture(gathered.whole(), digest.hexdigest())
 
 
 async def read_whole(scope: Scope, receive: Receive, max_bytes: int, *, reported: int) -> bytes:
@@ -174,7 +160,7 @@ def _require_claim(scope: Scope, max_bytes: int, *, reported: int) -> None:
     Raises:
         ImageTooLarge: It would have more than `max_bytes`.
     """
-    if scope.get(DECLARED_IN_SCOPE, 0) > max_bytes:
+    if facts_of(scope).declared_bytes > max_bytes:
         raise ImageTooLarge(reported)
 
 

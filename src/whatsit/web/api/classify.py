@@ -20,17 +20,17 @@ from starlette.types import Receive, Scope, Send
 
 from whatsit.errors import InvalidParameter, UrlsOff, WhatsitError
 from whatsit.feedback.correction import Correction
+from whatsit.picture import Picture
 from whatsit.prediction import MAX_TOP_K, AnswerPart, CacheMode, Prediction, Reply, ScoredLabel
 from whatsit.service.service import DEFAULT_TOP_K, Explanation, Pending, Service
-from whatsit.web.api.body import ReceivedPicture, read_picture, read_url
+from whatsit.web.api.body import read_picture, read_url
 from whatsit.web.api.fetching.fetcher import Fetcher
 from whatsit.web.api.problems import report
-from whatsit.web.guard.rates import caller_of
-from whatsit.web.intake import Intake
+from whatsit.web.caller import caller_of
+from whatsit.web.intake.intake import Intake
+from whatsit.web.request_facts import facts_of
 
 CLASSIFY_PATH = "/api/v1/classify"
-ANSWER_IN_SCOPE = "whatsit.answer"
-"""Where the `Reply` or `Explanation` is left for the log and the traces."""
 
 _TOP_KS = {str(top_k): top_k for top_k in range(1, MAX_TOP_K + 1)}
 CorrectionOf = Callable[[str], Correction | None]
@@ -69,6 +69,7 @@ class Classify:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; see the ASGI specification."""
+        facts_of(scope).route = CLASSIFY_PATH
         try:
             top_k, cache = _parse_query(scope["query_string"])
             async with self._intake.take(scope, receive) as body:
@@ -83,9 +84,7 @@ class Classify:
     async def _answer(self, scope: Scope, receive: Receive, top_k: int, cache: CacheMode) -> Reply:
         limit = self._service.max_upload_bytes
         picture = await read_picture(scope, receive, limit)
-        known = self._service.recall(
-            picture.image_bytes, sha256=picture.sha256, top_k=top_k, cache=cache
-        )
+        known = self._service.recall(picture, top_k=top_k, cache=cache)
         if known is not None:
             return known
         # Looked at only now: what is known already is a picture, not the address of one.
@@ -104,27 +103,25 @@ class Classify:
             fetching = self._fetcher.fetch(url, caller, hold)
             picture = await _while_there(fetching, receive)
             elapsed_ms = (time.perf_counter() - start) * 1000
-            reply = self._service.recall(
-                picture.image_bytes, sha256=picture.sha256, top_k=top_k, cache=cache
-            ) or await self._compute(picture, receive, top_k, cache)
+            reply = self._service.recall(picture, top_k=top_k, cache=cache) or await self._compute(
+                picture, receive, top_k, cache
+            )
         return replace(reply, timings_ms={"fetch": elapsed_ms, **reply.timings_ms})
 
     async def _compute(
-        self, picture: ReceivedPicture, receive: Receive, top_k: int, cache: CacheMode
+        self, picture: Picture, receive: Receive, top_k: int, cache: CacheMode
     ) -> Reply:
-        pending = self._service.submit(
-            picture.image_bytes, sha256=picture.sha256, top_k=top_k, cache=cache
-        )
+        pending = self._service.submit(picture, top_k=top_k, cache=cache)
         return await await_reply(pending, receive)
 
     async def _send(self, reply: Reply, top_k: int, scope: Scope, send: Send) -> None:
-        scope[ANSWER_IN_SCOPE] = reply
+        facts = facts_of(scope)
+        facts.answer = reply
         timings = reply.timings_ms.items()
         times = ",".join(f'"{stage}":{ms:.3f}' for stage, ms in timings)
         header = ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in timings)
         body = (
-            f'{{"id":"{scope["whatsit.request_id"]}","cache":"{reply.cache}",'
-            f'"timings_ms":{{{times}}},'
+            f'{{"id":"{facts.request_id}","cache":"{reply.cache}","timings_ms":{{{times}}},'
         ).encode() + self._render(reply.prediction, top_k)
         headers = [
             (b"content-type", b"application/json"),
@@ -246,16 +243,14 @@ async def await_reply(pending: Pending, receive: Receive) -> Reply:
     try:
         await either.wait()
         if not pending.future.done():
-            pending.leave()
+            pending.abandon()
             raise ClientDisconnect
         return pending.reply()
     finally:
         leaving.cancel()
 
 
-async def _while_there(
-    work: Coroutine[Any, Any, ReceivedPicture], receive: Receive
-) -> ReceivedPicture:
+async def _while_there(work: Coroutine[Any, Any, Picture], receive: Receive) -> Picture:
     """What `work` brings, unless the client leaves before it does."""
     loop = asyncio.get_running_loop()
     working = loop.create_task(work)

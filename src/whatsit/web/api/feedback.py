@@ -1,7 +1,6 @@
 """The routes that take corrections, and undo them."""
 
 import asyncio
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,7 @@ from whatsit.feedback.correction import MAX_LABEL_CHARACTERS, CorrectedAnswer, R
 from whatsit.images.decode import decode_image
 from whatsit.labels.label_set import clean_label
 from whatsit.labels.search import FoundLabel, LabelSearch
+from whatsit.picture import Picture
 from whatsit.running import Running
 from whatsit.web.api.body import FILE_FIELD, is_form, media_type_of, open_form, read_text
 from whatsit.web.api.classify import describe_correction
@@ -33,9 +33,9 @@ from whatsit.web.api.openapi import (
 )
 from whatsit.web.api.patience import Errands
 from whatsit.web.api.schemas import FeedbackDocument
-from whatsit.web.guard.keys import KEY_NAME
-from whatsit.web.guard.rates import caller_of
-from whatsit.web.intake import Intake
+from whatsit.web.caller import caller_of
+from whatsit.web.intake.intake import Intake
+from whatsit.web.request_facts import facts_of
 
 _MAX_DOCUMENT_BYTES = 10_000
 _PREVIEW_PIXELS = 64
@@ -100,7 +100,7 @@ def build_feedback_router(running: Running, intake: Intake) -> APIRouter:
         async with intake.take(request.scope, request.receive) as body:
             received = await _read(request.scope, body, running)
             image_format = await takes.inspect(received.image_bytes)
-            who = request.scope.get(KEY_NAME)
+            who = facts_of(request.scope).key_name
             caller = caller_of(request.scope)
             work = partial(takes.keep, received, image_format, who, caller)
             record = await errands.run(work)
@@ -170,7 +170,8 @@ class _Takes:
         self, received: _Received, image_format: str | None, who: str | None, caller: str
     ) -> Record:
         """Keep a correction, and its picture where there is one."""
-        from whatsit.feedback.store import NewCorrection, Picture
+        from whatsit.feedback.store import NewCorrection
+        from whatsit.feedback.store import Picture as KeptPicture
 
         feedback = self._running.feedback
         if feedback is None:
@@ -181,7 +182,7 @@ class _Takes:
         label, wnid = self._label_of(received, answered)
         picture = None
         if received.image_bytes is not None and image_format is not None:
-            picture = Picture(received.image_bytes, image_format)
+            picture = KeptPicture(received.image_bytes, image_format)
         new = NewCorrection(received.sha256, received.said.verdict, label, wnid, answered, who)
         return feedback.add(new, picture, caller)
 
@@ -252,7 +253,7 @@ async def _read(scope: Scope, receive: Receive, running: Running) -> _Received:
         raise InvalidParameter("label: It is needed where the verdict is 'other'.")
     digest = said.sha256
     if image_bytes is not None:
-        digest = await asyncio.to_thread(lambda: hashlib.sha256(image_bytes).hexdigest())
+        digest = (await asyncio.to_thread(Picture.of, image_bytes)).sha256
         if said.sha256 not in (None, digest):
             raise InvalidParameter("sha256: It is not the digest of the picture that was sent.")
     if digest is None:

@@ -24,9 +24,10 @@ from whatsit.web.api.batches import (
     require_served,
 )
 from whatsit.web.api.body import read_picture, read_whole
-from whatsit.web.api.classify import ANSWER_IN_SCOPE, receipt
+from whatsit.web.api.classify import receipt
 from whatsit.web.api.openapi import PICTURE_BODY, PICTURE_HEADERS, problem_responses
-from whatsit.web.intake import Intake
+from whatsit.web.intake.intake import Intake
+from whatsit.web.request_facts import facts_of
 
 HUGGINGFACE_PATH = "/api/hf/models/{name}"
 
@@ -116,7 +117,7 @@ def build_huggingface(service: Service, intake: Intake, names: Sequence[str]) ->
         async with intake.take(request.scope, request.receive) as body:
             task = await _read_task(request.scope, body, limit, bodies)
             async for reply in answer_each(service, [task.image_bytes], body, task.top_k):
-                request.scope[ANSWER_IN_SCOPE] = reply
+                facts_of(request.scope).answer = reply
         labels = [{"label": it.label, "score": round(it.score, 6)} for it in reply.top]
         text = json.dumps(labels, ensure_ascii=False, separators=(",", ":"))
         return Response(text, media_type="application/json", headers=receipt(reply))

@@ -25,7 +25,7 @@ from whatsit.prediction import MAX_TOP_K, CacheMode, ModelId, Reply
 from whatsit.running import Running
 from whatsit.service.service import DEFAULT_TOP_K, Explanation, Service
 from whatsit.web.api.body import read_picture
-from whatsit.web.api.classify import ANSWER_IN_SCOPE, CLASSIFY_PATH, describe, receipt
+from whatsit.web.api.classify import CLASSIFY_PATH, describe, receipt
 from whatsit.web.api.openapi import (
     ANSWER_EXAMPLE,
     ANSWER_HEADERS,
@@ -53,7 +53,8 @@ from whatsit.web.api.schemas import (
     PromotedDocument,
     ReadyDocument,
 )
-from whatsit.web.intake import Intake
+from whatsit.web.intake.intake import Intake
+from whatsit.web.request_facts import facts_of
 
 ANSWER_PATH = "/api/v1/answers/{sha256}"
 
@@ -132,7 +133,7 @@ def build_router(running: Running, intake: Intake) -> APIRouter:
             response = report(error)
             response.headers.update(_NOT_STORED)
             return response
-        request.scope[ANSWER_IN_SCOPE] = reply
+        facts_of(request.scope).answer = reply
         correction = None if running.feedback is None else running.feedback.get(sha256.lower())
         return _kept_answer(request, reply, correction)
 
@@ -176,21 +177,21 @@ def build_router(running: Running, intake: Intake) -> APIRouter:
     ) -> Response:
         async with intake.take(request.scope, request.receive) as body:
             limit = service.max_upload_bytes
-            image_bytes = (await read_picture(request.scope, body, limit)).image_bytes
+            picture = await read_picture(request.scope, body, limit)
             explanation = await _in_turn(
-                service, partial(service.explain, image_bytes, label=label, cache=cache)
+                service, partial(service.explain, picture, label=label, cache=cache)
             )
-            request.scope[ANSWER_IN_SCOPE] = explanation
+            facts_of(request.scope).answer = explanation
             if (form or _accepted_form(request)) == "json":
                 return _explanation(request, explanation)
             overlay = partial(
                 draw_picture,
-                image_bytes,
+                picture.image_bytes,
                 explanation.heat_map,
                 max_pixels=service.max_pixels,
             )
-            picture = await _in_turn(service, overlay)
-        return Response(picture, media_type="image/png", headers=receipt(explanation))
+            drawn = await _in_turn(service, overlay)
+        return Response(drawn, media_type="image/png", headers=receipt(explanation))
 
     @router.get("/api/v1/models", summary="List the models", responses=ok(MODELS_EXAMPLE))
     async def models() -> ModelsDocument:
@@ -231,7 +232,7 @@ def build_router(running: Running, intake: Intake) -> APIRouter:
 
 def _kept_answer(request: Request, reply: Reply, correction: Correction | None) -> Response:
     document = {
-        "id": request.scope["whatsit.request_id"],
+        "id": facts_of(request.scope).request_id,
         "cache": reply.cache,
         "timings_ms": {stage: round(ms, 3) for stage, ms in reply.timings_ms.items()},
         **describe(reply.prediction, reply.top, correction),
@@ -244,7 +245,7 @@ def _kept_answer(request: Request, reply: Reply, correction: Correction | None) 
 def _explanation(request: Request, explanation: Explanation) -> Response:
     heat_map = explanation.heat_map
     document = {
-        "id": request.scope["whatsit.request_id"],
+        "id": facts_of(request.scope).request_id,
         "model": {"name": heat_map.model.name, "fingerprint": heat_map.model.fingerprint},
         "label": heat_map.label,
         "wnid": heat_map.wnid,

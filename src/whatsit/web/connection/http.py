@@ -24,7 +24,7 @@ from whatsit.errors import (
 )
 from whatsit.web.api.problems import problem_for
 from whatsit.web.connection.lines import Line, Lines
-from whatsit.web.intake import WHOLE_IN_SCOPE
+from whatsit.web.request_facts import facts_of
 
 _NEVER = float("inf")
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
@@ -279,7 +279,7 @@ class HttpConnection(HttpToolsProtocol):
         self._keeps_alive = cycle.keep_alive
         cycle.keep_alive = False
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
-        scope[WHOLE_IN_SCOPE] = lambda: not cycle.more_body
+        facts_of(scope).body_has_arrived = lambda: not cycle.more_body
 
     def on_message_complete(self) -> None:
         """The request is complete."""

@@ -13,7 +13,7 @@ from typing import Any
 from uvicorn.protocols.utils import get_remote_addr
 
 from whatsit.access.networks import Network
-from whatsit.web.guard.rates import caller_of
+from whatsit.web.caller import caller_at
 
 _log = logging.getLogger(__name__)
 
@@ -183,7 +183,7 @@ class Lines:
         """A new connection; None if it is one too many."""
         loop = asyncio.get_running_loop()
         host = (get_remote_addr(transport) or ("",))[0]
-        caller = caller_of({"client": (host, 0)}) if host else ""
+        caller = caller_at(host) if host else ""
         if len(self._open) >= self.bounds.in_all:
             self.refused("over the bound of all")
         elif self._by_caller[caller] >= self.bounds.per_address and not self._is_unlimited(host):

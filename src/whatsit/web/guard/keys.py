@@ -8,12 +8,9 @@ from starlette.types import Scope
 from whatsit.access.keys import KeyRing
 from whatsit.access.page_tokens import PagePasses
 from whatsit.errors import ImageUnreadable, Unauthorized, UrlsOff
-from whatsit.web.guard.door import is_open
-
-KEY_ID = "whatsit.key_id"
-"""Where the scope of a request with a valid key tells the id of that key."""
-KEY_NAME = "whatsit.key_name"
-"""Where it tells the name of that key."""
+from whatsit.web.api.openapi import problem_responses
+from whatsit.web.paths import is_open
+from whatsit.web.request_facts import facts_of
 
 _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "Authorization: Bearer KEY"},
@@ -41,7 +38,7 @@ class KeyRule:
         self._passes = passes
 
     async def refusal(self, scope: Scope) -> Unauthorized | None:
-        """See `Rule.refusal`. A valid key's id and name are left in the scope."""
+        """See `Rule.refusal`. A valid key's id and name are left in the request's facts."""
         if self._is_open(scope["path"]):
             return None
         offered = offered_key(scope["headers"])
@@ -52,8 +49,8 @@ class KeyRule:
         key = self._keys.find(offered)
         if key is None:
             return Unauthorized("This API key is unknown or was revoked.")
-        scope[KEY_ID] = key.id
-        scope[KEY_NAME] = key.name
+        facts = facts_of(scope)
+        facts.key_id, facts.key_name = key.id, key.name
         return None
 
 
@@ -80,8 +77,6 @@ def declare_keys(api: FastAPI, *, required: bool) -> None:
         api: Its document must not have been asked for yet.
         required: Whether a request without a key is refused now.
     """
-    from whatsit.web.api.openapi import problem_responses
-
     build = api.openapi
 
     def openapi() -> dict[str, object]:

@@ -13,8 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from whatsit.errors import PageBusy
+from whatsit.web.caller import caller_of
 from whatsit.web.guard.door import refuse
-from whatsit.web.guard.rates import caller_of
+from whatsit.web.request_facts import facts_of
 
 HELPED_MESSAGES: Final = frozenset({"rerun_script", "stop_script", "app_heartbeat"})
 """What the page's own client sends. The others have git asked, files written or caches cleared."""
@@ -122,7 +123,7 @@ class Visits:
     async def _receive_visitor(self, scope: Scope, receive: Receive, send: Send) -> None:
         address = caller_of(scope)
         if (busy := self._refusal(address)) is not None:
-            scope["whatsit.refusal"] = busy
+            facts_of(scope).refusal = busy
             await refuse(scope, receive, send)
             return
         visitor = self._visitor(address)

@@ -29,8 +29,8 @@ from whatsit.errors import (
     RateLimited,
     UrlUnreachable,
 )
+from whatsit.picture import Picture
 from whatsit.settings import Settings
-from whatsit.web.api.body import ReceivedPicture
 from whatsit.web.api.fetching.addresses import Address, PictureUrl, is_fetchable, parse_picture_url
 
 Resolve = Callable[[str, int], Sequence[str]]
@@ -126,7 +126,7 @@ class Fetcher:
 
     async def fetch(
         self, url: str, caller: str, hold: Callable[[int], None] = lambda number: None
-    ) -> ReceivedPicture:
+    ) -> Picture:
         """The bytes behind an address; whether they are a picture is not looked at.
 
         Args:
@@ -171,17 +171,17 @@ class Fetcher:
 
     async def _follow(
         self, address: PictureUrl, caller: str, hold: Callable[[int], None]
-    ) -> ReceivedPicture:
+    ) -> Picture:
         for _ in range(1 + MAX_REDIRECTS):
             found = await self._ask(address, caller, hold)
-            if isinstance(found, ReceivedPicture):
+            if isinstance(found, Picture):
                 return found
             address = found
         raise _Refused("too many redirects")
 
     async def _ask(
         self, address: PictureUrl, caller: str, hold: Callable[[int], None]
-    ) -> ReceivedPicture | PictureUrl:
+    ) -> Picture | PictureUrl:
         """What one request brings: a picture, or where to ask next."""
         pinned = _Pinned(await self._addresses_of(address, caller), self._connect_seconds)
         origin = (address.scheme.encode(), address.host.encode(), address.port)
@@ -216,7 +216,7 @@ class Fetcher:
 
     async def _read(
         self, response: httpcore.Response, declared: bytes | None, hold: Callable[[int], None]
-    ) -> ReceivedPicture:
+    ) -> Picture:
         if declared is not None and int(declared) > self._max_bytes:
             raise ImageTooLarge(self._max_bytes)
         size, digest, chunks = 0, hashlib.sha256(), []
@@ -227,7 +227,7 @@ class Fetcher:
             hold(len(chunk))
             digest.update(chunk)
             chunks.append(chunk)
-        return ReceivedPicture(b"".join(chunks), digest.hexdigest())
+        return Picture(b"".join(chunks), digest.hexdigest())
 
     def _next_address(self, address: PictureUrl, location: bytes) -> PictureUrl:
         try:

@@ -21,7 +21,6 @@ from whatsit.web.api.batches import (
     require_served,
 )
 from whatsit.web.api.body import read_whole
-from whatsit.web.api.classify import ANSWER_IN_SCOPE
 from whatsit.web.api.oip.description import (
     CONFIG_EXAMPLE,
     HEADER_PARAMETER,
@@ -53,7 +52,8 @@ from whatsit.web.api.oip.request import (
 from whatsit.web.api.oip.response import MODEL_VERSION, build_reply, slowest
 from whatsit.web.api.openapi import ok, problem_responses
 from whatsit.web.api.problems import problem_for
-from whatsit.web.intake import Intake
+from whatsit.web.intake.intake import Intake
+from whatsit.web.request_facts import facts_of
 
 _MODEL_PATHS = {
     "": "/v2/models/{name}",
@@ -191,7 +191,7 @@ def _add_inference(
                     replies.append(reply)
             except InputError as error:
                 return problem_for(error, _which(len(replies), len(asked.pictures)))
-        request.scope[ANSWER_IN_SCOPE] = slowest(replies)
+        facts_of(request.scope).answer = slowest(replies)
         return build_reply(replies[0].prediction.model.name, asked, replies)
 
 

@@ -13,6 +13,7 @@ from whatsit.access.page_tokens import PagePass
 from whatsit.data import example_pictures
 from whatsit.errors import WhatsitError
 from whatsit.feedback.correction import MAX_LABEL_CHARACTERS
+from whatsit.picture import Picture
 from whatsit.running import Running
 from whatsit.service.line_up import LineUp
 from whatsit.service.service import Service
@@ -96,7 +97,7 @@ def _answers(service: Service, line_up: LineUp) -> dict[str, dict[str, object]]:
     del line_up
     answers = {}
     for name, picture in example_pictures().items():
-        reply = service.classify(picture)
+        reply = service.classify(Picture.of(picture))
         facts = describe(reply.prediction, ())
         computed_ms = reply.timings_ms["total"] if reply.cache == "miss" else None
         answers[name] = {

@@ -1,46 +1,12 @@
-"""What the page shows, as pure functions: values in, HTML out."""
+"""What the page shows of a model, as pure functions: values in, HTML out."""
 
 import base64
 import html
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
 
 from whatsit.model_card import ModelCard
 from whatsit.models.live import LiveState
 from whatsit.prediction import ModelId
-
-_ASSETS = Path(__file__).parent.parent / "assets"
-
-TAGLINE = "Show it a picture; it tells you what it is."
-
-
-@cache
-def style() -> str:
-    """The page's style sheet."""
-    return f"<style>{(_ASSETS / 'page.css').read_text(encoding='utf-8')}</style>"
-
-
-@cache
-def header() -> str:
-    """The mark, the name and what it does."""
-    return f'<div class="whatsit-head">{_mark()}<div><h1>whatsit</h1><p>{TAGLINE}</p></div></div>'
-
-
-@cache
-def welcome() -> str:
-    """What people see who have to sign in first."""
-    return (
-        f'<div class="whatsit-welcome">{_mark()}<h1>whatsit</h1>'
-        f"<p>{TAGLINE} Please sign in first.</p></div>"
-    )
-
-
-def signed_in_as(user: Mapping[str, object]) -> str:
-    """Who is signed in, by the best name that the provider gave."""
-    names = (user.get(key) for key in ("name", "preferred_username", "email", "sub"))
-    name = next((str(name) for name in names if name), "somebody")
-    return f'<p class="whatsit-who">Signed in as <b>{html.escape(name)}</b></p>'
 
 
 def picture(image_bytes: bytes, alt: str) -> str:
@@ -52,18 +18,8 @@ def picture(image_bytes: bytes, alt: str) -> str:
     )
 
 
-def footer(model_description: str) -> str:
-    """Which model answers, what is kept, and where programs find the same answers."""
-    return (
-        '<div class="whatsit-foot">'
-        f"<span>Answered by {html.escape(model_description)}</span>"
-        "<span>Pictures are not kept; answers are, by their fingerprint</span>"
-        '<a href="api/docs" target="_blank" rel="noopener">API for programs</a></div>'
-    )
-
-
 def model_facts(card: ModelCard, model: ModelId, num_classes: int, since: str) -> str:
-    """What the model is, from its card, and since when it has answered."""
+    """The model's identity and quality from its card, and the moment since which it answers."""
     quality = card.quality
     measured = quality.get("answers", {})
     return _facts(
@@ -86,7 +42,7 @@ def model_facts(card: ModelCard, model: ModelId, num_classes: int, since: str) -
 
 
 def model_history(state: LiveState) -> str:
-    """What is live, what was before, newest first, and what is tried beside it."""
+    """The live model, the one tried beside it, and those that were live before, newest first."""
     if state.current is None:
         return "<p>No model was promoted yet, so the default one answers.</p>"
     rows = [(entry.name, "was live", entry.since) for entry in state.history]
@@ -106,7 +62,7 @@ def model_history(state: LiveState) -> str:
 
 
 def model_promises(card: ModelCard) -> str:
-    """What "sure" and "probably" mean, and how often that was found true."""
+    """The meaning of "sure" and "probably", and how often it was found true."""
     measured = card.quality.get("answers", {})
     if not measured:
         return (
@@ -140,9 +96,8 @@ def model_promises(card: ModelCard) -> str:
     )
 
 
-def model_limits(card: ModelCard, num_classes: int) -> str:
-    """What the model is not for."""
-    del card
+def model_limits(num_classes: int) -> str:
+    """Uses that the model is not made for."""
     limits = (
         f"It knows {num_classes:,} kinds of things and nothing else: no people, places, brands "
         "or text.",
@@ -151,12 +106,6 @@ def model_limits(card: ModelCard, num_classes: int) -> str:
         "It must not decide anything about people.",
     )
     return "<ul>" + "".join(f"<li>{limit}</li>" for limit in limits) + "</ul>"
-
-
-@cache
-def _mark() -> str:
-    mark = base64.b64encode((_ASSETS / "mark.svg").read_bytes()).decode()
-    return f'<img src="data:image/svg+xml;base64,{mark}" alt="">'
 
 
 def _facts(facts: Mapping[str, object]) -> str:

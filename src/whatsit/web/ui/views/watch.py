@@ -33,8 +33,8 @@ _SIGNALS = {
 _CERTAINTIES = ("sure", "probably", "not sure", "not recognised")
 
 
-def summary(report: WatchReport) -> str:
-    """What is compared with what, and what came of it."""
+def drift_summary(report: WatchReport) -> str:
+    """The reference, the pictures that are compared with it, and the result."""
     reference = report.reference
     if reference is None:
         return (
@@ -56,9 +56,9 @@ def summary(report: WatchReport) -> str:
     return f'<dl class="whatsit-facts">{body}</dl>{advice}'
 
 
-def signals(report: WatchReport) -> str:
+def drift_signals(report: WatchReport) -> str:
     """Each signal of the latest pictures beside the reference; empty without a reference."""
-    window = next((each for each in report.windows if each.window == LATEST), None)
+    window = next((window for window in report.windows if window.window == LATEST), None)
     if window is None:
         return ""
     rows = "".join(_row(window, signal) for signal in window.signals)
@@ -75,7 +75,7 @@ def signals(report: WatchReport) -> str:
     )
 
 
-def accuracy(weeks: Sequence[WeekAccuracy]) -> str:
+def accuracy_by_week(weeks: Sequence[WeekAccuracy]) -> str:
     """How often people found answers right, a row for each week and model."""
     if not weeks:
         return "<p>Nobody has said yet whether an answer is right. Below each one is a place.</p>"

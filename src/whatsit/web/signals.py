@@ -1,9 +1,10 @@
-"""The end of a serving process: in order if that can be, and soon in any case."""
+"""The signals that end a serving process in order, or make it look at its settings again."""
 
 import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 
 END_SECONDS = 4.5
@@ -59,3 +60,21 @@ class Ending:
 def _end_as_told(number: int, frame: FrameType | None) -> None:
     # Through the web server's own handler while it runs.
     signal.raise_signal(signal.SIGTERM)
+
+
+def at_hangup(look: Callable[[], None]) -> None:
+    """Call `look` at the signal that asks a service to look at its settings again (SIGHUP).
+
+    A terminal that is closed sends it as well; then the process ends in order.
+    """
+    if sys.platform == "win32":
+        return
+    had_terminal = os.isatty(0)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if had_terminal and not os.isatty(0):
+            signal.raise_signal(signal.SIGTERM)
+        else:
+            look()
+
+    signal.signal(signal.SIGHUP, handle)
