@@ -6,7 +6,7 @@ Networks", ICLR 2017): it catches blurs and patterns, but a network can be very 
 text. And how far six plain statistics of the pixels lie from those of real photographs, in
 Mahalanobis distance (as Lee et al., NeurIPS 2018, do with features): drawn and printed things are
 flat, sharp and poor in colours in a way that photographs are not. `docs/reports/odd-pictures.md`
-compares this with what else one inference gives.
+compares this with the other results of one inference.
 """
 
 from functools import lru_cache
@@ -28,7 +28,7 @@ STATISTICS = (
     "log_spread",
     "log_saturation",
 )
-"""What `describe_pixels` returns, in order."""
+"""The values of `describe_pixels`, in order."""
 
 _GRID = 64
 """Statistics are taken on about this many rows and columns, whatever the size of the input."""
@@ -42,7 +42,7 @@ def familiarity(logits: Logits, pixels: ImageHWC, profile: Recognition) -> float
 
     Args:
         logits: Of this picture, shape (num_classes,); any constant may be added to them.
-        pixels: What the model saw, shape (size, size, 3), before normalisation.
+        pixels: The input of the model, shape (size, size, 3), before normalisation.
         profile: Fitted for this model.
 
     Returns:
@@ -71,7 +71,7 @@ def best_log_probability(logits: Logits) -> float:
 
 
 def describe_pixels(pixels: ImageHWC) -> PixelStatistics:
-    """Six statistics that tell photographs from drawn, printed and empty pictures.
+    """Six statistics that separate photographs from drawn, printed and empty pictures.
 
     They are taken on a coarse grid, so that neither the size of the file nor its compression
     decides. Costs about a tenth of a millisecond.

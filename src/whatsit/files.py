@@ -144,7 +144,7 @@ def replacing(path: Path, mode: int = _PRIVATE_FILE, *, durable: bool = True) ->
 
     Args:
         path: As for `replace_file`, like all others.
-        mode: Who may read it.
+        mode: Its permissions.
         durable: True if it must outlive a crash of the machine.
 
     Yields:

@@ -389,7 +389,7 @@ def test_what_is_no_picture_is_unreadable(image_bytes):
 
 
 def test_an_empty_file_is_called_empty():
-    with pytest.raises(ImageUnreadable, match="no bytes"):
+    with pytest.raises(ImageUnreadable, match="has 0 bytes"):
         decode_image(b"")
 
 

@@ -89,7 +89,7 @@ def test_without_groups_every_class_is_a_top():
 @pytest.mark.parametrize(
     ("num_classes", "parents", "sentence"),
     [
-        (1, (-1, -1), "no members"),
+        (1, (-1, -1), "is empty"),
         (1, (0, 0), "under itself"),
         (2, (1, 0, 0, 1), "under itself"),
         (2, (-1, 1, 0), "not a group"),

@@ -19,8 +19,8 @@ def describe_reference(
     """Sum up the signals of many pictures.
 
     Args:
-        pictures: What `describe_signals` gave for each; at least one.
-        dataset: What they are, in words.
+        pictures: The result of `describe_signals` for each; at least one.
+        dataset: Description of these pictures.
         bins: How many a signal gets at most.
 
     Returns:

@@ -1,7 +1,7 @@
 """How far the pictures of now lie from those a model was measured on: an index, and a verdict.
 
-What chance gives on average is taken off the index, and what chance could well give is not drift,
-whatever its size.
+The average index of chance is subtracted. An index that chance could well give is not drift,
+however large it is.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from whatsit.model_card import ReferenceSignal
 Drift = Literal["too few", "as usual", "shifting", "different"]
 
 MIN_PICTURES = 30
-"""Of fewer pictures nothing is said: chi-square describes their index badly."""
+"""Fewer pictures get no verdict: chi-square describes their index badly."""
 SHIFTING, DIFFERENT = 0.1, 0.25
 FALSE_ALARM_RATIO = 0.001
 """How often pictures like the reference's may be called anything but as usual."""
@@ -30,7 +30,7 @@ class SignalDrift:
     Attributes:
         signal: One of `SIGNALS`.
         psi: The index, less what chance gives on average; at least 0.
-        drift: What that means.
+        drift: The verdict on `psi`.
         reference: The signal as it was.
         counts: Pictures in each bin now.
     """
@@ -60,18 +60,18 @@ class WindowDrift:
 
     @property
     def drift(self) -> Drift:
-        """The worst of the signals that say something of the answers."""
+        """The worst of the signals that affect the answers."""
         order: tuple[Drift, ...] = ("too few", "as usual", "shifting", "different")
         seen = (found.drift for found in self.signals if found.signal not in SHAPE_SIGNALS)
         return max(seen, key=order.index, default="too few")
 
 
 def measure_window(window: str, counted: WindowCounts, bins: Bins) -> WindowDrift:
-    """How far what a window holds lies from the reference.
+    """How far the pictures of a window lie from the reference.
 
     Args:
         window: Its name.
-        counted: What it holds.
+        counted: Its counts.
         bins: Those of the reference; the window was counted in them.
     """
     ratio = FALSE_ALARM_RATIO / max(1, len(bins.signals))
@@ -84,15 +84,15 @@ def measure_window(window: str, counted: WindowCounts, bins: Bins) -> WindowDrif
 
 
 def next_step(windows: Sequence[WindowDrift]) -> str | None:
-    """What to do about it, in one or two sentences; None where nothing is to be done."""
+    """Advice for the operator, in one or two sentences; None where there is nothing to do."""
     drifted = [window for window in windows if window.drift in ("shifting", "different")]
     if not drifted:
         return None
-    start = "Look at some of the pictures that come now. "
+    start = "Look at some of the current pictures. "
     if all(window.drift == "shifting" for window in drifted):
         return start + "Correct answers on the page, so that there are pictures to learn from."
     return start + (
-        "If their sender is broken, repair it. If they are what you want answered, correct "
+        "If their sender is broken, repair it. If you want answers to such pictures, correct "
         "answers on the page, export them with `whatsit feedback export FOLDER --format "
         "folders`, and train and promote a model on them with `whatsit pipeline run`, which "
         "measures a new reference."

@@ -22,7 +22,7 @@ def describe_signals(
     """The value of each of the `SIGNALS` for one answered picture.
 
     Args:
-        prediction: What was answered.
+        prediction: The answer.
         familiarity: As `whatsit.familiarity.familiarity`; None where the model has no profile.
         statistics: As `whatsit.familiarity.describe_pixels`; None where the model has no profile.
 

@@ -23,9 +23,9 @@ def population_stability_index(
 ) -> float:
     """How far observed pictures lie from a reference: 0 where they are alike.
 
-    An empty bin has no logarithm. So each bin of the reference is given half a picture more than
-    was counted, and the observed ones as many again, spread like the reference: few pictures
-    look more like it than they are, never less.
+    An empty bin has no logarithm. So each bin of the reference gets half a picture more than was
+    counted, and the observed bins get as many in all, spread like the reference: this makes few
+    pictures look more like the reference than they are, never less.
 
     Args:
         reference_shares: Of the pictures in each bin, summing to 1.

@@ -50,8 +50,8 @@ class WatchReport:
 class Watch:
     """Counts the pictures that one model answers in this process. Safe to use from threads.
 
-    Only computed answers count, and each picture once among the latest ones: a picture that is
-    asked for again and again says nothing new of what is sent, and would outweigh all others.
+    Only computed answers count, and each picture once among the latest ones: a picture that
+    is sent again and again says nothing new about the traffic, and would outweigh all others.
 
     Args:
         clock: Seconds since 1970.
@@ -63,7 +63,7 @@ class Watch:
         self._traffic: _Traffic | None = None
 
     def serve(self, model: ModelId, reference: Reference | None) -> None:
-        """Watch another model from now on, and forget what the one before was asked.
+        """Watch another model from now on, and forget the pictures of the one before.
 
         The same model with the same reference is watched on.
 
@@ -142,7 +142,7 @@ class Watch:
 
 
 class _Traffic:
-    """One model, and what it was asked."""
+    """One model, and the pictures that it was asked about."""
 
     def __init__(self, model: ModelId, reference: Reference | None, now: float) -> None:
         self.model = model

@@ -89,7 +89,7 @@ class HourlyPictures:
     def add(self, where: tuple[int, ...], now: float) -> None:
         """Count a picture."""
         number = int(now // _HOUR_SECONDS)
-        # A clock that was set back goes on in the hour that it has reached before.
+        # A clock that was set back continues in the hour that it had reached.
         if not self._hours or self._hours[-1].number < number:
             self._hours.append(_Hour(number, now, 0, [0] * self._bins))
         hour = self._hours[-1]

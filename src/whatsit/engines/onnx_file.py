@@ -148,7 +148,7 @@ class TensorPlace:
 
     Attributes:
         is_external: True if they lie in another file.
-        facts: What the tensor says of the place: ``location``, ``offset``, ``length``.
+        facts: The tensor's entries about the place: ``location``, ``offset``, ``length``.
 
     Raises:
         ValueError: The tensor is damaged.

@@ -36,14 +36,14 @@ def parse_url(text: str) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:
-        raise SettingsError(f"WHATSIT_FEEDBACK_URL is no address. {_EXAMPLES}") from error
+        raise SettingsError(f"WHATSIT_FEEDBACK_URL is not an address. {_EXAMPLES}") from error
     if url.drivername == "sqlite" and url.database and url.database != ":memory:":
         if url.query:
             raise SettingsError("WHATSIT_FEEDBACK_URL: a SQLite file takes no options.")
         return _place_file(url, url.database)
     if url.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
         if not url.database:
-            raise SettingsError(f"WHATSIT_FEEDBACK_URL names no database. {_EXAMPLES}")
+            raise SettingsError(f"WHATSIT_FEEDBACK_URL does not name a database. {_EXAMPLES}")
         try:
             import psycopg  # noqa: F401 - SQLAlchemy would say the same less clearly, and later
         except ImportError as error:
@@ -54,7 +54,9 @@ def parse_url(text: str) -> URL:
         url = url.set(drivername="postgresql+psycopg")
         _require_options(url)
         return url
-    raise SettingsError(f"WHATSIT_FEEDBACK_URL names no database that is known here. {_EXAMPLES}")
+    raise SettingsError(
+        f"WHATSIT_FEEDBACK_URL must name a PostgreSQL or SQLite database. {_EXAMPLES}"
+    )
 
 
 def _place_file(url: URL, file: str) -> URL:
@@ -76,7 +78,7 @@ def _require_options(url: URL) -> None:
         conninfo_to_dict(make_conninfo(**options))
     except (ProgrammingError, ArgumentError, TypeError, ValueError) as error:
         unknown = re.search(r'invalid connection option "(\w+)"', str(error))
-        what = f"there is no option {unknown[1]!r}" if unknown else "its options can't be read"
+        what = f"the option {unknown[1]!r} is unknown" if unknown else "its options can't be read"
         raise SettingsError(f"WHATSIT_FEEDBACK_URL: {what}. {_EXAMPLES}") from error
     if (mode := options.get("sslmode", "prefer")) not in _TLS_MODES:
         raise SettingsError(
@@ -85,7 +87,7 @@ def _require_options(url: URL) -> None:
     for name in ("sslrootcert", "sslcert", "sslkey"):
         file = options.get(name, "system")
         if file != "system" and not Path(file).is_file():
-            raise SettingsError(f"WHATSIT_FEEDBACK_URL: {name} names no file: {file!r}.")
+            raise SettingsError(f"WHATSIT_FEEDBACK_URL: {name} does not name a file: {file!r}.")
 
 
 def create_engine(url: URL) -> Engine:
@@ -133,7 +135,7 @@ def _set_sqlite_up(connection: sqlite3.Connection, record: object) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     # With a write-ahead log this loses nothing but the last moment, if the power fails.
     connection.execute("PRAGMA synchronous = NORMAL")
-    # What is forgotten leaves no traces in the file.
+    # Deleted rows leave no traces in the file.
     connection.execute("PRAGMA secure_delete = ON")
 
 
@@ -150,7 +152,7 @@ def _limit_postgresql(connection: Connection) -> None:
 
 @contextmanager
 def database_failures() -> Iterator[None]:
-    """Turn what a database or a disk says into one sentence.
+    """Turn an error of a database or a disk into one sentence.
 
     Raises:
         FeedbackUnavailable: The block failed.

@@ -17,13 +17,13 @@ _MAX_PICTURES = 100_000
 """Each takes about half a kB; of more pictures than these, the latest are kept."""
 
 _MAX_REMEMBERED = 10_000
-"""Callers without a key and their pictures, of which what they said is known to be theirs."""
+"""Callers without a key and their pictures, to recognise their own corrections."""
 
 
 class Corrections:
-    """Finds corrections in memory; learns of other processes' changes within about a second.
+    """Finds corrections in memory; sees other processes' changes within about a second.
 
-    While the database fails, what is in memory stays.
+    While the database fails, the corrections in memory stay.
 
     Args:
         store: Where they are kept.
@@ -62,9 +62,9 @@ class Corrections:
         """Keep a correction; see `FeedbackStore.add`. From then on it is found.
 
         Args:
-            new: What is said.
+            new: The correction.
             picture: To be kept as well.
-            caller: Who says it, as an address where there is no key; kept in memory only.
+            caller: The caller's address, if it has no key; kept in memory only.
         """
         about = None if new.who is not None or caller is None else (caller, new.sha256)
         # Held meanwhile, so that a later one of another process is not learned before this one.
@@ -106,7 +106,7 @@ class Corrections:
         return sum_up_weeks(database.tally(first.isoformat()))
 
     def refresh(self) -> None:
-        """Learn what other processes changed.
+        """Load the changes of other processes.
 
         Raises:
             FeedbackUnavailable: The database fails.

@@ -1,4 +1,4 @@
-"""Corrections in a database: what is added, deleted and asked.
+"""Corrections in a database: adding, deleting and reading them.
 
 Every change takes the next number of a counter, in the transaction that makes it. Writers so come
 one after the other, and numbers are committed in their order. A reader that remembers the last
@@ -37,11 +37,11 @@ DEFAULT_MAX_CORRECTIONS = 1_000_000
 """Some 400 MB."""
 
 _LOCK_NUMBER = 0x77686174
-"""Anything that no other program would choose; held while the tables are made."""
+"""Number of the lock held while the tables are made; arbitrary, to avoid a clash."""
 _COUNTED_EVERY = 1_000
 """After so many new rows all of them are counted again."""
 _FULL_SECONDS = 1.0
-"""How long a full table is taken for full without counting."""
+"""How long a full table counts as full without a new count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Changes:
     Attributes:
         number: The counter now.
         corrections: New ones since, oldest first; where `is_all`, the newest of each picture.
-        is_all: Whether that is all there is, because something was deleted meanwhile.
+        is_all: True if `corrections` is complete, because something was deleted meanwhile.
     """
 
     number: int
@@ -115,15 +115,16 @@ class FeedbackDatabase:
         """Store a correction with its facts.
 
         Of one caller's corrections of one picture, this one and the one before it are kept: that
-        one counts again if this one is undone. Older ones go, and leave this one their picture.
+        one counts again if this one is undone. Older ones are deleted, and leave this one their
+        picture.
 
         Args:
-            record: What to store.
+            record: The correction to store.
             own: Ids of the same caller's earlier corrections of the picture, without a key. Those
                 that it made with a key of the same name are found without them.
 
         Returns:
-            What was stored.
+            The stored correction.
 
         Raises:
             FeedbackFull: There are as many as may be, and none was to go.
@@ -191,7 +192,7 @@ class FeedbackDatabase:
             return self._needed(connection)
 
     def find(self, correction_id: str) -> Record | None:
-        """The correction with an id; None where there is none, or none any more."""
+        """The correction with an id; None where it does not exist, or is deleted."""
         with self._reading() as connection:
             row = connection.execute(
                 sa.select(FEEDBACK).where(FEEDBACK.c.id == correction_id)

@@ -33,7 +33,7 @@ class KeptPictures:
 
     Args:
         store: Folder of the folder `PICTURE_FOLDER`, which is made when something is first kept.
-        max_bytes: That all of them together take on the disk; what does not fit is not kept.
+        max_bytes: The most that all of them take on the disk; pictures beyond it are not kept.
         max_pictures: How many there may be.
     """
 
@@ -45,7 +45,7 @@ class KeptPictures:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Hold during what adds or deletes pictures along with what is known of them.
+        """Hold while adding or deleting pictures together with their corrections.
 
         Among all processes of the store, one does so at a time.
         """
@@ -57,7 +57,7 @@ class KeptPictures:
         """Write a picture, as a whole or not at all; call it within `changing`.
 
         Returns:
-            Whether it is there now; False where it would be too much.
+            True if it is stored now; False where it would exceed a limit.
         """
         target = self.folder / sha256
         if target.exists():
@@ -77,7 +77,7 @@ class KeptPictures:
         return (self.folder / sha256).is_file()
 
     def read(self, sha256: str) -> bytes | None:
-        """The bytes of a picture; None where it is not here, or is not what its name says."""
+        """The bytes of a picture; None where it is not here, or does not match its name."""
         try:
             image_bytes = read_plain(self.folder / sha256, _MAX_PICTURE_BYTES)
         except OSError:
@@ -98,8 +98,8 @@ class KeptPictures:
         )
 
     def _count(self) -> "_Taken":
-        # Looking at each file takes long where there are many; whoever changes the folder,
-        # another process included, changes its time.
+        # Looking at each file takes long where there are many; every change of the folder,
+        # also by another process, changes its time.
         stamp = self._stamp()
         if self._taken is None or self._taken.stamp != stamp:
             pictures = size = 0

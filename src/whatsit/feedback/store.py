@@ -58,12 +58,12 @@ class FeedbackStore:
         """Keep a correction; see `FeedbackDatabase.add` for what it replaces.
 
         Args:
-            new: What is said.
+            new: The correction.
             picture: To be kept as well, if there is room; `new.sha256` is its digest.
-            own: Ids of what the same caller said of the picture before, without a key.
+            own: Ids of the same caller's earlier corrections of the picture, without a key.
 
         Returns:
-            What was kept.
+            The stored correction.
 
         Raises:
             FeedbackFull: There are as many corrections as may be; nothing was kept.
@@ -93,10 +93,10 @@ class FeedbackStore:
         """Delete a correction, and its picture unless another one needs it.
 
         Returns:
-            What is gone.
+            The deleted correction.
 
         Raises:
-            FeedbackUnknown: There is none with that id, or none any more.
+            FeedbackUnknown: The id is unknown, or its correction is deleted.
             FeedbackUnavailable: Nothing was deleted.
         """
         record = self.database.find(correction_id)
@@ -108,7 +108,7 @@ class FeedbackStore:
             self.pictures.changing() if has_picture else nullcontext(),
             self.database.removing(of_id(correction_id)) as unneeded,
         ):
-            # Before the row is gone for good: a picture without a row would stay for ever.
+            # Before the row is deleted: a picture without a row would stay for ever.
             for sha256 in unneeded:
                 self.pictures.forget(sha256)
         return record.correction
@@ -116,10 +116,10 @@ class FeedbackStore:
     def forget(self, sha256: str | None) -> int:
         """Delete everything that is kept about a picture, or about all of them.
 
-        Pictures go even where nothing is known of them.
+        This includes pictures without a correction.
 
         Returns:
-            How many corrections are gone.
+            The number of deleted corrections.
 
         Raises:
             FeedbackUnavailable: Not everything was deleted.
@@ -143,7 +143,7 @@ class FeedbackStore:
                 pictures may be those of another database.
 
         Raises:
-            FeedbackUnavailable: It could not be found out which, or not be done.
+            FeedbackUnavailable: They could not be found or deleted.
         """
         with _disk_failures():
             if not self.pictures.names() & among:

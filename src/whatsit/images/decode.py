@@ -1,4 +1,4 @@
-"""Image bytes -> an upright RGB image, or a sentence why not.
+"""Image bytes -> an upright RGB image, or an error with the reason.
 
 Formats are recognised by content, never by name. The number of pixels is read from the header
 and refused before anything is decoded; so is a picture whose decoder would need more memory than
@@ -25,7 +25,7 @@ MEMORY_PER_PIXEL = 6
 # twice the wanted size leaves the final antialiased resize enough to work with: of 300 photographs
 # of 3 megapixels, 299 kept their best label, and decoding took half as long (`make bench-draft`).
 _DRAFT_OVERSAMPLING = 2
-# What sets a picture upright, by EXIF orientation.
+# The operation that turns a picture upright, by EXIF orientation.
 _TURNS: dict[int | None, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -74,7 +74,7 @@ def decode_image(
 
     Args:
         image_bytes: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF; see docs/use/pictures.md.
-        shorter_side: What the caller will resize the shorter side to, pixels. Large pictures are
+        shorter_side: The caller will resize the shorter side to this, pixels. Large pictures are
             then decoded at a fraction of their size, never below twice this.
         max_bytes: Refuse more bytes than this.
         max_pixels: Refuse more pixels (width x height) than this, before decoding. Kinds of
@@ -84,13 +84,13 @@ def decode_image(
         ImageTooLarge: More than `max_bytes`.
         ImageTooManyPixels: The header announces more than `max_pixels`, or more than a picture
             of this kind may have.
-        ImageUnsupported: A kind of document or picture that is not read here.
+        ImageUnsupported: A kind of document or picture that whatsit does not read.
         ImageUnreadable: Not a picture, an empty one, or one that is cut short or damaged.
     """
     if len(image_bytes) > max_bytes:
         raise ImageTooLarge(max_bytes)
     if not image_bytes:
-        raise ImageUnreadable("There are no bytes in this picture. Send the whole file.")
+        raise ImageUnreadable("This picture is empty: it has 0 bytes. Send the whole file.")
     load_decoders()
     wanted = None if shorter_side is None else _DRAFT_OVERSAMPLING * shorter_side
     source = open_source(image_bytes, wanted, max_pixels)
@@ -99,7 +99,7 @@ def decode_image(
     if pixels > max_pixels:
         raise ImageTooManyPixels(max_pixels, pixels)
     if width < 1 or height < 1:
-        raise ImageUnreadable("This picture has no pixels. Send another one.")
+        raise ImageUnreadable("This picture has a size of 0 pixels. Send another one.")
     if max(width, height) > _MAX_SIDE:
         raise ImageUnreadable(
             f"The picture has {width:,} x {height:,} pixels; no side may have more than "

@@ -34,9 +34,9 @@ class Spread:
 def full_range(spread: Spread, highest: float) -> float:
     """Which value of an integer picture stands for white: `highest`, unless all are far below it.
 
-    What cameras give in 8 to 14 bits is often saved in 16 as it is, and shown by `highest` it is
-    black. One that is dark for another reason keeps its darkness where that can be seen: if it
-    was widened from 8 bits. See docs/use/pictures.md.
+    Values of cameras, of 8 to 14 bits, are often saved in 16 bits as they are, and look black
+    against `highest`. One that is dark for another reason keeps its darkness where that can be
+    seen: if it was widened from 8 bits. See docs/use/pictures.md.
     """
     if highest <= _FULL_RANGES[-1] or spread.high > _FULL_RANGES[-1] or spread.high < 1:
         return highest
@@ -46,7 +46,7 @@ def full_range(spread: Spread, highest: float) -> float:
 
 
 def to_eight_bit(values: Values, low: float, high: float) -> npt.NDArray[np.uint8]:
-    """Values from `low` to `high` as 0 to 255; what lies beyond is cut off, no number is 0."""
+    """Values from `low` to `high` as 0 to 255; values beyond are cut off, NaN is 0."""
     scale = 255.0 / ((high - low) or 1.0)
     wide = values.astype(np.float32)
     within = np.clip(np.nan_to_num(wide, nan=low), low, high)

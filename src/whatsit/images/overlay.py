@@ -19,8 +19,8 @@ _COLOURS = ((64, 10, 103), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 
 def draw_overlay(image: Image.Image, heat_map: HeatMap) -> bytes:
     """Lay a heat map over its picture.
 
-    Where nothing speaks for the label, the picture stays as it is; what the model does not see is
-    dimmed.
+    Without support for the label, the picture stays as it is; the parts that the model does not see
+    are dimmed.
 
     Args:
         image: The upright picture, mode RGB, at any scale.
@@ -35,7 +35,7 @@ def draw_overlay(image: Image.Image, heat_map: HeatMap) -> bytes:
     left, top, right, bottom = (
         round(edge * scale) for edge, scale in zip(heat_map.box, (across, down) * 2, strict=True)
     )
-    # At the very edge something is left to draw on.
+    # Leave some pixels to draw on at the very edge.
     left, top = min(left, canvas.width - 1), min(top, canvas.height - 1)
     pixels = np.asarray(canvas, dtype=np.float32)
     seen = np.s_[top : max(bottom, top + 1), left : max(right, left + 1)]

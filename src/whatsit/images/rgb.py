@@ -1,7 +1,7 @@
 """Decoded pixels -> an RGB image over white, smaller if that is enough, a few rows at a time.
 
-A large picture would take its memory once more for each step from what its decoder gives to what
-is answered: another mode, other depths, over white, smaller. Here each strip takes all steps.
+A large picture would take its memory again for each step from the decoder's pixels to the model's
+input: another mode, other depths, over white, smaller. Here each strip takes all steps.
 """
 
 from collections.abc import Callable, Iterator

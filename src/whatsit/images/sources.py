@@ -1,4 +1,4 @@
-"""Image bytes -> a picture whose header alone has been read, and what decoding it will cost."""
+"""Image bytes -> a picture whose header alone has been read, and the cost of decoding it."""
 
 import io
 import struct
@@ -32,7 +32,7 @@ _PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16
 # Measured with pictures of 50 megapixels: these decoders keep the picture several times over.
 _WEBP_PIXEL_BYTES = 12.2
 _HEIF_PIXEL_BYTES = (4.6, 10, 20, 20)
-"""With none, one or more of: transparency, full colour resolution, more than 8 bits."""
+"""With zero, one or more of: transparency, full colour resolution, more than 8 bits."""
 _AVIF_PIXEL_BYTES = (9.2, 12.0, 16.0)
 """By profile."""
 _AVIF_ALPHA_BYTES = 2.7
@@ -49,7 +49,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A picture of which nothing but the header has been read.
+    """A picture of which only the header has been read.
 
     Attributes:
         format: For the answer.
@@ -109,7 +109,7 @@ def open_source(image_bytes: bytes, wanted: int | None, max_pixels: int) -> Sour
 
     Raises:
         ImageTooManyPixels: Far more pixels than any limit, or more than its kind may have.
-        ImageUnsupported: A kind of document or picture that is not read here.
+        ImageUnsupported: A kind of document or picture that whatsit does not read.
         ImageUnreadable: Not a picture, or one whose header is damaged.
     """
     container = open_container(image_bytes)
@@ -160,7 +160,7 @@ def _open_webp(container: Container) -> Source:
         decoded_size=size,
         orientation=read_orientation(image.info.get("exif"), image.info.get("xmp")),
         decoding_bytes=_WEBP_PIXEL_BYTES * prod(size),
-        # Pillow's own `load` would copy the picture once more.
+        # Pillow's own `load` would copy the picture again.
         read=lambda: Buffer(mode, size, decoder.get_next()[0], layout),
         is_in_buffer=True,
     )

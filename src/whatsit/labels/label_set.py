@@ -18,13 +18,13 @@ class LabelEntry:
         wnid: WordNet id, or None.
         article: Indefinite article to use before the label: ``a``, ``an`` or nothing.
         synonyms: Other words for it, to find it by.
-        definition: One line, without a full stop; None if there is none.
+        definition: One line, without a full stop; None if it is missing.
     """
 
     label: str
     wnid: str | None = None
     article: str = ""
-    # What is said about a class does not change which class it is.
+    # Synonyms and definitions do not change which class it is.
     synonyms: tuple[str, ...] = field(default=(), compare=False)
     definition: str | None = field(default=None, compare=False)
 
@@ -39,11 +39,11 @@ class LabelSet:
     """The names of all classes, in output order; ``entries[i]`` belongs to class index i.
 
     Attributes:
-        name: What a card calls the set.
+        name: The name of the set on a card.
         entries: The classes.
         groups: Names for several classes, such as ``dog``; empty if the set has none.
         parents: Index of the group that each of `groups`, then each of `entries`, hangs under;
-            -1 at the top. Empty where there are no groups.
+            -1 at the top. Empty for a set without groups.
     """
 
     name: str

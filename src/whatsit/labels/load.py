@@ -28,13 +28,13 @@ def load_labels(reference: str, folder: Path | None = None, *, trusted: bool = F
         reference: Name of a bundled set (``imagenet-1k``), or of a UTF-8 file in `folder` with
             one label a line.
         folder: The model folder; None for a bundled set.
-        trusted: Whether the file may be a link to a file elsewhere.
+        trusted: True if the file may be a link to a file elsewhere.
 
     Returns:
         Labels of a file are composed (Unicode NFC), with single spaces between their words.
 
     Raises:
-        InvalidModelCard: There is no such set or file, a class has no name, two share one, or a
+        InvalidModelCard: The set or file does not exist, a class lacks a name, two share one, or a
             name has characters that control a terminal.
     """
     if folder is not None and is_there(folder / reference):
@@ -64,7 +64,7 @@ def _read_entries(file: Path, *, trusted: bool) -> Iterator[LabelEntry]:
         if found := CONTROL.search(line.replace("\t", " ")):
             raise InvalidModelCard(
                 f"{place} has the character U+{ord(found[0]):04X}, which controls how text is "
-                "shown. Take it out."
+                "shown. Remove it."
             )
         yield _plain_entry(clean_label(line), place)
 

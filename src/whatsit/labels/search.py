@@ -74,7 +74,7 @@ class LabelSearch:
         return self._take(found or self._ranked(text, self._typo_matcher(words)), limit)
 
     def find(self, wnid: str) -> FoundLabel | None:
-        """The class or group with a WordNet id; None where there is none."""
+        """The class or group with a WordNet id; None where it does not exist."""
         return self._by_wnid.get(wnid)
 
     def named(self, label: str) -> FoundLabel | None:

@@ -45,7 +45,7 @@ class Taxonomy:
         for node, up in enumerate(parents):
             (members[up] if up >= 0 else tops).append(node)
         if not all(members):
-            raise ValueError("A group of the tree has no members.")
+            raise ValueError("A group of the tree is empty.")
         self._tops = np.array(tops)
         self._members = [np.array(nodes) for nodes in members]
         self._lay_out(tops, members)

@@ -38,8 +38,8 @@ def card_for_onnx(
             proportion of ImageNet models.
         mean: Subtracted from values 0..1, per channel.
         std: Divides them, per channel.
-        bgr: Whether the channels are blue, green, red.
-        softmax: Whether the output is probabilities, not logits.
+        bgr: True if the channels are blue, green, red.
+        softmax: True if the output is probabilities, not logits.
         labels: File with one label a line; ImageNet's 1,000 by default.
         licence: Of the weights.
 

@@ -19,7 +19,7 @@ def copy_weights(
     Args:
         source: The weights file.
         target: The new file; nothing has that name.
-        follow: Whether `source` may be a link.
+        follow: True if `source` may be a link.
 
     Raises:
         WeightsRejected: They can't be read or used.
@@ -39,12 +39,12 @@ def copy_weights(
 
 
 def copy_labels(source: Path, target: Path, *, follow: bool = False) -> None:
-    """Copy a file of labels; nothing where there is none, because the card names a bundled set.
+    """Copy a file of labels; nothing if the card names a bundled set.
 
     Args:
         source: The file.
         target: The new file; nothing has that name.
-        follow: Whether `source` may be a link.
+        follow: True if `source` may be a link.
 
     Raises:
         InvalidModelCard: It can't be read.

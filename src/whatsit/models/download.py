@@ -92,7 +92,7 @@ class _Attempt:
         resumed = 0 < self.part.stat().st_size < self.size_bytes
         self._fetch(url, patience_seconds)
         if resumed and not self.is_complete():
-            # What was there before may be what is wrong, so this address gets another chance.
+            # The part from before may be wrong, so this address gets another chance.
             self._empty()
             self._fetch(url, patience_seconds)
         if not self.is_complete():

@@ -35,7 +35,7 @@ def open_folder(folder: Path, *, trusted: bool = False) -> ModelFolder:
 
     Args:
         folder: The folder.
-        trusted: Whether it comes with whatsit; package managers may have put links into it.
+        trusted: True if it comes with whatsit; package managers may have put links into it.
 
     Raises:
         InvalidModelCard: Its card or labels are wrong.

@@ -163,7 +163,7 @@ class LiveAlias:
             return self._write(LiveState(before.history))
 
     def stamp(self) -> tuple[int, int, int] | None:
-        """A mark that changes with the state; None where there is no state yet."""
+        """A mark that changes with the state; None before the first state."""
         try:
             facts = self._file.stat()
         except OSError:
@@ -194,7 +194,7 @@ def resolve_served(
     Args:
         store: Where models are.
         home: Its folder, which says what is live.
-        name: What was asked for.
+        name: The name asked for.
         progress: Called for every chunk of a download.
 
     Raises:

@@ -33,7 +33,7 @@ def resolve_model(
 
     Args:
         store: Where to look first, and where a pulled model goes.
-        name: What was asked for.
+        name: The name asked for.
         progress: Called for every chunk of a download.
 
     Raises:

@@ -88,7 +88,7 @@ class ModelStore:
             progress: Called for every chunk.
 
         Raises:
-            UnknownModel: The catalogue has no such model.
+            UnknownModel: The model is not in the catalogue.
             ModelUnavailable: None of its addresses gives it now.
             StoreUnusable: The store can't be written.
         """
@@ -168,7 +168,7 @@ class ModelStore:
         Args:
             weights: The file, or a link to it; weights that lie beside it are stored with it.
             describe: Makes the card, given the copy that will be stored.
-            labels: What its card calls the labels, as a file or a link to one.
+            labels: The labels that its card names, as a file or a link to one.
             trial: Looks at the model before anyone else can open it.
 
         Raises:

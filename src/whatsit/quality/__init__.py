@@ -1,1 +1,1 @@
-"""How good answers are: fit what turns logits into promises, and measure if they are kept."""
+"""The quality of answers: fit promises to logits, and measure if they are kept."""

@@ -74,17 +74,18 @@ class Quality:
         top5: How often one of the best five is.
         ece: Expected calibration error of the best label's score, 15 bins.
         ece_raw: The same without calibration.
-        ece_chance: What a perfectly calibrated model with these scores would show by chance.
+        ece_chance: The error that a perfectly calibrated model with these scores would show by
+            chance.
         brier: Mean squared distance of the scores from the truth, over all classes; 0 to 2.
         reliability: The bins of `ece`.
         level_ece: Expected calibration error of the stated level's score.
-        level_ece_chance: What chance alone would show.
+        level_ece_chance: The error that chance alone would show.
         sure: Answers said to be sure.
         probably: Answers said to be probable.
         stated: Both.
         unsure: How many answers state nothing.
         unsure_best: How often the best guess of those is right.
-        information: What a stated level says of the class, from 0 (nothing) to 1 (which of all
+        information: How much a stated level says of the class, from 0 (nothing) to 1 (which of all
             classes it is); unsure answers say nothing.
         set_coverage: How often the set holds the right class; None without a set.
         set_mean_size: Labels in a set on average.
@@ -192,7 +193,7 @@ def calibration_error(scores: Floats, right: Flags) -> float:
 
 
 def chance_calibration_error(scores: Floats, rng: np.random.Generator) -> float:
-    """What `calibration_error` is on average if every score is exactly true."""
+    """The average `calibration_error` if every score is exactly true."""
     draws = rng.random((_SIMULATIONS, len(scores))) < scores
     return float(np.mean([calibration_error(scores, drawn) for drawn in draws]))
 

@@ -1,4 +1,4 @@
-"""What a model said about labelled pictures, and what is fitted on that."""
+"""The output of a model for labelled pictures, and the parameters fitted on it."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Measurements:
-    """What a model said of labelled pictures.
+    """The output of a model for labelled pictures.
 
     Attributes:
         logits: Shape (pictures, num_classes).
@@ -51,7 +51,7 @@ class Parameters:
         probably: From this score on an answer is ``probably``.
         set_least_score: From this score on a label is in the set; None where no set of 20 labels
             keeps the promise.
-        sure_passed: Whether `sure` passed its test. If not, there were too few pictures or too
+        sure_passed: True if `sure` passed its test. If not, there were too few pictures or too
             many errors, and it is only a high score.
     """
 

@@ -1,4 +1,4 @@
-"""Every metric: its name, its kind, its labels and what it means."""
+"""Every metric: its name, its kind, its labels and its meaning."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -67,32 +67,32 @@ SERVICE_METRICS = (
         "whatsit_cache_failures_total",
         "counter",
         ("failure",),
-        "Calls that the shared cache failed.",
+        "Failed calls to the shared cache.",
         get_args(CacheFailure),
     ),
     DescribedMetric(
         "whatsit_cache_breaker_open",
         "gauge",
         (),
-        "1 while the shared cache is left alone after a failure.",
+        "1 while whatsit pauses the shared cache after a failure.",
     ),
     DescribedMetric(
         "whatsit_cache_trouble",
         "gauge",
         ("reason",),
-        "1 for the reason why the shared cache does not keep or give answers, if it does not.",
+        "1 for the reason why the shared cache fails to keep or give answers.",
         get_args(Reason),
     ),
-    DescribedMetric("whatsit_queue_pictures", "gauge", (), "Pictures that wait to be worked on."),
+    DescribedMetric("whatsit_queue_pictures", "gauge", (), "Pictures that wait for a worker."),
     DescribedMetric(
         "whatsit_queue_limit_pictures", "gauge", (), "Pictures that may wait (WHATSIT_MAX_QUEUE)."
     ),
-    DescribedMetric("whatsit_working_pictures", "gauge", (), "Pictures that are worked on."),
+    DescribedMetric("whatsit_working_pictures", "gauge", (), "Pictures in progress."),
     DescribedMetric(
         "whatsit_working_limit_pictures",
         "gauge",
         (),
-        "Pictures worked on at the same time at most (WHATSIT_INFERENCE_THREADS).",
+        "Pictures that may be in progress at the same time (WHATSIT_INFERENCE_THREADS).",
     ),
     DescribedMetric("whatsit_held_bytes", "gauge", (), "Bytes of pictures held in memory."),
     DescribedMetric(
@@ -142,7 +142,7 @@ SERVICE_METRICS = (
         "whatsit_model_info",
         "gauge",
         ("name", "fingerprint", "role"),
-        "Which models answer; role: live or canary.",
+        "Models that answer; role: live or canary.",
     ),
     DescribedMetric(
         "whatsit_canary_ratio",
@@ -154,10 +154,12 @@ SERVICE_METRICS = (
         "whatsit_model_swaps_total",
         "counter",
         ("outcome",),
-        "Changes of what is live that were followed (switched) or could not be (failed).",
+        "Changes of the live model that were followed (switched) or could not be (failed).",
         get_args(SwapOutcome),
     ),
-    DescribedMetric("whatsit_build_info", "gauge", ("version", "python"), "Which whatsit runs."),
+    DescribedMetric(
+        "whatsit_build_info", "gauge", ("version", "python"), "Version of whatsit that runs."
+    ),
 )
 """The metrics that `whatsit.telemetry.metrics.Telemetry` keeps."""
 
@@ -172,7 +174,7 @@ DRIFT_STATE = DescribedMetric(
     "whatsit_drift_state",
     "gauge",
     ("signal", "window"),
-    "What that means: 0 as usual or too few pictures, 1 shifting, 2 different.",
+    "Verdict on that index: 0 as usual or too few pictures, 1 shifting, 2 different.",
 )
 DRIFT_PICTURES = DescribedMetric(
     "whatsit_drift_pictures", "gauge", ("window",), "Pictures that this is measured on."

@@ -49,7 +49,7 @@ class Telemetry:
     """
 
     def __init__(self) -> None:
-        # A second series for every counter, which no one asks for.
+        # A second series for every counter, which is not needed.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._counters: dict[str, Counter] = {}

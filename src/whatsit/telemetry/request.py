@@ -17,8 +17,8 @@ class FinishedRequest(NamedTuple):
         seconds: From its first byte to its answer's last.
         received_bytes: Of the body that were read.
         sent_bytes: Of the answer's body.
-        cache: Where the answer came from; None where there is no answer to a picture.
-        code: Of the problem; None where there is none.
+        cache: The source of the answer; None without an answer to a picture.
+        code: Of the problem; None without one.
         timings_ms: Milliseconds by stage, where a picture was answered.
     """
 

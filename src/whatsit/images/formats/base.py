@@ -11,7 +11,7 @@ TOO_MANY_PIECES = (
 )
 
 Kind = str
-"""Pillow's name of a file format, such as ``JPEG``; empty if it is not one that is read here."""
+"""Pillow's name of a file format, such as ``JPEG``; empty if whatsit does not read it."""
 
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom edge, pixels."""
@@ -27,10 +27,10 @@ class Container:
 
     Attributes:
         kind: Which decoder reads it.
-        picture: The file, without what was left out.
+        picture: The file, without the parts left out.
         orientation: EXIF orientation, 1 to 8; None where the file has none, or where only the
             decoder knows.
-        scratch_bytes: What the decoder keeps in memory besides the picture's pixels.
+        scratch_bytes: Memory of the decoder besides the picture's pixels.
         run_length_encoded: True for a BMP of runs, which are read slowly.
         has_masks: True for a BMP that states which bits are which colour.
         has_end: False for a JPEG that is not closed, so that its last pixels may be missing.

@@ -16,7 +16,7 @@ class Items:
     """The items of a file.
 
     Raises:
-        OddFrames: There are far too many, or they are put together as in no picture.
+        OddFrames: There are far too many, or their structure is not that of a picture.
         struct.error, IndexError: The file is cut short.
     """
 
@@ -73,11 +73,11 @@ class Items:
         return item
 
     def crop_references(self) -> list[tuple[int, int]]:
-        """Where items say that they are cropped, and in how many bytes."""
+        """The places of the crops of items, and their lengths in bytes."""
         return [where for _, kind, _, where in self._associations() if kind == CROP]
 
     def _associations(self) -> Iterator[tuple[int, bytes, int, tuple[int, int]]]:
-        """For each property of each item: the item, its kind, its content, and what says so."""
+        """For each property of each item: the item, its kind, its content, and its association."""
         if self._properties is None:
             return
         boxes = list(_boxes(self._file, *self._properties))

@@ -15,7 +15,7 @@ def open_bmp(image_bytes: bytes) -> Container:
     """Read from the header of a BMP file how its pixels are stored.
 
     Raises:
-        ImageUnsupported: In a way that is not read here.
+        ImageUnsupported: In a way that whatsit does not read.
     """
     if len(image_bytes) <= _HEADER_BYTES:
         return Container("BMP", image_bytes)

@@ -1,8 +1,8 @@
 """Any file -> the part of it that makes the picture, before a decoder sees it.
 
 Decoders trust files: millions of strips or empty chunks, thousands of passes over one picture,
-comments in pieces of a byte cost them gigabytes or minutes. Only what makes the picture is
-passed on to them. Metadata is left out, whatever it holds; the orientation is read from it first.
+comments in pieces of a byte cost them gigabytes or minutes. They get only the parts that make the
+picture. Metadata is left out, whatever it holds; the orientation is read from it first.
 """
 
 import struct
@@ -35,11 +35,11 @@ def open_container(image_bytes: bytes) -> Container:
         image_bytes: Any bytes.
 
     Returns:
-        With an empty kind if no format that is read here begins like this.
+        With an empty kind if no format that whatsit reads begins like this.
 
     Raises:
-        ImageUnreadable: The file is put together in a way that no picture is.
-        ImageUnsupported: It is compressed in a way that is not read here.
+        ImageUnreadable: The structure of the file is not that of a picture.
+        ImageUnsupported: whatsit does not read its kind of compression.
     """
     kind = sniff_kind(image_bytes)
     if (opener := _OPENERS.get(kind)) is None:

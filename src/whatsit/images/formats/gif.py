@@ -9,7 +9,7 @@ _GRAPHIC_CONTROL = 0xF9
 
 
 def open_gif(image_bytes: bytes) -> Container:
-    """Leave out what stands before the first frame of a GIF file and is not the picture.
+    """Leave out the parts before the first frame of a GIF file that are not the picture.
 
     Raises:
         ImageUnreadable: It is in far more blocks than any picture.

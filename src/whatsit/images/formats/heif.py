@@ -1,7 +1,7 @@
 """How large the frames in an AVIF or HEIC file really are, found without decoding them.
 
 Such a file announces the size of its picture in one place and holds the coded frames in another.
-A decoder believes the frames: one of 268 megapixels, or thousands of hidden ones, in a picture
+A decoder trusts the frames: one of 268 megapixels, or thousands of hidden ones, in a picture
 that announces 64 x 64.
 """
 
@@ -68,7 +68,7 @@ def require_few_frames(file: bytes) -> None:
     """Refuse a HEIC whose items hold more than a picture, or no HEVC.
 
     Raises:
-        ImageUnsupported: They are coded in a way that is not read here.
+        ImageUnsupported: whatsit does not read their coding.
         OddFrames: There are far too many frames, or they are hidden.
         struct.error: The file is cut short.
     """

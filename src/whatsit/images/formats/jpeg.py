@@ -37,7 +37,7 @@ class _Segment(NamedTuple):
     """A part of the file before its pixels.
 
     Attributes:
-        marker: What kind it is.
+        marker: Its kind.
         at: Where it starts in the file.
         content: Its bytes, marker and length included; none of the scan that comes last.
     """
@@ -52,7 +52,7 @@ def open_jpeg(image_bytes: bytes) -> Container:
 
     Raises:
         ImageUnreadable: It is in far more pieces or passes than any picture.
-        ImageUnsupported: It is of a kind of JPEG that is not read here.
+        ImageUnsupported: whatsit does not read this kind of JPEG.
         struct.error, IndexError: It ends before its picture begins.
     """
     kept = [_START]
@@ -84,7 +84,7 @@ def open_jpeg(image_bytes: bytes) -> Container:
 
 
 def jpeg_size(jpeg: bytes) -> tuple[int, int]:
-    """Width and height of a JPEG, pixels; 0, 0 if it is damaged or not read here."""
+    """Width and height of a JPEG, pixels; 0, 0 if it is damaged or not supported."""
     try:
         for marker, _, content in _segments(jpeg):
             if marker in _FRAMES:
@@ -100,7 +100,7 @@ def _segments(jpeg: bytes) -> Iterator[_Segment]:
 
     Raises:
         ImageUnreadable: There are far too many.
-        struct.error, IndexError: There is no scan.
+        struct.error, IndexError: The scan is missing.
     """
     at = len(_START)
     for _ in range(_MAX_SEGMENTS):
@@ -136,7 +136,7 @@ def with_two_ends(file: bytes) -> tuple[bytes, bytes]:
     second one's noise for the rest of the picture.
     """
     whole = file.rstrip(b"\xff")  # half of a marker
-    # Where a decoder expects the marker that it begins again from, it passes over anything else.
+    # A decoder that expects a restart marker skips anything else.
     last = max((whole.rfind(bytes((0xFF, 0xD0 + number))), number) for number in range(8))
     following = last[1] + 1 if last[0] >= 0 else 0
     restarts = (bytes((0xFF, 0xD0 + (following + number) % 8)) for number in range(16))

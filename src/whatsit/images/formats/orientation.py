@@ -16,7 +16,7 @@ def read_orientation(exif: bytes | None, xmp: bytes | None = None) -> int | None
 
     Args:
         exif: An EXIF block, with or without its introduction.
-        xmp: An XMP document, asked where EXIF has no answer.
+        xmp: An XMP document, for use where EXIF has no orientation.
     """
     found = _exif_orientation(exif) if exif else None
     if found is None and xmp and (match := _XMP_ORIENTATION.search(xmp[:MAX_TEXT_BYTES])):
@@ -25,7 +25,7 @@ def read_orientation(exif: bytes | None, xmp: bytes | None = None) -> int | None
 
 
 def _exif_orientation(exif: bytes) -> int | None:
-    """The orientation in an EXIF block; None if there is none or the block is damaged."""
+    """The orientation in an EXIF block; None if it is missing or the block is damaged."""
     start = 6 if exif.startswith(b"Exif\0") else 0
     tiff = exif[start:] if start else exif
     try:

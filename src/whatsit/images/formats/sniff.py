@@ -1,7 +1,7 @@
 """The kind of a file, recognised by how it begins.
 
-Files of other programs, which people send although they are not read here, are recognised too:
-their sender then reads what was sent, where noise is only noise.
+Files of other programs, which people send although whatsit does not read them, are recognised too,
+so that the error names the kind of file.
 """
 
 from whatsit.errors import ImageUnreadable, ImageUnsupported, InputError
@@ -89,7 +89,7 @@ _BRANDS = {
 
 
 def sniff_kind(head: bytes) -> Kind:
-    """Recognise the formats that are read here; empty for any other file."""
+    """Recognise the formats that whatsit reads; empty for any other file."""
     if head.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -112,7 +112,7 @@ def sniff_kind(head: bytes) -> Kind:
 
 
 def refusal(image_bytes: bytes) -> InputError:
-    """The error for a file that is not of a kind that is read here; it names what it is."""
+    """The error for a file of a kind that whatsit does not read; it names the kind."""
     head = image_bytes[:1024]
     for magic, kind in _STARTS:
         if head.startswith(magic) and (magic not in _NEEDS_A_SPACE or head[2:3].isspace()):
@@ -128,6 +128,6 @@ def refusal(image_bytes: bytes) -> InputError:
     if b"<svg" in head.lower():
         return ImageUnsupported("an SVG drawing")
     return ImageUnreadable(
-        "This is not a picture that can be recognised as one. "
+        "This is not a picture in a known format. "
         "Send a JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF file."
     )

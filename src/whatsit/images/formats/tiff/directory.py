@@ -61,7 +61,7 @@ class Directory:
         self.entries.setdefault(entry.tag, entry)
 
     def number(self, tag: int, default: int = 0) -> int:
-        """The first value of an entry; `default` where there is none."""
+        """The first value of an entry; `default` where it is missing."""
         return self.numbers.get(tag, (default,))[0]
 
     @property

@@ -25,7 +25,7 @@ def open_tiff(file: bytes) -> Container:
 
     Raises:
         ImageUnreadable: It is in far more pieces than any picture.
-        ImageUnsupported: It is of a kind that is not read here.
+        ImageUnsupported: whatsit does not read this kind.
         struct.error, IndexError, OverflowError: The file is cut short or damaged.
     """
     layout = read_layout(file)

@@ -18,8 +18,8 @@ class Entry:
     """One entry of a directory.
 
     Attributes:
-        tag: What it describes.
-        type: Of its values.
+        tag: Number of the property that it describes.
+        type: Type of its values.
         count: How many values.
         raw: The entry itself, as it stands in the directory.
         value_at: Where the values lie in the file.

@@ -1,8 +1,8 @@
 """The picture of a TIFF directory: alone in its file for a decoder, or as numbers.
 
-Only what makes the picture is passed on to a decoder. A layout that the decoder takes for another
-one, without an error, is read as numbers here; one that has no single meaning as colours is
-refused by its name.
+A decoder gets only the parts that make the picture. A layout that the decoder takes for another
+one, without an error, is read as numbers here; one without a single meaning as colours is refused
+by its name.
 """
 
 import struct
@@ -84,7 +84,7 @@ class Picture:
         """The picture alone in its file.
 
         Raises:
-            ImageUnsupported: It is stored in a way that is not read here.
+            ImageUnsupported: whatsit does not read this form of storage.
         """
         compression = self._number(tags.COMPRESSION, tags.PLAIN)
         if compression not in _SIMPLE | _FAX | {tags.JPEG}:
@@ -167,7 +167,7 @@ class Picture:
     def _is_read_right(
         self, compression: int, colours: int, count: int, *, is_planar: bool
     ) -> bool:
-        """Whether a decoder gets whole numbers of a usual depth right, and not as something else.
+        """True if a decoder gets whole numbers of a usual depth right, and not as something else.
 
         Raises:
             ImageUnsupported: Neither a decoder does, nor can they be read as numbers.

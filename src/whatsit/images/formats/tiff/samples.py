@@ -2,8 +2,8 @@
 
 Such a decoder knows the usual layouts and guesses at the rest, without an error: 16-bit colours in
 separate planes come out as stripes, greys with their sign as noise. Here it only undoes the
-compression, because each plane is shown to it as a grey picture whose pixels are the bytes. What
-the bytes mean is read with numpy, a few rows at a time.
+compression, because each plane is shown to it as a grey picture whose pixels are the bytes. numpy
+then interprets the bytes, a few rows at a time.
 """
 
 import io
@@ -40,8 +40,8 @@ class SampleLayout:
         bits: Of each sample.
         number_format: `UNSIGNED`, `SIGNED` or `FLOATING`.
         order: Of the bytes of a sample: ``<`` or ``>``.
-        samples: Of a pixel, those that mean nothing included.
-        is_planar: Whether each sample has a plane of its own.
+        samples: Of a pixel, those without a meaning included.
+        is_planar: True if each sample has its own plane.
         colours: `WHITE_IS_ZERO`, `BLACK_IS_ZERO`, `RGB` or `CMYK`.
         alpha: None, or ``"a"`` if the colours were multiplied with the transparency, else ``"A"``.
         predictor: 1 where the samples stand for themselves, 2 where each is the difference from
