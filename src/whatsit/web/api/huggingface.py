@@ -25,7 +25,8 @@ from whatsit.web.api.batches import (
 )
 from whatsit.web.api.body import read_picture, read_whole
 from whatsit.web.api.classify import ANSWER_IN_SCOPE, receipt
-from whatsit.web.api.openapi import PICTURE_BODY, PICTURE_HEADERS, problem_responses
+from whatsit.web.api.openapi import PICTURE_BODY, PICTURE_HEADERS
+from whatsit.web.api.refusals import problem_responses
 from whatsit.web.intake import Intake
 
 HUGGINGFACE_PATH = "/api/hf/models/{name}"

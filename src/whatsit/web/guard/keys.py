@@ -80,7 +80,7 @@ def declare_keys(api: FastAPI, *, required: bool) -> None:
         api: Its document must not have been asked for yet.
         required: Whether a request without a key is refused now.
     """
-    from whatsit.web.api.openapi import problem_responses
+    from whatsit.web.api.refusals import problem_responses
 
     build = api.openapi
 

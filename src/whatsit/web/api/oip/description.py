@@ -13,7 +13,8 @@ from whatsit.web.api.oip.request import (
     OUTPUT_NAMES,
 )
 from whatsit.web.api.oip.response import MODEL_VERSION
-from whatsit.web.api.openapi import PICTURE_HEADERS, problem_responses
+from whatsit.web.api.openapi import PICTURE_HEADERS
+from whatsit.web.api.refusals import problem_responses
 
 _NAME = "efficientnet-lite2"
 METADATA_EXAMPLE = metadata_of(_NAME, "9f0c" * 16).model_dump()

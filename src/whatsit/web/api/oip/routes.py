@@ -51,8 +51,9 @@ from whatsit.web.api.oip.request import (
     parse_request,
 )
 from whatsit.web.api.oip.response import MODEL_VERSION, build_reply, slowest
-from whatsit.web.api.openapi import ok, problem_responses
+from whatsit.web.api.openapi import ok
 from whatsit.web.api.problems import problem_for
+from whatsit.web.api.refusals import problem_responses
 from whatsit.web.intake import Intake
 
 _MODEL_PATHS = {
