@@ -22,7 +22,7 @@ from whatsit.web.api.explain import build_explain_router
 from whatsit.web.api.feedback.routes import build_feedback_router
 from whatsit.web.api.fetching.fetcher import open_fetcher
 from whatsit.web.api.health import build_health_router
-from whatsit.web.api.huggingface import build_huggingface
+from whatsit.web.api.huggingface.routes import build_huggingface
 from whatsit.web.api.labels import build_labels_router
 from whatsit.web.api.models import build_models_router
 from whatsit.web.api.oip.routes import build_oip

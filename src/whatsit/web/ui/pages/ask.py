@@ -94,7 +94,7 @@ def _example_names() -> tuple[str, ...]:
 def _answers(service: Service, line_up: LineUp) -> dict[str, dict[str, object]]:
     """What the examples show, by name; computed for the first visitor of each line-up."""
     del line_up
-    answers = {}
+    answers: dict[str, dict[str, object]] = {}
     for name, picture in example_pictures().items():
         reply = service.classify(picture)
         computed_ms = reply.timings_ms["total"] if reply.cache == "miss" else None
