@@ -36,18 +36,18 @@ API_PREFIXES = ("/api", "/v2", "/healthz", "/readyz", "/metrics")
 """Paths that belong to the API; all others are the page's."""
 
 CLIENT_LEFT = 499
-"""What is counted and logged for a client that did not wait; nobody is sent it."""
+"""The status in metrics and the log for a client that did not wait; it is never sent."""
 
 ROUTE_IN_SCOPE = "whatsit.route"
-"""Where the pattern of a path is told that no router has looked at."""
+"""Holds the pattern of a path that no router has looked at."""
 
 
 class Api:
     """The API of one running service.
 
     Args:
-        running: Whose service answers.
-        intake: Through which the pictures come.
+        running: Its service answers.
+        intake: Receives the pictures.
 
     Attributes:
         described: Answers all routes but the most used one, and describes that one as well.
@@ -140,7 +140,7 @@ async def _answer_invalid_parameter(request: Request, error: Exception) -> Respo
 
 
 async def _answer_unexpected(request: Request, error: Exception) -> Response:
-    # It is raised again for whoever logs the request.
+    # It is raised again for the log of requests.
     return unexpected()
 
 
