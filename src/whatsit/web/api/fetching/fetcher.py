@@ -332,8 +332,8 @@ def open_fetcher(settings: Settings) -> Fetcher | None:
     allowed = settings.fetch_networks
     if allowed:
         _log.warning(
-            "Pictures are fetched from %s too (WHATSIT_FETCH_ALLOW): anyone who may send an address "
-            "can make this server send requests there.",
+            "Pictures are fetched from %s too (WHATSIT_FETCH_ALLOW): anyone who may send an "
+            "address can make this server send requests there.",
             ", ".join(map(str, allowed)),
         )
     return Fetcher(
