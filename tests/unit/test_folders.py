@@ -231,6 +231,9 @@ def test_a_json_line_tells_the_same_with_all_labels(reply):
 
     assert tuple(document) == COLUMNS
     assert [entry["index"] for entry in document["top"]] == [0, 1]
+    assert [entry["score"] for entry in document["top"]] == [
+        round(entry.score, 6) for entry in reply.top
+    ]
     assert (document["label"], document["error"], document["wnid"]) == ("red thing", None, None)
 
 

@@ -36,8 +36,8 @@ def build_classify(running: Running, intake: Intake) -> Classify:
     """The most used route of one running service's API.
 
     Args:
-        running: Whose service answers.
-        intake: Through which the pictures come.
+        running: Its service answers.
+        intake: Receives the pictures.
     """
     max_rendered = running.settings.cache_memory_entries
     fetcher = open_fetcher(running.settings)
@@ -123,7 +123,7 @@ async def _answer_invalid_parameter(request: Request, error: Exception) -> Respo
 
 
 async def _answer_unexpected(request: Request, error: Exception) -> Response:
-    # It is raised again for whoever logs the request.
+    # It is raised again for the log of requests.
     return unexpected()
 
 

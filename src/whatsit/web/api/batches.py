@@ -1,4 +1,4 @@
-"""What the protocols of other programs have in common: names, JSON, base64, several pictures."""
+"""The common parts of other programs' protocols: names, JSON, base64, several pictures."""
 
 import asyncio
 import binascii
@@ -21,14 +21,14 @@ MODEL_ALIAS = "whatsit"
 """A name that the model which answers always has, besides its own."""
 
 ENVELOPE_BYTES = 64_000
-"""How large a request may be apart from its pictures."""
+"""The largest size of a request without its pictures."""
 
 _MAX_PARTS = 2_000
 _LARGE_BYTES = 1_000_000
 """Parsing and hashing as much takes milliseconds, which the event loop should not lose."""
 _BASE64_SLICE = 1 << 20
 _AT_ONCE = 4
-"""How many pictures of one request may wait at the same time, so that others get their turn."""
+"""The most pictures of one request that wait at the same time, so that others get their turn."""
 
 _Result = TypeVar("_Result")
 
@@ -49,17 +49,17 @@ def require_served(service: Service, name: str) -> None:
 
 
 def json_limit(max_picture_bytes: int) -> int:
-    """How many bytes a JSON document may have that holds so many bytes of pictures in base64."""
+    """The limit in bytes of a JSON document that holds so many bytes of pictures in base64."""
     return max_picture_bytes * 4 // 3 + ENVELOPE_BYTES
 
 
 def parse_json(text: bytes) -> dict[str, Any]:
-    """A JSON object that somebody sent.
+    """A JSON object that a client sent.
 
     Takes no more memory than a few times the bytes of the text.
 
     Raises:
-        InvalidParameter: It is no JSON object, or one with far more parts than a request has.
+        InvalidParameter: It is not a JSON object, or has far more parts than a request needs.
     """
     # A part may take thirty times the memory of its text. Base64 has none of these signs.
     if sum(map(text.count, (b",", b"[", b"{"))) > _MAX_PARTS:
@@ -70,14 +70,14 @@ def parse_json(text: bytes) -> dict[str, Any]:
     try:
         document = json.loads(text.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise InvalidParameter("The body is no JSON document that can be read.") from error
+        raise InvalidParameter("The body can't be read as JSON.") from error
     if not isinstance(document, dict):
         raise InvalidParameter("The body must be a JSON object.")
     return document
 
 
 def _refuse_constant(name: str) -> Never:
-    raise ValueError(f"{name} is no JSON.")
+    raise ValueError(f"{name} is not JSON.")
 
 
 def parse_base64(text: object, name: str) -> bytes:
@@ -90,7 +90,7 @@ def parse_base64(text: object, name: str) -> bytes:
         name: What it is called, for the refusal.
 
     Raises:
-        InvalidParameter: It is no base64.
+        InvalidParameter: It is not base64.
 
     Example:
         >>> parse_base64("data:image/gif;base64,R0lG\n", "inputs")
@@ -114,10 +114,10 @@ def parse_base64(text: object, name: str) -> bytes:
 
 
 def parse_top_k(value: object) -> int:
-    """How many labels a member of a JSON document asks for; the usual number if it is null.
+    """The number of labels that a member of a JSON document asks for; the default if it is null.
 
     Raises:
-        InvalidParameter: It is no number from 1 to 20.
+        InvalidParameter: It is not a number from 1 to 20.
     """
     if value is None:
         return DEFAULT_TOP_K
@@ -128,7 +128,7 @@ def parse_count(value: object, name: str, most: int) -> int:
     """A number from 1 to `most`.
 
     Raises:
-        InvalidParameter: It is none.
+        InvalidParameter: It is not such a number.
     """
     # To JSON, 3.0 is a whole number; to Python, true is one.
     is_whole = type(value) is int or (isinstance(value, float) and value.is_integer())
@@ -147,7 +147,7 @@ class LargeBodies:
         self._lock = asyncio.Lock()
 
     async def parse(self, body: bytes, parse: Callable[[bytes], _Result]) -> _Result:
-        """What `parse` makes of `body`."""
+        """Parse `body` with `parse`."""
         if len(body) <= _LARGE_BYTES:
             return parse(body)
         async with self._lock:
@@ -162,13 +162,13 @@ async def answer_each(
     One model answers all of them; of several pictures none goes to a canary.
 
     Args:
-        service: Knows or computes them.
+        service: Looks up or computes them.
         pictures: No larger than the limit.
-        receive: Where the client's leaving shows, once its body is read.
+        receive: Reports that the client has left, once its body is read.
         top_k: How many labels.
 
     Raises:
-        ClientDisconnect: The client has left; what waited for it waits no more.
+        ClientDisconnect: The client has left; its pictures no longer wait.
         WhatsitError: Of the picture after the last one that was answered; see `Pending.reply`.
     """
     begun: deque[Reply | Pending] = deque()

@@ -116,12 +116,12 @@ def read_url(scope: Scope, body: bytes) -> str | None:
 
 
 def is_form(scope: Scope) -> bool:
-    """Whether the body of a request is a multipart form."""
+    """True if the body of a request is a multipart form."""
     return media_type_of(scope) == _FORM
 
 
 def media_type_of(scope: Scope) -> bytes:
-    """What the body of a request is declared to be, in lower case, without parameters."""
+    """The declared media type of a body, in lower case, without parameters."""
     for name, value in scope["headers"]:
         if name == b"content-type":
             declared: bytes = value.partition(b";")[0].strip().lower()
@@ -130,7 +130,7 @@ def media_type_of(scope: Scope) -> bytes:
 
 
 async def read_text(scope: Scope, receive: Receive, max_bytes: int, *, most: int) -> bytes:
-    """A small body that is no picture.
+    """A small body that is not a picture.
 
     Args:
         scope: Of the request.

@@ -43,11 +43,11 @@ class Classify:
     """Answers one picture after the other.
 
     Args:
-        service: Knows or computes the answers.
-        intake: Through which the pictures come.
+        service: Looks up or computes the answers.
+        intake: Receives the pictures.
         max_rendered: How many answers to keep as text; as many as the process keeps at all.
         fetcher: Fetches pictures whose address is sent; None where that is off.
-        correction_of: Knows what was corrected.
+        correction_of: Looks up corrections.
     """
 
     def __init__(
@@ -161,8 +161,8 @@ async def await_reply(pending: Pending, receive: Receive) -> Reply:
     """Wait for a reply as long as the client does.
 
     Args:
-        pending: What was submitted.
-        receive: Where the client's leaving shows, once its body is read.
+        pending: The picture that was submitted.
+        receive: Reports that the client has left, once its body is read.
 
     Raises:
         ClientDisconnect: The client has left, and its place in the queue was given back.

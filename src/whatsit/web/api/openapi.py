@@ -7,7 +7,7 @@ from whatsit.web.api.body import FILE_FIELD
 from whatsit.web.api.fetching.addresses import MAX_URL_LENGTH
 
 DESCRIPTION = (
-    "Post a picture, read what is in it. "
+    "Post a picture, and read what it shows. "
     "An error is a problem document (RFC 9457) whose `code` never changes its meaning; an unknown "
     "path is answered with 404 `not_found`, another method with 405 `method_not_allowed`. "
     "A request may bring its own `X-Request-Id`, and every response names one."
@@ -83,7 +83,7 @@ PICTURE_HEADERS: dict[str, Any] = {
 ANSWER_HEADERS: dict[str, Any] = {
     **PICTURE_HEADERS,
     "Cache-Control": {
-        "description": "Nobody else should keep it.",
+        "description": "The answer must not be stored.",
         "required": True,
         "schema": {"type": "string"},
         "example": "no-store",

@@ -50,7 +50,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OURS = (
     (b"User-Agent", f"whatsit/{__version__}".encode()),
     (b"Accept", b"image/*"),
-    # What nobody unpacks can't be a bomb; pictures are packed already.
+    # A body that is never unpacked can't be a bomb; pictures are packed already.
     (b"Accept-Encoding", b"identity"),
     (b"Connection", b"close"),
 )
@@ -66,7 +66,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Refused(OSError):
-    """What was found behind an address is not taken; the message is for the operator alone."""
+    """An address leads to something that is not fetched; the message is for the operator alone."""
 
 
 def resolve_host(host: str, port: int) -> list[str]:
@@ -127,17 +127,17 @@ class Fetcher:
     async def fetch(
         self, url: str, caller: str, hold: Callable[[int], None] = lambda number: None
     ) -> Picture:
-        """The bytes behind an address; whether they are a picture is not looked at.
+        """The bytes behind an address, which may not be a picture.
 
         Args:
-            url: As somebody wrote it.
-            caller: For whom.
-            hold: Told how many bytes have come each time that some do; may refuse them.
+            url: As the client wrote it.
+            caller: The client.
+            hold: Called with the number of bytes so far whenever some arrive; may refuse them.
 
         Raises:
             InvalidParameter: `url` is not written like the address of a picture.
-            UrlUnreachable: Nothing was fetched. Why is not said: it would tell strangers what
-                there is in the network around the server.
+            UrlUnreachable: Nothing was fetched. The reason is not given: it would reveal the
+                network around the server to strangers.
             ImageTooLarge: There are more bytes than the limit; the rest was not read.
             RateLimited: Too many pictures are being fetched for this caller already.
             Overloaded: Too many pictures are being fetched for all callers together.
@@ -182,7 +182,7 @@ class Fetcher:
     async def _ask(
         self, address: PictureUrl, caller: str, hold: Callable[[int], None]
     ) -> Picture | PictureUrl:
-        """What one request brings: a picture, or where to ask next."""
+        """The result of one request: a picture, or the address that it redirects to."""
         pinned = _Pinned(await self._addresses_of(address, caller), self._connect_seconds)
         origin = (address.scheme.encode(), address.host.encode(), address.port)
         seconds = self._total_seconds
@@ -251,8 +251,8 @@ class Fetcher:
         return found[:_MAX_ADDRESSES]
 
     async def _look_up(self, host: str, port: int, caller: str) -> Sequence[str]:
-        # In a thread that nobody waits for at the end: a look-up can't be broken off, and may go
-        # on long after the fetch that wanted it. That is why they are counted apart.
+        # In a thread that does not delay the end of the process: a look-up can't be broken off,
+        # and may outlive its fetch. That is why look-ups are counted apart.
         self._begin(self._lookups, caller)
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Sequence[str]] = loop.create_future()
@@ -326,14 +326,14 @@ class _Pinned(httpcore.AsyncNetworkBackend):
 
 
 def open_fetcher(settings: Settings) -> Fetcher | None:
-    """What fetches pictures under these settings; None where they are not fetched."""
+    """The fetcher for these settings; None where pictures are not fetched."""
     if settings.fetch_urls == "off":
         return None
     allowed = settings.fetch_networks
     if allowed:
         _log.warning(
-            "Pictures are fetched from %s too (WHATSIT_FETCH_ALLOW): whoever may send an address "
-            "may have anything asked there.",
+            "Pictures are fetched from %s too (WHATSIT_FETCH_ALLOW): anyone who may send an "
+            "address can make this server send requests there.",
             ", ".join(map(str, allowed)),
         )
     return Fetcher(

@@ -20,7 +20,7 @@ INPUT_NAME = "image"
 MAX_PICTURES = 16
 MAX_ID_LETTERS = 256
 HEADER_LENGTH = "Inference-Header-Content-Length"
-"""How many bytes of a body are JSON; what follows are the bytes of the tensors."""
+"""The number of bytes of a body that are JSON; the bytes of the tensors follow."""
 
 _LENGTH_BYTES = 4
 _LENGTH = re.compile(r"[0-9]{1,12}")
@@ -59,7 +59,7 @@ class InferenceRequest:
 
 
 def parse_header_length(values: Iterable[str]) -> int | None:
-    """How many bytes of a body are JSON; None where all are.
+    """The number of bytes of a body that are JSON; None where all are.
 
     Args:
         values: Of all headers `HEADER_LENGTH` of a request.

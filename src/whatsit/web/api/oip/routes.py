@@ -69,9 +69,9 @@ def build_oip(service: Service, intake: Intake, names: Sequence[str]) -> APIRout
     """The routes of the protocol.
 
     Args:
-        service: Knows or computes the answers.
-        intake: Through which the pictures come.
-        names: Of the model, as they are described.
+        service: Looks up or computes the answers.
+        intake: Receives the pictures.
+        names: Names of the model in the OpenAPI document.
     """
     router = APIRouter()
     _add_server_routes(router, service)
