@@ -25,18 +25,7 @@ from whatsit.answer import softmax
 from whatsit.classifier import Classifier
 from whatsit.models.catalogue import bundled_folder
 from whatsit.models.folder import open_folder
-from whatsit.pipeline.calibrate import (
-    SET_PROMISE,
-    CalibrationReport,
-    Flags,
-    Floats,
-    Indices,
-    Measurements,
-    calibrate,
-    calibration_error,
-    fit_temperature,
-    measure_pictures,
-)
+from whatsit.pipeline.calibrate import CalibrationReport, calibrate, measure_pictures
 from whatsit.quality.fit import SET_PROMISE, fit_temperature
 from whatsit.quality.measure import calibration_error
 from whatsit.quality.measurements import Flags, Floats, Indices, Measurements

@@ -234,7 +234,7 @@ class Settings(BaseSettings):
     @field_validator("store", "keys_folder", "page_secrets", "redis_password_file")
     @classmethod
     def _means_the_same_everywhere(cls, value: Path | None) -> Path | None:
-        # Of a shell nobody expands ``~`` in ``.env``, in a unit file or behind ``--store=``.
+        # Without a shell, ``~`` stays as it is: in ``.env``, a unit file or behind ``--store=``.
         if value is None:
             return None
         try:
@@ -360,7 +360,7 @@ def _require_sentence(parse: Callable[[str], object], value: str) -> None:
 
 
 def _find_dotenv() -> Path | None:
-    """The ``.env`` of the working folder; None where there is none, or nobody may enter it."""
+    """The ``.env`` of the working folder; None where there is none, or it can't be entered."""
     path = Path(".env")
     try:
         return path if stat.S_ISREG(path.stat().st_mode) else None

@@ -175,12 +175,12 @@ def test_a_forged_cookie_opens_nothing(page, guarded):
 def test_a_stranger_gets_no_pass_and_a_session_that_signed_out_loses_its_own(page):
     assert page.evaluate(ASK_BY_HAND, "made-up") == [401, "unauthorized"]
     sign_in(page)
-    page_pass = pass_of(page)
-    assert page.evaluate(ASK_BY_HAND, page_pass) == [400, "image_unreadable"]
+    page_token = pass_of(page)
+    assert page.evaluate(ASK_BY_HAND, page_token) == [400, "image_unreadable"]
 
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("button", name="Sign in").wait_for()
-    assert page.evaluate(ASK_BY_HAND, page_pass) == [401, "unauthorized"]
+    assert page.evaluate(ASK_BY_HAND, page_token) == [401, "unauthorized"]
 
 
 def test_nothing_that_a_stranger_is_sent_holds_a_pass(page, guarded):

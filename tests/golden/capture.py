@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from copy import deepcopy
 from functools import cache
 from hashlib import sha256
@@ -41,11 +42,14 @@ from whatsit.service.service import Service
 from whatsit.service.workers import Workers
 from whatsit.settings import Settings
 from whatsit.telemetry.metrics import Telemetry
-from whatsit.web.api.app import Api
+from whatsit.web.api.app import build_api, build_classify
 from whatsit.web.api.problems import problem_for
-from whatsit.web.envelope import RequestScope
+from whatsit.web.envelope import Envelope
+from whatsit.web.front_door import FrontDoor
 from whatsit.web.guard.keys import declare_keys
+from whatsit.web.head_requests import HeadAsGet
 from whatsit.web.intake.intake import Intake
+from whatsit.web.journal import Journal
 
 FILES = Path(__file__).parent / "files"
 
@@ -297,10 +301,12 @@ def _said_by_the_api() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         with open_service(chosen) as running:
             documents = []
             for required in (False, True):
-                api = Api(running, Intake(10**6, 5))
-                declare_keys(api.described, required=required)
-                documents.append(api.described.openapi())
-            client = TestClient(RequestScope(api, running.telemetry))
+                intake = Intake(10**6, 5)
+                api = build_api(running, intake)
+                declare_keys(api, required=required)
+                documents.append(api.openapi())
+            door = FrontDoor(build_classify(running, intake), HeadAsGet(api), None, nullcontext())
+            client = TestClient(Envelope(door, Journal(running.telemetry)))
             answers = {
                 f"{method} {path} {body.decode()}".strip(): client.request(
                     method, path, content=body

@@ -24,12 +24,13 @@ from whatsit.models.folder import open_folder
 from whatsit.models.live import LiveAlias
 from whatsit.models.store import ModelStore
 from whatsit.pipeline.candidate import open_candidate
-from whatsit.pipeline.evaluate import evaluate, match_classes
+from whatsit.pipeline.evaluate import evaluate
 from whatsit.pipeline.manifest import DatasetClass, read_manifest
 from whatsit.pipeline.prepare import prepare
 from whatsit.pipeline.promote import promote
 from whatsit.pipeline.register import register
 from whatsit.pipeline.report import read_report, write_report
+from whatsit.pipeline.truth import match_classes
 
 SLOW_MS = 60_000.0
 """A budget that no machine exceeds, where a test is not about time."""

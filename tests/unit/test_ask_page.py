@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from whatsit.access.page_tokens import PagePasses
+from whatsit.access.page_tokens import PageTokens
 from whatsit.answer import Logits
 from whatsit.drift.watch import Watch
 from whatsit.errors import Overloaded
@@ -52,12 +52,12 @@ def script() -> None:
 
 
 @pytest.fixture
-def passes() -> PagePasses:
-    return PagePasses()
+def tokens() -> PageTokens:
+    return PageTokens()
 
 
 @pytest.fixture
-def open_page(tmp_path: Path, workers: Workers, passes: PagePasses) -> OpenPage:
+def open_page(tmp_path: Path, workers: Workers, tokens: PageTokens) -> OpenPage:
     def open_page(engine: FakeEngine, **settings: Any) -> AppTest:
         store = ModelStore(tmp_path)
         running = Running(
@@ -70,7 +70,7 @@ def open_page(tmp_path: Path, workers: Workers, passes: PagePasses) -> OpenPage:
             None,
             Settings(store=tmp_path, model="efficientnet-lite2", **settings),
         )
-        bridge.install(running, passes)
+        bridge.install(running, tokens)
         return AppTest.from_function(script, default_timeout=20).run()
 
     return open_page
@@ -83,9 +83,9 @@ def handed_over(page: AppTest) -> dict[str, Any]:
     return facts
 
 
-def admits(passes: PagePasses, token: str) -> bool:
+def admits(tokens: PageTokens, token: str) -> bool:
     headers = [(b"x-whatsit-page", token.encode())]
-    return passes.admit({"method": "POST", "path": "/api/v1/classify", "headers": headers})
+    return tokens.admit({"method": "POST", "path": "/api/v1/classify", "headers": headers})
 
 
 def test_running_again_changes_nothing_for_the_part_in_the_browser(open_page):
@@ -97,18 +97,18 @@ def test_running_again_changes_nothing_for_the_part_in_the_browser(open_page):
     assert handed_over(page) == first
 
 
-def test_each_visitor_has_a_pass_that_ends_with_the_session(open_page, passes):
+def test_each_visitor_has_a_pass_that_ends_with_the_session(open_page, tokens):
     one, other = open_page(FakeEngine()), open_page(FakeEngine())
     token = handed_over(one)["pass"]
 
-    assert admits(passes, token)
+    assert admits(tokens, token)
     assert handed_over(other)["pass"] != token
     # What becomes of a session whose visitor has left or signed out.
     one.session_state._state._state.clear()
     del one
     gc.collect()
-    assert not admits(passes, token)
-    assert admits(passes, handed_over(other)["pass"])
+    assert not admits(tokens, token)
+    assert admits(tokens, handed_over(other)["pass"])
 
 
 def test_the_examples_are_answered_already(open_page):

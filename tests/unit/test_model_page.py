@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.support.waiting import wait_until
-from whatsit.access.page_tokens import PagePasses
+from whatsit.access.page_tokens import PageTokens
 from whatsit.classifier import Classifier
 from whatsit.drift.watch import Watch
 from whatsit.models.catalogue import bundled_folder
@@ -63,7 +63,7 @@ def alias(tmp_path: Path, workers: Workers) -> Iterator[LiveAlias]:
     running = Running(
         service, found, store, telemetry, Watch(), None, None, settings, follower=follower
     )
-    bridge.install(running, PagePasses())
+    bridge.install(running, PageTokens())
     yield alias
     follower.close()
 

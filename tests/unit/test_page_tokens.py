@@ -1,4 +1,4 @@
-"""The page's pass: for whom, for what, and for how long it opens the door."""
+"""The page's token: for whom, for what, and for how long it opens the door."""
 
 import asyncio
 import gc
@@ -9,7 +9,7 @@ import pytest
 from starlette.types import Scope
 
 from whatsit.access.keys import KeyFile, KeyRing
-from whatsit.access.page_tokens import PagePasses
+from whatsit.access.page_tokens import PageTokens
 from whatsit.errors import Unauthorized
 from whatsit.web.caller import caller_of
 from whatsit.web.guard.keys import KeyRule
@@ -25,8 +25,8 @@ def request(method: str, path: str, token: str | None, **headers: str) -> Scope:
 
 
 @pytest.fixture
-def passes() -> PagePasses:
-    return PagePasses()
+def tokens() -> PageTokens:
+    return PageTokens()
 
 
 @pytest.mark.parametrize(
@@ -49,44 +49,44 @@ def passes() -> PagePasses:
         ("POST", "/v2/models/x/infer", False),
     ],
 )
-def test_a_pass_opens_what_the_page_uses_and_nothing_else(passes, method, path, expected):
-    page_pass = passes.issue()
+def test_a_token_opens_what_the_page_uses_and_nothing_else(tokens, method, path, expected):
+    page_token = tokens.issue()
 
-    assert passes.admit(request(method, path, page_pass.token)) is expected
+    assert tokens.admit(request(method, path, page_token.text)) is expected
 
 
-def test_only_a_pass_that_somebody_holds_is_good(passes):
-    page_pass, other = passes.issue(), passes.issue()
-    token = page_pass.token
+def test_only_a_token_that_a_session_holds_is_good(tokens):
+    page_token, other = tokens.issue(), tokens.issue()
+    token = page_token.text
 
     assert len(token) > 40
-    assert token != other.token
-    assert passes.admit(request("POST", "/api/v1/classify", token))
+    assert token != other.text
+    assert tokens.admit(request("POST", "/api/v1/classify", token))
     for wrong in (None, "", token[:-1], f"{token} ", "x" * 43):
-        assert not passes.admit(request("POST", "/api/v1/classify", wrong))
-    assert not PagePasses().admit(request("POST", "/api/v1/classify", token))
-    del page_pass
+        assert not tokens.admit(request("POST", "/api/v1/classify", wrong))
+    assert not PageTokens().admit(request("POST", "/api/v1/classify", token))
+    del page_token
     gc.collect()
-    assert not passes.admit(request("POST", "/api/v1/classify", token))
-    assert passes.admit(request("POST", "/api/v1/classify", other.token))
+    assert not tokens.admit(request("POST", "/api/v1/classify", token))
+    assert tokens.admit(request("POST", "/api/v1/classify", other.text))
 
 
-def test_a_pass_stands_in_for_a_key_but_does_not_mend_a_wrong_one(passes, tmp_path: Path):
-    page_pass = passes.issue()
+def test_a_token_stands_in_for_a_key_but_does_not_mend_a_wrong_one(tokens, tmp_path: Path):
+    page_token = tokens.issue()
     key = KeyFile(tmp_path).create("shop")
-    rule = KeyRule(KeyRing(tmp_path), is_open, passes)
+    rule = KeyRule(KeyRing(tmp_path), is_open, tokens)
 
     def refusal(scope: Scope) -> Unauthorized | None:
         return asyncio.run(rule.refusal(scope))
 
-    scope = request("POST", "/api/v1/classify", page_pass.token)
+    scope = request("POST", "/api/v1/classify", page_token.text)
     assert refusal(scope) is None
     assert facts_of(scope).key_id is None
     assert caller_of(scope) == "203.0.113.7", "the rate counts it by address"
     assert does_work(scope["path"])
-    assert refusal(request("POST", "/api/v1/classify", page_pass.token, x_api_key=key)) is None
-    wrong = request("POST", "/api/v1/classify", page_pass.token, x_api_key="wi_wrong")
+    assert refusal(request("POST", "/api/v1/classify", page_token.text, x_api_key=key)) is None
+    wrong = request("POST", "/api/v1/classify", page_token.text, x_api_key="wi_wrong")
     assert isinstance(refusal(wrong), Unauthorized)
-    assert isinstance(refusal(request("GET", "/api/v1/models", page_pass.token)), Unauthorized)
+    assert isinstance(refusal(request("GET", "/api/v1/models", page_token.text)), Unauthorized)
     without_page = KeyRule(KeyRing(tmp_path), is_open)
     assert isinstance(asyncio.run(without_page.refusal(scope)), Unauthorized)

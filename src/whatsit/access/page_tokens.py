@@ -1,4 +1,4 @@
-"""The page's pass, which its script sends to the API in place of a key."""
+"""The page's tokens: its part in the browser shows one to the API in place of a key."""
 
 import hashlib
 import secrets
@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from starlette.types import Scope
 
-PASS_HEADER = b"x-whatsit-page"
+TOKEN_HEADER = b"x-whatsit-page"
 
 _ROUTES = frozenset(
     {
@@ -24,36 +24,36 @@ _FOLDERS = (
 )
 
 
-class PagePass:
-    """One visitor's pass; it is valid as long as this object is referenced.
+class PageToken:
+    """One visitor's token; it is valid as long as this object is held.
 
     Attributes:
-        token: The text that the visitor's browser sends.
+        text: Sent by the visitor's browser in the header ``X-Whatsit-Page``.
     """
 
-    def __init__(self, token: str) -> None:
-        self.token = token
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
-class PagePasses:
-    """Issues passes and recognises them."""
+class PageTokens:
+    """Issues tokens and recognises them."""
 
     def __init__(self) -> None:
         # By digest, so that how long a look-up takes says nothing about the token.
-        self._passes: WeakValueDictionary[bytes, PagePass] = WeakValueDictionary()
+        self._tokens: WeakValueDictionary[bytes, PageToken] = WeakValueDictionary()
 
-    def issue(self) -> PagePass:
-        """A new pass. Keep it in the visitor's session, and it ends with the session."""
-        page_pass = PagePass(secrets.token_urlsafe(32))
-        self._passes[_digest(page_pass.token.encode())] = page_pass
-        return page_pass
+    def issue(self) -> PageToken:
+        """A new token. Keep it in the visitor's session, and it ends with the session."""
+        page_token = PageToken(secrets.token_urlsafe(32))
+        self._tokens[_digest(page_token.text.encode())] = page_token
+        return page_token
 
     def admit(self, scope: Scope) -> bool:
         """True if a request comes from a page that is open, for a route that the page uses."""
         if not _is_for_page(scope["method"], scope["path"]):
             return False
         token = _offered(scope["headers"])
-        return token is not None and _digest(token) in self._passes
+        return token is not None and _digest(token) in self._tokens
 
 
 def _is_for_page(method: str, path: str) -> bool:
@@ -63,7 +63,7 @@ def _is_for_page(method: str, path: str) -> bool:
 
 
 def _offered(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-    return next((value for name, value in headers if name == PASS_HEADER), None)
+    return next((value for name, value in headers if name == TOKEN_HEADER), None)
 
 
 def _digest(token: bytes) -> bytes:

@@ -2,10 +2,9 @@
 
 import logging
 import time
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from whatsit import __version__
 from whatsit.errors import DatasetRejected, SettingsError
@@ -13,52 +12,13 @@ from whatsit.model_card import build_card, write_card
 from whatsit.models.folder import open_folder, weights_digest
 from whatsit.pipeline.manifest import Manifest, read_manifest
 from whatsit.pipeline.report import write_report
-
-Mode = Literal["head", "full"]
+from whatsit.pipeline.training.choices import Choices, Mode, Trained
 
 DEFAULT_BASE = "efficientnet-lite2"
 
 LABELS_FILE = "labels.txt"
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Choices:
-    """How to train.
-
-    Attributes:
-        epochs: At most; fewer where the validation split stops getting better.
-        batch_size: Pictures in a step.
-        learning_rate: None for the mode's own.
-        seed: Of everything random.
-        weights: For mode ``full``: ``imagenet``, ``random`` or a weights file without top.
-        image_size: For mode ``full``: side of the input, pixels.
-        checkpoints: For mode ``full``: folder to go on from and to write to.
-        checkpoint_steps: For mode ``full``: how often to write, beside after each epoch.
-    """
-
-    epochs: int = 30
-    batch_size: int = 32
-    learning_rate: float | None = None
-    seed: int = 0
-    weights: str = "imagenet"
-    image_size: int | None = None
-    checkpoints: Path | None = None
-    checkpoint_steps: int = 200
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a mode hands over: the weights lie in the folder as ``model.onnx``.
-
-    Attributes:
-        card: Tables of the card that the mode decides.
-        facts: For the report.
-    """
-
-    card: dict[str, Any]
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def finetune(

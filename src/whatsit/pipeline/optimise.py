@@ -20,12 +20,12 @@ from whatsit.images.preprocess import ImageHWC, to_batch
 from whatsit.model_card import ModelCard, build_card, write_card
 from whatsit.models.folder import ModelFolder, open_folder, weights_digest
 from whatsit.models.importers.require_extra import training_extra
-from whatsit.pipeline.calibrate import Measurements
 from whatsit.pipeline.candidate import open_candidate
-from whatsit.pipeline.evaluate import match_classes, measure_split
+from whatsit.pipeline.evaluate import measure_split
 from whatsit.pipeline.graph import computes_in_8_bits, unpack_weights
 from whatsit.pipeline.manifest import Manifest, Picture, Split, read_manifest, read_picture
 from whatsit.pipeline.report import write_report
+from whatsit.pipeline.truth import match_classes
 from whatsit.quality.measurements import Measurements
 
 _RUNS = 60

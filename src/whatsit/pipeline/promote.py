@@ -18,9 +18,11 @@ from whatsit.models.home import default_home
 from whatsit.models.live import LiveAlias, LiveState
 from whatsit.models.store import LIVE, ModelStore
 from whatsit.pipeline.candidate import live_name
-from whatsit.pipeline.evaluate import EvaluationReport, match_classes, measure_model
+from whatsit.pipeline.evaluate import measure_model
+from whatsit.pipeline.evaluation import EvaluationReport
 from whatsit.pipeline.manifest import DatasetClass, Manifest, read_manifest
 from whatsit.pipeline.report import write_report
+from whatsit.pipeline.truth import match_classes
 
 MIN_TOP1 = 0.5
 

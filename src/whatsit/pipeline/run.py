@@ -9,12 +9,13 @@ from typing import Any
 
 from whatsit.models.importers.require_extra import require_training
 from whatsit.pipeline.evaluate import evaluate
-from whatsit.pipeline.finetune import Mode, finetune
+from whatsit.pipeline.finetune import finetune
 from whatsit.pipeline.optimise import optimise
 from whatsit.pipeline.prepare import prepare
 from whatsit.pipeline.promote import MIN_TOP1, promote
 from whatsit.pipeline.register import register
 from whatsit.pipeline.report import read_report, write_report
+from whatsit.pipeline.training.choices import Mode
 
 DEFAULT_BASE = "efficientnet-lite2"
 

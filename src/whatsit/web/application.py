@@ -10,7 +10,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from whatsit.access.counters import RedisCounters
 from whatsit.access.keys import KeyRing
-from whatsit.access.page_tokens import PagePasses
+from whatsit.access.page_tokens import PageTokens
 from whatsit.running import Running
 from whatsit.settings import Settings
 from whatsit.telemetry.traces import Tracing
@@ -46,8 +46,8 @@ def build_application(
     Args:
         running: Opened by the caller, who closes it after the server has stopped.
         page_enabled: Whether to serve the page; without it, its server is not even loaded.
-        tracing: Traces the API's requests; None where nobody collects traces.
-        is_ending: Whether the server was told to stop; messages of the page wait no longer then.
+        tracing: Traces the API's requests; None where they are not collected.
+        is_ending: True once the server stops; messages of the page wait no longer then.
     """
     settings = running.settings
     intake = Intake(
@@ -60,7 +60,7 @@ def build_application(
     counters = _open_counters(running)
     api = build_api(running, intake)
     declare_keys(api, required=settings.keys_required)
-    tokens = PagePasses() if page_enabled else None
+    tokens = PageTokens() if page_enabled else None
     rules = partial(_rules, settings, _open_keys(settings))
     api_rules = [*rules(is_open, tokens), *_rates(settings, counters)]
     journal = Journal(running.telemetry, tracing)
@@ -100,7 +100,7 @@ def _rules(
     settings: Settings,
     keys: KeyRing,
     is_open: Callable[[str], bool],
-    tokens: PagePasses | None = None,
+    tokens: PageTokens | None = None,
 ) -> list[Rule]:
     rules: list[Rule] = []
     if settings.host_names is not None:
@@ -112,7 +112,7 @@ def _rules(
 
 
 def _rates(settings: Settings, counters: RedisCounters | None) -> list[Rule]:
-    """What the page does counts here too: its pictures go to the API."""
+    """The rate of one caller, which holds for the page as well: its pictures go to the API."""
     return [] if settings.rate is None else [RateRule(settings.rate, counters, does_work)]
 
 

@@ -25,7 +25,7 @@ class Journal:
 
     Args:
         telemetry: Counts them.
-        tracing: Traces them; None where nobody collects traces.
+        tracing: Traces them; None where traces are not collected.
     """
 
     def __init__(self, telemetry: Telemetry, tracing: Tracing | None = None) -> None:

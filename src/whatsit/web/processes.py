@@ -66,7 +66,7 @@ def serve_in_processes(settings: Settings, count: int, progress: Progress | None
     configure_logging(settings.log_level, settings.log_format)
     Ending()
     with ExitStack() as stack:
-        # Downloaded once, and the errors of opening it told once.
+        # Downloaded once, and the errors of opening it reported once.
         store = ModelStore(settings.store)
         resolve_served(store, settings.store, settings.model, progress=progress)
         # Opened here, so that it outlives any of the processes.
@@ -171,11 +171,11 @@ def _reports_ready(readiness: Connection) -> bool:
 
 
 def _serve_at(settings: Settings, slot: Slot, readiness: Connection) -> None:
-    """What a process of its own does."""
+    """Serve in one of the processes."""
     from whatsit.web.server import serve_on
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # The terminal tells all processes of Ctrl-C; the first of them tells the others.
+    # The terminal sends Ctrl-C to all processes; the first of them stops the others.
     configure_logging(settings.log_level, settings.log_format)
     with _sentence_instead_of_traceback(), bind(*slot.address, is_shared=True) as listener:
         serve_on(

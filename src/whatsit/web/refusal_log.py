@@ -15,7 +15,7 @@ MAX_LINES = 20
 """For the refusals of one caller in a minute."""
 _MINUTE_SECONDS = 60.0
 _MAX_CALLERS = 100
-"""That are told apart in a minute; all others count as one."""
+"""Counted one by one in a minute; all others count as one."""
 _OTHERS = "others"
 
 _log = logging.getLogger("whatsit.requests")

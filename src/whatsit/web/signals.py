@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 
 END_SECONDS = 4.5
-"""From the signal to the end, however many clients do not let go."""
+"""From the signal to the end, however many clients stay connected."""
 
 _LATE_STATUS = 1
 _INTERRUPTED_STATUS = 130
@@ -24,7 +24,7 @@ class Ending:
     Attributes:
         has_begun: Whether the process is about to end.
         is_closed: Whether all that was open is closed, so that Python alone still has to end;
-            set by whoever opened it.
+            set by the code that opened it.
     """
 
     def __init__(self) -> None:

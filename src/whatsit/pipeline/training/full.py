@@ -27,9 +27,9 @@ from whatsit.models.importers.architectures import (
 from whatsit.models.importers.onnx_export import export_onnx, require_same_logits
 from whatsit.models.importers.preprocessing import describe_input
 from whatsit.models.importers.require_extra import load_keras
-from whatsit.pipeline.finetune import Choices, Trained
 from whatsit.pipeline.manifest import Manifest, Picture, read_picture
 from whatsit.pipeline.training.checkpoints import Checkpoints, Progress
+from whatsit.pipeline.training.choices import Choices, Trained
 from whatsit.pipeline.training.head import class_weights
 from whatsit.pipeline.training.log import TrainingLog
 

@@ -18,9 +18,9 @@ from whatsit.model_card import ModelCard, build_card
 from whatsit.models.folder import ModelFolder, weights_digest
 from whatsit.models.importers.require_extra import load_keras, training_extra
 from whatsit.pipeline.candidate import open_candidate
-from whatsit.pipeline.finetune import Choices, Trained
 from whatsit.pipeline.graph import LOGITS, Trunk, add_classifier, cut_classifier
 from whatsit.pipeline.manifest import Manifest, Picture, read_picture
+from whatsit.pipeline.training.choices import Choices, Trained
 from whatsit.pipeline.training.log import TrainingLog
 
 Features = npt.NDArray[np.float32]

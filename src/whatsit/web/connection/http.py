@@ -60,7 +60,7 @@ class HttpConnection(HttpToolsProtocol):
         self._running: RequestResponseCycle | None = None
         self._refusal: WhatsitError | None = None
         self._is_deaf = False
-        """Whether what comes is dropped unread."""
+        """True while everything that comes is dropped unread."""
         self._is_stopping = False
         self._in_message = False
         self._in_head = False
@@ -95,7 +95,7 @@ class HttpConnection(HttpToolsProtocol):
         self.transport = cast(asyncio.Transport, line)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever works for this client that it has left."""
+        """Tell the application that this client has left."""
         if self._line is not None:
             self._line.lost()
         self.pipeline.clear()
@@ -125,7 +125,7 @@ class HttpConnection(HttpToolsProtocol):
         self._refuse(RequestTooSlow("The head of the request arrived too slowly. Send it again."))
 
     def _linger(self) -> bool:
-        """Whether the client still sends; if so, that is read away for a while."""
+        """True if the client still sends; then that is read away for a while."""
         self._is_deaf = True
         if self._line is None or self._is_stopping or not self._in_message:
             return False
@@ -190,7 +190,7 @@ class HttpConnection(HttpToolsProtocol):
     def _ignore_offer(self) -> None:
         """Go on after a head that offers another protocol, as if it did not.
 
-        The parser leaves the body of such a request alone. Another one, which is told where that
+        The parser leaves the body of such a request alone. Another one, which learns where that
         body ends and nothing of the offer, reads on from there.
         """
         version = self.parser.get_http_version().encode()
@@ -306,10 +306,9 @@ class HttpConnection(HttpToolsProtocol):
 
     def _get_upgrade(self) -> bytes | None:
         offers = [value.strip().lower() for name, value in self.headers if name == b"upgrade"]
-        wishes = b",".join(value for name, value in self.headers if name == b"connection")
-        if len(offers) != 1 or b"upgrade" not in [it.strip().lower() for it in wishes.split(b",")]:
-            return None
-        return offers[0]
+        listed = b",".join(value for name, value in self.headers if name == b"connection")
+        wishes = [wish.strip().lower() for wish in listed.split(b",")]
+        return offers[0] if len(offers) == 1 and b"upgrade" in wishes else None
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over to the WebSocket protocol."""
@@ -332,7 +331,7 @@ class HttpConnection(HttpToolsProtocol):
     def _stop(self) -> None:
         """End the connection because of what has come, after what was asked before."""
         if self._refusal is None and len(self.pipeline) >= self._bounds.waiting_requests:
-            # Nobody waits for that many; whoever does sends the rest again.
+            # No client needs that many at once; one that does sends the rest again.
             self._lines.refused("with more requests at once than may wait")
             self._is_deaf = True
             self.cycle.keep_alive = False

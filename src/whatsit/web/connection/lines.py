@@ -26,7 +26,7 @@ _REPORT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Bounds:
-    """What one connection may cost, and all of them together.
+    """Limits on the cost of one connection, and of all of them together.
 
     Attributes:
         per_address: Open connections of one address.
@@ -143,14 +143,14 @@ class Line:
         self._lines.forget(self)
 
     def look(self, now: float, bounds: Bounds) -> None:
-        """End it if its time is over, or if nobody reads what was written."""
+        """End it if its time is over, or if its client does not read what was written."""
         if now >= self.deadline:
             self.deadline = _NEVER
             self.on_deadline()
             return
         unsent = self._transport.get_write_buffer_size()
         if 0 < unsent >= self._unsent > 0:
-            # By what was looked at rather than by the clock: a machine that slept is no reason.
+            # By what was looked at rather than by the clock: a machine that slept is not a reason.
             self._stuck_seconds += bounds.look_seconds
             if self._stuck_seconds >= bounds.stuck_seconds:
                 self.abort()

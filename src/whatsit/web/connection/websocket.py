@@ -17,11 +17,11 @@ _BURST_SECONDS = 10.0
 
 
 class Allowance:
-    """What may be used up at once, and comes back as time passes.
+    """An amount that may be used up at once, and comes back as time passes.
 
     Args:
         per_second: How much comes back.
-        now: On the clock that `take` is told.
+        now: On the same clock as in `take`.
     """
 
     def __init__(self, per_second: float, now: float) -> None:

@@ -1,4 +1,4 @@
-"""Headers that tell a browser what our pages never need, so that nobody else can use it."""
+"""Headers that forbid a browser what our pages never need, so that attackers can't use it."""
 
 from collections.abc import Iterable
 

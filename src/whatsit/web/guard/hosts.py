@@ -6,8 +6,8 @@ from whatsit.access.hosts import HostNames
 from whatsit.errors import HostNotAllowed
 
 _PROBED_PATHS = frozenset({"/healthz", "/readyz"})
-"""An orchestrator asks by the address of the container, which nobody can list beforehand; what it
-is told would not help a stranger."""
+"""An orchestrator asks by the address of the container, which can't be listed beforehand; the
+answers would not help a stranger."""
 
 
 class HostRule:

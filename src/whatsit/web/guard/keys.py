@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from starlette.types import Scope
 
 from whatsit.access.keys import KeyRing
-from whatsit.access.page_tokens import PagePasses
+from whatsit.access.page_tokens import PageTokens
 from whatsit.errors import ImageUnreadable, Unauthorized, UrlsOff
 from whatsit.web.api.openapi import problem_responses
 from whatsit.web.paths import is_open
@@ -24,18 +24,18 @@ class KeyRule:
     Args:
         keys: Knows the valid keys.
         is_open: Which paths are open to anybody.
-        passes: Let the page's own requests in without a key; None where there is no page.
+        tokens: Let the page's own requests in without a key; None without a page.
     """
 
     def __init__(
         self,
         keys: KeyRing,
         is_open: Callable[[str], bool],
-        passes: PagePasses | None = None,
+        tokens: PageTokens | None = None,
     ) -> None:
         self._keys = keys
         self._is_open = is_open
-        self._passes = passes
+        self._tokens = tokens
 
     async def refusal(self, scope: Scope) -> Unauthorized | None:
         """See `Rule.refusal`. A valid key's id and name are left in the request's facts."""
@@ -43,7 +43,7 @@ class KeyRule:
             return None
         offered = offered_key(scope["headers"])
         if offered is None:
-            if self._passes is not None and self._passes.admit(scope):
+            if self._tokens is not None and self._tokens.admit(scope):
                 return None
             return Unauthorized("An API key is needed. Send it as: Authorization: Bearer KEY")
         key = self._keys.find(offered)

@@ -141,7 +141,7 @@ class ArrivingBody:
         return self._pace.per_second(now)
 
     def crawls(self, now: float) -> bool:
-        """Whether it is given up where another one of its caller waits."""
+        """True if it is given up where another one of its caller waits."""
         return self._pace.is_known(now) and self.pace(now) < PRESSED_BYTES_PER_SECOND
 
     def seconds_left(self, now: float) -> float:

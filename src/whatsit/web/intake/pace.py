@@ -27,7 +27,7 @@ class Pace:
             self._last = now
 
     def is_known(self, now: float) -> bool:
-        """Whether it has lasted long enough to have one."""
+        """True if it has lasted long enough to have one."""
         return now - self._begun >= _STILL_SECONDS
 
     def per_second(self, now: float) -> float:

@@ -17,7 +17,7 @@ from whatsit.web.caller import caller_of
 from whatsit.web.guard.door import refuse
 from whatsit.web.request_facts import facts_of
 
-HELPED_MESSAGES: Final = frozenset({"rerun_script", "stop_script", "app_heartbeat"})
+PAGE_MESSAGES: Final = frozenset({"rerun_script", "stop_script", "app_heartbeat"})
 """What the page's own client sends. The others have git asked, files written or caches cleared."""
 
 _DRAWS_PER_PAGE = 2
@@ -26,14 +26,14 @@ _ALL_TOGETHER = 4
 """All addresses together may have this many times as much drawn as one of them."""
 _LOOK_SECONDS = 0.5
 _FORGET_AFTER = 4_096
-# What the page's client asks before it tries its WebSocket again; it shows what it is told.
+# What the page's client asks before it tries its WebSocket again; it shows the answer.
 _PINGS = ("/_stcore/health", "/_stcore/host-config")
 _POLICY_VIOLATION = 1008
 
 
 @dataclass(frozen=True)
 class VisitLimits:
-    """What the page's server bears.
+    """Limits of the page's server.
 
     Attributes:
         pages: Open at the same time, of all visitors.
@@ -58,7 +58,7 @@ class _Turns:
         return max(0.0, self._next - self._head_start + self._seconds_each - now)
 
     def is_used(self, now: float) -> bool:
-        """Whether fewer turns than the most are left at once."""
+        """True if fewer turns than the most are left at once."""
         return self._next > now
 
     def take(self, now: float) -> float:
@@ -89,8 +89,8 @@ class Visits:
 
     Args:
         app: The page's server.
-        limits: What it bears.
-        is_ending: Whether the process is about to end, so that nothing waits any longer.
+        limits: How many pages it serves.
+        is_ending: True if the process is about to end, so that nothing waits any longer.
         clock: Seconds that only grow.
     """
 
@@ -193,7 +193,7 @@ class _OpenPage:
     async def send(self, message: Message) -> None:
         """Send on; until the client's system has taken it, nothing more of his is heard.
 
-        Where the client has left, its next message says so. Told by an error here as well,
+        Where the client has left, its next message says so. If an error said so here as well,
         Streamlit would ask a closed connection for more, and fail.
         """
         self._has_read.clear()
@@ -216,13 +216,13 @@ class _OpenPage:
             if kind is None:
                 self._is_over = True
                 await self._send({"type": "websocket.close", "code": _POLICY_VIOLATION})
-            elif kind in HELPED_MESSAGES:
+            elif kind in PAGE_MESSAGES:
                 return message
         return {"type": "websocket.disconnect", "code": _POLICY_VIOLATION}
 
 
 def _kind_of(message: Message) -> str | None:
-    """Which kind of message it is, empty for none; None where no client of ours sends such."""
+    """The kind of a message, empty without one; None where our client never sends such."""
     data = message.get("bytes")
     if data is None:
         return None

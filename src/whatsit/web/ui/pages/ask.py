@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import streamlit as st
 
-from whatsit.access.page_tokens import PagePass
+from whatsit.access.page_tokens import PageToken
 from whatsit.data import example_pictures
 from whatsit.errors import WhatsitError
 from whatsit.feedback.correction import MAX_LABEL_CHARACTERS
@@ -23,7 +23,7 @@ from whatsit.web.ui.assets import asset_address, style_addresses
 
 _log = logging.getLogger(__name__)
 
-_PASS = "page_pass"
+_TOKEN = "page_token"
 
 _LOADER = """
 // Below a prefix, the addresses of the page begin with it, as that of Streamlit's own script does.
@@ -53,7 +53,7 @@ def render(running: Running) -> None:
         facts = {
             "module": asset_address("ask/main.js"),
             "styles": style_addresses(),
-            "pass": _visitors_pass().token,
+            "pass": _visitors_token().text,
             "keysRequired": settings.keys_required,
             "urls": settings.fetch_urls == "on",
             "limits": {
@@ -67,11 +67,11 @@ def render(running: Running) -> None:
         _draw(key="ask-view", data=[facts])
 
 
-def _visitors_pass() -> PagePass:
-    if _PASS not in st.session_state:
-        st.session_state[_PASS] = bridge.page_passes().issue()
-    page_pass: PagePass = st.session_state[_PASS]
-    return page_pass
+def _visitors_token() -> PageToken:
+    if _TOKEN not in st.session_state:
+        st.session_state[_TOKEN] = bridge.page_tokens().issue()
+    page_token: PageToken = st.session_state[_TOKEN]
+    return page_token
 
 
 def _answered_examples(service: Service) -> list[dict[str, object]]:
@@ -93,7 +93,7 @@ def _example_names() -> tuple[str, ...]:
 
 @lru_cache(1)
 def _answers(service: Service, line_up: LineUp) -> dict[str, dict[str, object]]:
-    """What the examples show, by name; computed for the first visitor of each line-up."""
+    """The answers to the examples, by name; computed for the first visitor of each line-up."""
     del line_up
     answers = {}
     for name, picture in example_pictures().items():

@@ -117,11 +117,11 @@ def _bars(window: WindowDrift, signal: SignalDrift, name: str) -> str:
         for number, (a, b) in enumerate(zip(then, now, strict=True))
     )
     moved = max(range(len(then)), key=lambda number: abs(now[number] - then[number]))
-    told = (
+    label = (
         f"{name}: most moved {_bin(signal, moved)}, {then[moved] * 100:.0f} % in the reference, "
         f"{now[moved] * 100:.0f} % of {window.pictures} now"
     )
-    return f'<div class="whatsit-bars" role="img" aria-label="{html.escape(told)}">{pairs}</div>'
+    return f'<div class="whatsit-bars" role="img" aria-label="{html.escape(label)}">{pairs}</div>'
 
 
 def _bin(signal: SignalDrift, number: int) -> str:
