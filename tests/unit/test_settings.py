@@ -65,7 +65,9 @@ def test_a_variable_may_be_written_in_small_letters(monkeypatch):
 def test_a_misspelt_variable_stops_the_start_with_the_nearest_name(monkeypatch, variable, nearest):
     monkeypatch.setenv(variable, "1")
 
-    with pytest.raises(SettingsError, match=f"setting {variable} does not exist. Did you mean {nearest}\\?"):
+    with pytest.raises(
+        SettingsError, match=f"setting {variable} does not exist. Did you mean {nearest}\\?"
+    ):
         load_settings()
 
 

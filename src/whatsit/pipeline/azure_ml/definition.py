@@ -1,4 +1,4 @@
-"""What the YAML of a pipeline says: its jobs, their components, and what is bound to what.
+"""The YAML of a pipeline: its jobs, their components, and their bindings.
 
 Of the language of Azure ML it reads what is needed here: command components, inputs that are a
 folder or a literal, and outputs that are folders. Whatever it does not know it refuses, because
@@ -59,11 +59,11 @@ class Port:
 
     @property
     def is_required(self) -> bool:
-        """Whether a job must say what it is."""
+        """True if a job must give a value."""
         return not self.optional and self.default is None
 
     def describe(self) -> str:
-        """What it may be, in words that follow "must be"."""
+        """The values it may have, in words that follow "must be"."""
         if self.choices is not None:
             return f"one of {', '.join(self.choices)}"
         words = {
@@ -80,7 +80,7 @@ class Port:
         return words if self.maximum is None else f"{words} up to {self.maximum:g}"
 
     def accepts(self, value: "Value") -> bool:
-        """Whether a value has its type and lies in its range."""
+        """True if a value has its type and lies in its range."""
         if self.type == "uri_folder" or isinstance(value, Folder):
             return self.type == "uri_folder" and isinstance(value, Folder)
         if self.type == "boolean" or isinstance(value, bool):
@@ -116,13 +116,13 @@ class Folder:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is a path on this machine."""
+        """True if it is a path on this machine."""
         return re.match(r"[a-z]{2,}:", self.path) is None
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What stands for an input of the pipeline (`job` is None) or an output of another job."""
+    """A reference to an input of the pipeline (`job` is None) or an output of another job."""
 
     job: str | None
     name: str
@@ -137,7 +137,7 @@ Value = str | int | float | bool | Folder
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """What one step does: a command line with places for its inputs and outputs."""
+    """One step: a command line with places for its inputs and outputs."""
 
     name: str
     command: str
@@ -150,7 +150,7 @@ class Job:
     """A component at work in a pipeline.
 
     Attributes:
-        inputs: What is bound to the inputs of the component.
+        inputs: The values and references for the inputs of the component.
         outputs: The output of the pipeline that an output of the component becomes.
     """
 
@@ -173,10 +173,10 @@ class Pipeline:
 def load_pipeline(file: Path) -> Pipeline:
     """Read a pipeline's YAML and that of its components.
 
-    It says what the files say; whether that fits together, `validate_pipeline` tells.
+    It reads the files only; `validate_pipeline` checks that they fit together.
 
     Raises:
-        PipelineError: A file is missing, is no YAML, or says something that is not known here.
+        PipelineError: A file is missing, is not YAML, or contains something unknown.
     """
     facts = _read(file)
     _require_keys(facts, "pipeline", str(file.name))
@@ -185,7 +185,7 @@ def load_pipeline(file: Path) -> Pipeline:
     jobs = {
         name: _job(name, entry, file) for name, entry in _mapping(facts, "jobs", file.name).items()
     }
-    _require(bool(jobs), f"{file.name} has no jobs.")
+    _require(bool(jobs), f"{file.name} defines no jobs.")
     _require(
         not settings.get("continue_on_step_failure", False),
         f"{file.name} must say continue_on_step_failure: false; "
@@ -214,7 +214,7 @@ def with_inputs(pipeline: Pipeline, values: Mapping[str, str]) -> Pipeline:
             input of a job. A folder's path starts from the working directory.
 
     Raises:
-        PipelineError: There is no such input.
+        PipelineError: The input does not exist.
     """
     inputs, jobs = dict(pipeline.inputs), dict(pipeline.jobs)
     for name, text in values.items():
@@ -271,7 +271,7 @@ def _float_or_text(text: str) -> Value:
 
 def _job(name: str, entry: Any, file: Path) -> Job:
     where = f"Job {name}"
-    _require(isinstance(entry, dict), f"{where} is no table of keys.")
+    _require(isinstance(entry, dict), f"{where} must be a mapping.")
     _require_keys(entry, "job", where)
     _require(entry.get("type", "command") == "command", f"{where} must say: type: command.")
     component = entry.get("component")
@@ -316,7 +316,7 @@ def _component(file: Path) -> Component:
 
 def _port(name: str, entry: Any, kind: Literal["input", "output"], where: str) -> Port:
     where = f"{where}: {kind} {name}"
-    _require(isinstance(entry, dict), f"{where} is no table of keys.")
+    _require(isinstance(entry, dict), f"{where} must be a mapping.")
     _require_keys(entry, kind, where)
     known = _PORT_TYPES if kind == "input" else ("uri_folder",)
     _require(
@@ -326,13 +326,13 @@ def _port(name: str, entry: Any, kind: Literal["input", "output"], where: str) -
     limits = [entry[key] for key in ("min", "max") if key in entry]
     _require(
         all(isinstance(limit, int | float) and not isinstance(limit, bool) for limit in limits),
-        f"{where} has a limit that is no number.",
+        f"{where} has a limit that is not a number.",
     )
     choices = entry.get("enum")
     _require(
         choices is None
         or (isinstance(choices, list) and all(isinstance(choice, str) for choice in choices)),
-        f"{where} has an enum that is no list of texts.",
+        f"{where} has an enum that is not a list of texts.",
     )
     default = entry.get("default")
     port = Port(
@@ -383,7 +383,7 @@ def _value(entry: Any, where: str, base: Path) -> Value:
 
 def _mapping(facts: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
     found = facts.get(key) or {}
-    _require(isinstance(found, dict), f"{where}: {key} is no table of keys.")
+    _require(isinstance(found, dict), f"{where}: {key} must be a mapping.")
     return cast(Mapping[str, Any], found)
 
 
@@ -410,6 +410,6 @@ def _read(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise PipelineError(f"{file.name} can't be read: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PipelineError(f"{file.name} is no YAML: {' '.join(str(error).split())}.") from error
-    _require(isinstance(facts, dict), f"{file.name} is no table of keys.")
+        raise PipelineError(f"{file.name} is not YAML: {' '.join(str(error).split())}.") from error
+    _require(isinstance(facts, dict), f"{file.name} must be a mapping.")
     return cast(dict[str, Any], facts)
