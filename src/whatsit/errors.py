@@ -300,6 +300,7 @@ class PageBusy(WhatsitError):
     """One address, or all together, have too many pages open or asked for at once."""
 
     code = "page_busy"
+    retry_after_seconds: float
 
     def __init__(self, reason: str, retry_after_seconds: float = 5.0) -> None:
         super().__init__(f"{reason} This page waits and opens by itself.")

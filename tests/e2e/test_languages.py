@@ -11,10 +11,10 @@ from playwright.sync_api import Browser, Page
 
 from tests.support.running import RunningServer
 from whatsit.answer import top_k, word_answer
+from whatsit.documents import describe_prediction
 from whatsit.labels.load import load_labels
 from whatsit.model_card import Thresholds
 from whatsit.prediction import ImageFacts, ModelId, Prediction
-from whatsit.web.api.classify import describe
 
 LABELS = load_labels("imagenet-1k", Path("no-such-folder"))
 INDEXES = {entry.label: index for index, entry in enumerate(LABELS.entries)}
@@ -29,7 +29,7 @@ def answer(scores: dict[str, float], *, recognised: bool = True) -> dict[str, An
     top = top_k(spread, LABELS, 20)
     said = word_answer(spread, top, LABELS, THRESHOLDS, recognised=recognised)
     facts = ImageFacts(1, 1, "PNG", "0" * 64)
-    document: Any = describe(Prediction(ModelId("a", "b"), said, top, facts), top)
+    document: Any = describe_prediction(Prediction(ModelId("a", "b"), said, top, facts), top)
     return dict(document["answer"])
 
 

@@ -20,7 +20,7 @@ from tests.hostile.pictures import ANSWERED, flat_png, flat_webp, hostile_pictur
 from tests.hostile.protocols import protocol_requests
 from tests.hostile.requests import CAT, CLASSIFY, Answer, hostile_requests, slow_requests
 from tests.support.running import RunningServer
-from whatsit.web.api.oip.documents import InferenceDocument
+from whatsit.web.api.oip.response import InferenceDocument
 from whatsit.web.api.schemas import ClassifyDocument, ErrorDocument, ProblemDocument
 
 MB = 1_000_000

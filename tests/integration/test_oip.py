@@ -220,7 +220,7 @@ def test_what_has_no_picture_type_is_refused(client):
 
 
 def test_packed_requests_are_refused_with_a_sentence(client):
-    with pytest.raises(InferenceServerException, match="Send it as it is"):
+    with pytest.raises(InferenceServerException, match="Send it uncompressed"):
         client.infer("whatsit", [tensor([BEE])], request_compression_algorithm="gzip")
 
 

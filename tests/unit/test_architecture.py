@@ -17,7 +17,7 @@ MAX_TOP_LEVEL_MODULES = 17
 
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"clock", "data", "errors", "parallel", "picture", "prediction", "printable"}),
-    frozenset({"files", "proxies"}),
+    frozenset({"documents", "files", "proxies"}),
     frozenset({"cache", "client", "labels", "model_card"}),
     frozenset({"access", "answer", "feedback", "images"}),
     frozenset({"engines", "familiarity"}),

@@ -23,7 +23,7 @@ from whatsit.service.workers import Workers
 from whatsit.settings import Settings
 from whatsit.telemetry.metrics import Telemetry
 from whatsit.testing import FakeEngine, fake_card, fake_classifier
-from whatsit.web.api.openapi import FEEDBACK_BODY
+from whatsit.web.api.feedback.request import FEEDBACK_BODY
 from whatsit.web.ui import bridge
 
 OpenPage = Callable[..., AppTest]

@@ -13,9 +13,9 @@ import httpx
 import pytest
 from PIL import Image
 
+from whatsit import documents
 from whatsit.client.pictures import read_picture
 from whatsit.client.protocol import (
-    build_reply,
     describe_silence,
     judge,
     parse_target,
@@ -57,7 +57,6 @@ from whatsit.errors import (
     WhatsitError,
 )
 from whatsit.testing import fake_classifier, plain_picture
-from whatsit.web.api.classify import describe
 from whatsit.web.api.problems import STATUS_BY_ERROR, problem_for
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -196,7 +195,7 @@ def test_a_name_that_nobody_has_is_not_tried_again():
 
 def over_http(classifier: Any, picture: bytes, top_k: int) -> tuple[Any, dict[str, Any]]:
     prediction = classifier.classify(picture)
-    described = describe(prediction, prediction.top[:top_k])
+    described = documents.describe_prediction(prediction, prediction.top[:top_k])
     document = {"id": "a", "cache": "hit", "timings_ms": {"total": 1.5}, **described}
     return prediction, json.loads(json.dumps(document))
 
@@ -213,7 +212,7 @@ def rounded(value: Any) -> Any:
 @pytest.mark.parametrize("name", sorted(example_pictures()))
 def test_a_prediction_survives_the_way_through_a_document(bundled, name):
     prediction, document = over_http(bundled, example_pictures()[name], 20)
-    reply = build_reply(document)
+    reply = documents.read_reply(document)
 
     assert prediction.answer.set
     assert type(reply.prediction) is type(prediction)
@@ -225,18 +224,18 @@ def test_a_prediction_survives_the_way_through_a_document(bundled, name):
 def test_the_client_gets_as_many_labels_as_it_asked_for():
     prediction, document = over_http(fake_classifier(), plain_picture("red"), 2)
 
-    assert [each.label for each in build_reply(document).top] == [
+    assert [each.label for each in documents.read_reply(document).top] == [
         each.label for each in prediction.top[:2]
     ]
 
 
 def test_what_a_newer_server_says_beyond_is_passed_over():
     _, document = over_http(fake_classifier(), plain_picture("red"), 3)
-    expected = build_reply(document)
+    expected = documents.read_reply(document)
     document["correction"] = {"id": 1}
     document["answer"]["mood"] = "good"
 
-    assert build_reply(document) == expected
+    assert documents.read_reply(document) == expected
 
 
 @pytest.mark.parametrize(

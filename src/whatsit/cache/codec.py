@@ -5,6 +5,9 @@ back from a shared cache may be able to run. The key is part of the seal, so tha
 moved under another key is as good as damaged. Without a secret the seal is a checksum, which
 anyone can compute, so the payload is validated like any input. With a secret it is a message
 authentication code, and an entry from a writer without the secret does not pass.
+
+This is a storage format, short and read as hostile input; `whatsit.documents` has the form in
+which the API gives the same values.
 """
 
 import base64
@@ -144,7 +147,7 @@ def decode_prediction(key: str, stored: bytes, seal: Seal = _CHECKSUM) -> Predic
 
     Raises:
         CacheError: These bytes were not written by `encode_prediction` for this key, were changed
-            since, or describe no prediction that could be.
+            since, or do not describe a possible prediction.
     """
     return _open(key, stored, b"", seal, _read_prediction)
 
@@ -172,7 +175,7 @@ def decode_heat_map(key: str, stored: bytes, seal: Seal = _CHECKSUM) -> HeatMap:
 
     Raises:
         CacheError: These bytes were not written by `encode_heat_map` for this key, were changed
-            since, or describe no heat map that could be.
+            since, or do not describe a possible heat map.
     """
     return _open(key, stored, _HEAT_MAP, seal, _read_heat_map)
 
@@ -201,7 +204,7 @@ def decode_entry(key: str, stored: bytes, seal: Seal = _CHECKSUM) -> CacheEntry:
 
     Raises:
         CacheError: These bytes were not written by `encode_entries` for this key, were changed
-            since, or describe no entry that could be.
+            since, or do not describe a possible entry.
     """
     if stored.startswith(_HEAT_MAP):
         return decode_heat_map(key, stored, seal)

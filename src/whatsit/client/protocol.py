@@ -8,19 +8,11 @@ from typing import Any, TypeVar
 
 import httpx
 
+from whatsit import documents
 from whatsit.client.pictures import Picture
 from whatsit.client.retries import PASSING_STATUSES, Attempts, asked_pause, is_passing
 from whatsit.errors import InvalidParameter, ServerError, ServerUnreachable, WhatsitError
-from whatsit.prediction import (
-    Answer,
-    AnswerPart,
-    CacheMode,
-    ImageFacts,
-    ModelId,
-    Prediction,
-    Reply,
-    ScoredLabel,
-)
+from whatsit.prediction import CacheMode, ModelId, Reply
 from whatsit.proxies import find_proxy, trusted_certificates
 
 DEFAULT_URL = "http://localhost:8501"
@@ -180,7 +172,7 @@ def read_reply(response: httpx.Response, target: Target) -> Reply:
     Raises:
         ServerError: It holds none.
     """
-    return _read(response, target, build_reply)
+    return _read(response, target, documents.read_reply)
 
 
 def read_models(response: httpx.Response, target: Target) -> Models:
@@ -190,42 +182,6 @@ def read_models(response: httpx.Response, target: Target) -> Models:
         ServerError: It lists none.
     """
     return _read(response, target, _build_models)
-
-
-def build_reply(document: Mapping[str, Any]) -> Reply:
-    """The answer as objects; members that this version does not know are ignored.
-
-    Args:
-        document: The answer of ``POST /api/v1/classify``. Its scores have six decimals, and its
-            labels are only as many as were asked for.
-
-    Raises:
-        LookupError: A member is missing.
-        TypeError: A member is of another type.
-        ValueError: A number is malformed.
-    """
-    answer, image = document["answer"], document["image"]
-    top = tuple(_build_label(entry) for entry in document["top"])
-    prediction = Prediction(
-        _build_model(document["model"]),
-        Answer(
-            text=_text(answer["text"]),
-            label=_text(answer["label"]),
-            wnid=answer["wnid"],
-            score=float(answer["score"]),
-            certainty=answer["certainty"],
-            level=answer["level"],
-            path=tuple(answer["path"]),
-            set=tuple(_build_label(entry) for entry in answer["set"]),
-            recognised=bool(answer["recognised"]),
-            parts=tuple(_build_part(part) for part in answer["parts"]),
-        ),
-        top,
-        ImageFacts(
-            int(image["width"]), int(image["height"]), _text(image["format"]), image["sha256"]
-        ),
-    )
-    return Reply(prediction, top, document["cache"], dict(document["timings_ms"]))
 
 
 def judge(
@@ -290,31 +246,10 @@ def _read(
         ) from error
 
 
-def _build_label(entry: Mapping[str, Any]) -> ScoredLabel:
-    return ScoredLabel(
-        _text(entry["label"]), entry["wnid"], int(entry["index"]), float(entry["score"])
-    )
-
-
-def _build_part(part: Mapping[str, Any]) -> AnswerPart:
-    return AnswerPart(
-        part["role"],
-        part["hedge"],
-        _text(part["label"]),
-        part["wnid"],
-        part["level"],
-        float(part["score"]),
-    )
-
-
-def _build_model(document: Mapping[str, Any]) -> ModelId:
-    return ModelId(_text(document["name"]), _text(document["fingerprint"]))
-
-
 def _build_models(document: Mapping[str, Any]) -> Models:
     known = tuple(
         KnownModel(
-            _text(entry["name"]),
+            documents.require_text(entry["name"]),
             entry["description"],
             entry["licence"],
             bool(entry["present"]),
@@ -322,22 +257,16 @@ def _build_models(document: Mapping[str, Any]) -> Models:
         )
         for entry in document["models"]
     )
-    serving = _build_model(document["serving"])
+    serving = documents.read_model(document["serving"])
     canary = (document.get("live") or {}).get("canary") or {}
     return Models(
-        _text(document["requested"]),
+        documents.require_text(document["requested"]),
         serving,
         document["note"],
         known,
         document.get("serving_since"),
         canary.get("name"),
     )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a text")
-    return value
 
 
 def _document_of(response: httpx.Response) -> Mapping[str, object]:

@@ -32,6 +32,17 @@ class Correction:
     at: str
 
 
+def describe_correction(correction: Correction) -> dict[str, object]:
+    """A correction in JSON, in the form of `whatsit.web.api.schemas.CorrectionDocument`."""
+    return {
+        "id": correction.id,
+        "verdict": correction.verdict,
+        "label": correction.label,
+        "wnid": correction.wnid,
+        "at": correction.at,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class CorrectedAnswer:
     """The answer that is corrected, as it was given.

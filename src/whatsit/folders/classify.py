@@ -4,9 +4,10 @@ import json
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+from whatsit.documents import describe_prediction
 from whatsit.errors import InputError, SettingsError, WhatsitError
 from whatsit.folders.answers import Answers
 from whatsit.folders.find import FoundFile, find_files, read_found, show_path
@@ -184,8 +185,8 @@ def _write_why(answers: Answers, image_bytes: bytes, reply: Reply, target: Path)
 
 
 def _as_json(path: str, reply: Reply) -> str:
-    document = {"path": path, **asdict(reply.prediction), "cache": reply.cache}
-    document["top"] = [asdict(entry) for entry in reply.top]
+    described = describe_prediction(reply.prediction, reply.top)
+    document = {"path": path, **described, "cache": reply.cache}
     # Where letters are missing they are escaped in JSON's own way.
     has_all_letters = sys.stdout.encoding.lower().startswith("utf")
     return make_printable_json(json.dumps(document, ensure_ascii=not has_all_letters))

@@ -4,10 +4,11 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
+from whatsit.documents import describe_answer, describe_image, describe_label
 from whatsit.errors import SettingsError, WhatsitError
 from whatsit.folders.find import FoundFile, show_path
 from whatsit.prediction import Reply
@@ -35,6 +36,7 @@ COLUMNS = (
     "modified",
 )
 
+_ANSWER_COLUMNS = ("label", "score", "certainty", "text", "level", "wnid")
 _FINAL_CODES = frozenset(
     {"image_unreadable", "image_unsupported", "image_too_large", "image_too_many_pixels"}
 )
@@ -96,7 +98,9 @@ class JsonLines:
     def write(self, found: FoundFile, result: Reply | WhatsitError) -> bytes:
         """See `RowFormat.write`."""
         document: dict[str, object] = {**_cells(found, result)}
-        document["top"] = [] if isinstance(result, WhatsitError) else [*map(asdict, result.top)]
+        document["top"] = (
+            [] if isinstance(result, WhatsitError) else [*map(describe_label, result.top)]
+        )
         return make_printable_json(json.dumps(document, ensure_ascii=False)).encode() + b"\n"
 
     def read(self, line: bytes) -> KeptRow | None:
@@ -156,7 +160,7 @@ def format_for(out: Path, *, as_json: bool) -> RowFormat:
 
 
 def _cells(found: FoundFile, result: Reply | WhatsitError) -> dict[str, Cell]:
-    cells = _cells_as_told(found, result)
+    cells = _raw_cells(found, result)
     # The words of a server are as untrusted as the names of files.
     return {
         name: make_printable(cell) if isinstance(cell, str) else cell
@@ -164,28 +168,17 @@ def _cells(found: FoundFile, result: Reply | WhatsitError) -> dict[str, Cell]:
     }
 
 
-def _cells_as_told(found: FoundFile, result: Reply | WhatsitError) -> dict[str, Cell]:
+def _raw_cells(found: FoundFile, result: Reply | WhatsitError) -> dict[str, Cell]:
     cells: dict[str, Cell] = dict.fromkeys(COLUMNS)
     key = key_of(found)
     cells |= {"path": key.path, "size_bytes": found.size_bytes, "modified": found.modified}
     if isinstance(result, WhatsitError):
         return cells | {"error": result.detail, "code": result.code}
-    answer, image = result.prediction.answer, result.prediction.image
+    answer: dict[str, Any] = describe_answer(result.prediction.answer)
+    image: dict[str, Any] = describe_image(result.prediction.image)
     top = "; ".join(f"{entry.label} ({entry.score:.4f})" for entry in result.top)
-    return cells | {
-        "label": answer.label,
-        "score": round(answer.score, 6),
-        "certainty": answer.certainty,
-        "text": answer.text,
-        "level": answer.level,
-        "wnid": answer.wnid,
-        "top": top,
-        "width": image.width,
-        "height": image.height,
-        "format": image.format,
-        "sha256": image.sha256,
-        "cache": result.cache,
-    }
+    cells |= {name: answer[name] for name in _ANSWER_COLUMNS}
+    return cells | image | {"top": top, "cache": result.cache}
 
 
 def _kept(cells: Sequence[str]) -> KeptRow:

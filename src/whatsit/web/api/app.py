@@ -13,17 +13,20 @@ from starlette.responses import Response
 from whatsit import __version__
 from whatsit.errors import WhatsitError
 from whatsit.running import Running
+from whatsit.web.api.answers import build_answers_router
 from whatsit.web.api.batches import MODEL_ALIAS, served_names
 from whatsit.web.api.classify import Classify
 from whatsit.web.api.drift import build_drift_router
-from whatsit.web.api.feedback import build_feedback_router
+from whatsit.web.api.explain import build_explain_router
+from whatsit.web.api.feedback.routes import build_feedback_router
 from whatsit.web.api.fetching.fetcher import open_fetcher
-from whatsit.web.api.huggingface import build_huggingface
+from whatsit.web.api.health import build_health_router
+from whatsit.web.api.huggingface.routes import build_huggingface
 from whatsit.web.api.labels import build_labels_router
+from whatsit.web.api.models import build_models_router
 from whatsit.web.api.oip.routes import build_oip
 from whatsit.web.api.openapi import DESCRIPTION
 from whatsit.web.api.problems import problem, report, unexpected
-from whatsit.web.api.routes import build_router
 from whatsit.web.api.schemas import ErrorDocument, ProblemDocument
 from whatsit.web.intake.intake import Intake
 from whatsit.web.journal import CLIENT_LEFT
@@ -67,7 +70,10 @@ def build_api(running: Running, intake: Intake) -> FastAPI:
         # A path is right or wrong; a redirect would name whatever host the request named.
         redirect_slashes=False,
     )
-    api.include_router(build_router(running, intake))
+    api.include_router(build_answers_router(running))
+    api.include_router(build_explain_router(running.service, intake))
+    api.include_router(build_models_router(running))
+    api.include_router(build_health_router(running))
     # Of a model that may change at any moment, only the name that stays is worth describing.
     names = served_names(running.service) if running.follower is None else (MODEL_ALIAS,)
     api.include_router(build_huggingface(running.service, intake, names))

@@ -2,11 +2,10 @@
 
 A picture that is known is answered in a fraction of a millisecond. Routing, parameter parsing and
 response models would take longer than that, so the most used route does without them; the API's
-description is declared in `whatsit.web.api.routes` like that of any other route.
+description is declared in `whatsit.web.api.answers` like that of any other route.
 """
 
 import asyncio
-import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
@@ -18,10 +17,11 @@ from urllib.parse import parse_qsl
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from whatsit.documents import describe_prediction, encode
 from whatsit.errors import InvalidParameter, UrlsOff, WhatsitError
-from whatsit.feedback.correction import Correction
+from whatsit.feedback.correction import Correction, describe_correction
 from whatsit.picture import Picture
-from whatsit.prediction import MAX_TOP_K, AnswerPart, CacheMode, Prediction, Reply, ScoredLabel
+from whatsit.prediction import MAX_TOP_K, CacheMode, Prediction, Reply
 from whatsit.service.service import DEFAULT_TOP_K, Explanation, Pending, Service
 from whatsit.web.api.body import read_picture, read_url
 from whatsit.web.api.fetching.fetcher import Fetcher
@@ -34,7 +34,7 @@ CLASSIFY_PATH = "/api/v1/classify"
 
 _TOP_KS = {str(top_k): top_k for top_k in range(1, MAX_TOP_K + 1)}
 CorrectionOf = Callable[[str], Correction | None]
-"""Tells the correction of a picture, by its digest, without waiting."""
+"""Looks up the correction of a picture by its digest, without waiting."""
 
 _CACHE_MODES: dict[str, CacheMode] = {"use": "use", "refresh": "refresh", "bypass": "bypass"}
 
@@ -133,15 +133,17 @@ class Classify:
         await send({"type": "http.response.body", "body": body})
 
     def _render(self, prediction: Prediction, top_k: int) -> bytes:
-        """What is the same each time that a prediction is given out, as the end of a document."""
+        """The members that are the same in every reply, as the end of a document."""
         sha256 = prediction.image.sha256
         key = (sha256, top_k)
         correction = self._correction_of(sha256)
         kept = self._rendered.get(key)
         if kept is not None and kept[0] is prediction and kept[1] is correction:
             return kept[2]
-        document = describe(prediction, prediction.top[:top_k], correction)
-        rendered = json.dumps(document, ensure_ascii=False, separators=(",", ":"))[1:].encode()
+        document = describe_prediction(prediction, prediction.top[:top_k])
+        if correction is not None:
+            document["correction"] = describe_correction(correction)
+        rendered = encode(document)[1:]
         self._rendered[key] = (prediction, correction, rendered)
         self._rendered.move_to_end(key)
         if len(self._rendered) > self._max_rendered:
@@ -150,71 +152,9 @@ class Classify:
 
 
 def receipt(reply: Reply | Explanation) -> dict[str, str]:
-    """The headers that tell where an answer came from and how long it took."""
+    """The headers that name the source of an answer and its time by stage."""
     timing = ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in reply.timings_ms.items())
     return {"X-Cache": reply.cache, "Server-Timing": timing}
-
-
-def describe(
-    prediction: Prediction, top: tuple[ScoredLabel, ...], correction: Correction | None = None
-) -> dict[str, object]:
-    """A prediction as a part of a JSON document, in the form of `schemas.ClassifyDocument`."""
-    answer, image = prediction.answer, prediction.image
-    corrected = {} if correction is None else {"correction": describe_correction(correction)}
-    return {
-        "model": {"name": prediction.model.name, "fingerprint": prediction.model.fingerprint},
-        "answer": {
-            "text": answer.text,
-            "label": answer.label,
-            "wnid": answer.wnid,
-            "score": round(answer.score, 6),
-            "certainty": answer.certainty,
-            "recognised": answer.recognised,
-            "level": answer.level,
-            "path": answer.path,
-            "set": [_describe_label(entry) for entry in answer.set],
-            "parts": [_describe_part(part) for part in answer.parts],
-        },
-        "top": [_describe_label(entry) for entry in top],
-        "image": {
-            "width": image.width,
-            "height": image.height,
-            "format": image.format,
-            "sha256": image.sha256,
-        },
-        **corrected,
-    }
-
-
-def describe_correction(correction: Correction) -> dict[str, object]:
-    """A correction as a part of a JSON document, in the form of `schemas.CorrectionDocument`."""
-    return {
-        "id": correction.id,
-        "verdict": correction.verdict,
-        "label": correction.label,
-        "wnid": correction.wnid,
-        "at": correction.at,
-    }
-
-
-def _describe_label(entry: ScoredLabel) -> dict[str, object]:
-    return {
-        "label": entry.label,
-        "wnid": entry.wnid,
-        "index": entry.index,
-        "score": round(entry.score, 6),
-    }
-
-
-def _describe_part(part: AnswerPart) -> dict[str, object]:
-    return {
-        "role": part.role,
-        "hedge": part.hedge,
-        "label": part.label,
-        "wnid": part.wnid,
-        "level": part.level,
-        "score": round(part.score, 6),
-    }
 
 
 async def await_reply(pending: Pending, receive: Receive) -> Reply:
@@ -251,7 +191,7 @@ async def await_reply(pending: Pending, receive: Receive) -> Reply:
 
 
 async def _while_there(work: Coroutine[Any, Any, Picture], receive: Receive) -> Picture:
-    """What `work` brings, unless the client leaves before it does."""
+    """Wait for `work` as long as the client does."""
     loop = asyncio.get_running_loop()
     working = loop.create_task(work)
     leaving = loop.create_task(_until_disconnect(receive))

@@ -10,7 +10,8 @@ from whatsit.drift.watch import WatchReport
 from whatsit.errors import FeedbackUnavailable
 from whatsit.feedback.accuracy import WeekAccuracy
 from whatsit.running import Running
-from whatsit.web.api.openapi import DRIFT_EXAMPLE, ok
+from whatsit.web.api.examples import DRIFT_EXAMPLE
+from whatsit.web.api.openapi import ok
 from whatsit.web.api.schemas import (
     DriftDocument,
     ModelDocument,

@@ -8,7 +8,7 @@ from starlette.types import Scope
 from whatsit.access.keys import KeyRing
 from whatsit.access.page_tokens import PageTokens
 from whatsit.errors import ImageUnreadable, Unauthorized, UrlsOff
-from whatsit.web.api.openapi import problem_responses
+from whatsit.web.api.refusals import problem_responses
 from whatsit.web.paths import is_open
 from whatsit.web.request_facts import facts_of
 

@@ -1,6 +1,6 @@
 """Inference requests of the Open Inference Protocol: JSON, and the binary extension.
 
-Nothing here trusts a length, a shape or a type that was sent.
+The lengths, shapes and types that a client sends are never trusted.
 """
 
 import re
@@ -12,6 +12,7 @@ from whatsit.errors import ImageTooLarge, InvalidParameter
 from whatsit.prediction import MAX_TOP_K
 from whatsit.service.service import DEFAULT_TOP_K
 from whatsit.web.api.batches import parse_base64, parse_count, parse_json, parse_top_k
+from whatsit.web.api.openapi import BINARY
 
 OutputName = Literal["label", "score", "index", "wnid", "answer"]
 OUTPUT_NAMES: tuple[OutputName, ...] = get_args(OutputName)
@@ -30,8 +31,8 @@ class WantedOutput:
     """One output of the reply.
 
     Attributes:
-        name: Which.
-        is_binary: Whether it comes after the JSON rather than in it.
+        name: Name of the output.
+        is_binary: True if it follows the JSON, false if it is part of it.
         classes: If not None, so many of the best, as texts ``score:index:label``.
     """
 
@@ -42,7 +43,7 @@ class WantedOutput:
 
 @dataclass(frozen=True, slots=True)
 class InferenceRequest:
-    """What a client wants to know.
+    """The pictures of a client, and the outputs that it asks for.
 
     Attributes:
         pictures: From 1 to `MAX_PICTURES`.
@@ -64,7 +65,7 @@ def parse_header_length(values: Iterable[str]) -> int | None:
         values: Of all headers `HEADER_LENGTH` of a request.
 
     Raises:
-        InvalidParameter: There are several, or it is no number.
+        InvalidParameter: There are several, or it is not a number.
     """
     lengths = list(values)
     if not lengths:
@@ -84,7 +85,7 @@ def parse_request(body: bytes, json_bytes: int | None, max_picture_bytes: int) -
         max_picture_bytes: Of all pictures together.
 
     Raises:
-        InvalidParameter: It is no such request; the sentence names what is wrong.
+        InvalidParameter: The request is malformed; the sentence names the mistake.
         ImageTooLarge: The pictures have too many bytes.
     """
     if json_bytes is None:
@@ -224,4 +225,80 @@ def _require_id(identity: object) -> None:
 
 def _refuse_shared_memory(parameters: dict[str, Any]) -> None:
     if "shared_memory_region" in parameters:
-        raise InvalidParameter("There is no shared memory here; put the bytes into the request.")
+        raise InvalidParameter("Shared memory is not supported; put the bytes into the request.")
+
+
+_NULLABLE_OBJECT = ["object", "null"]
+INFERENCE_BODY: dict[str, Any] = {
+    "required": True,
+    "description": "A request in JSON; or, with the binary extension, JSON and then the bytes.",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["inputs"],
+                "properties": {
+                    "id": {"type": ["string", "null"], "maxLength": MAX_ID_LETTERS},
+                    "parameters": {
+                        "type": _NULLABLE_OBJECT,
+                        "properties": {
+                            "top_k": {
+                                "type": ["integer", "null"],
+                                "minimum": 1,
+                                "maximum": MAX_TOP_K,
+                            },
+                            "binary_data_output": {"type": "boolean"},
+                        },
+                    },
+                    "inputs": {
+                        "type": "array",
+                        "minItems": 1,
+                        "maxItems": 1,
+                        "items": {
+                            "type": "object",
+                            "required": ["name", "shape", "datatype", "data"],
+                            "properties": {
+                                "name": {"const": INPUT_NAME},
+                                "datatype": {"const": "BYTES"},
+                                "shape": {
+                                    "type": "array",
+                                    "description": "[N] or [N, 1].",
+                                    "minItems": 1,
+                                    "maxItems": 2,
+                                    "items": {
+                                        "type": "integer",
+                                        "minimum": 1,
+                                        "maximum": MAX_PICTURES,
+                                    },
+                                },
+                                "data": {
+                                    "type": "array",
+                                    "description": "Pictures in base64.",
+                                    "minItems": 1,
+                                    "maxItems": MAX_PICTURES,
+                                    "items": {"type": "string", "format": "byte"},
+                                },
+                            },
+                        },
+                    },
+                    "outputs": {
+                        "type": ["array", "null"],
+                        "items": {
+                            "type": "object",
+                            "required": ["name"],
+                            "properties": {"name": {"enum": list(OUTPUT_NAMES)}},
+                        },
+                    },
+                },
+            }
+        },
+        "application/octet-stream": {"schema": BINARY},
+    },
+}
+HEADER_PARAMETER: dict[str, Any] = {
+    "name": HEADER_LENGTH,
+    "in": "header",
+    "description": "How many bytes are JSON, if not all. 0: the body is just one picture.",
+    "schema": {"type": "integer", "minimum": 0},
+    "example": 0,
+}

@@ -21,17 +21,21 @@ from whatsit.web.api.batches import (
     require_served,
 )
 from whatsit.web.api.body import read_whole
-from whatsit.web.api.oip.description import (
-    CONFIG_EXAMPLE,
+from whatsit.web.api.oip.request import (
+    HEADER_LENGTH,
     HEADER_PARAMETER,
-    INDEX_EXAMPLE,
     INFERENCE_BODY,
+    InferenceRequest,
+    parse_header_length,
+    parse_request,
+)
+from whatsit.web.api.oip.response import (
+    CONFIG_EXAMPLE,
+    EXTENSIONS,
+    INDEX_EXAMPLE,
     INFERENCE_RESPONSES,
     METADATA_EXAMPLE,
-    path_parameters,
-)
-from whatsit.web.api.oip.documents import (
-    EXTENSIONS,
+    MODEL_VERSION,
     IndexedModelDocument,
     InferenceDocument,
     LiveDocument,
@@ -40,18 +44,15 @@ from whatsit.web.api.oip.documents import (
     ModelReadyDocument,
     ServerDocument,
     ServerReadyDocument,
+    build_response,
     config_of,
+    indexed,
     metadata_of,
+    slowest,
 )
-from whatsit.web.api.oip.request import (
-    HEADER_LENGTH,
-    InferenceRequest,
-    parse_header_length,
-    parse_request,
-)
-from whatsit.web.api.oip.response import MODEL_VERSION, build_reply, slowest
-from whatsit.web.api.openapi import ok, problem_responses
+from whatsit.web.api.openapi import ok
 from whatsit.web.api.problems import problem_for
+from whatsit.web.api.refusals import problem_responses
 from whatsit.web.intake.intake import Intake
 from whatsit.web.request_facts import facts_of
 
@@ -75,7 +76,7 @@ def build_oip(service: Service, intake: Intake, names: Sequence[str]) -> APIRout
     router = APIRouter()
     _add_server_routes(router, service)
     for suffix, path in _MODEL_PATHS.items():
-        parameters = path_parameters(names, path)
+        parameters = _path_parameters(names, path)
         _add_model_routes(router, service, path, suffix, parameters)
         _add_inference(router, service, intake, path, suffix, parameters)
     return router
@@ -112,8 +113,7 @@ def _add_server_routes(router: APIRouter, service: Service) -> None:
         responses=ok(INDEX_EXAMPLE),
     )
     async def oip_index() -> list[IndexedModelDocument]:
-        name = service.classifier.model.name
-        return [IndexedModelDocument(name=name, version=MODEL_VERSION, state="READY", reason="")]
+        return [indexed(service.classifier.model.name)]
 
 
 def _add_model_routes(
@@ -192,7 +192,7 @@ def _add_inference(
             except InputError as error:
                 return problem_for(error, _which(len(replies), len(asked.pictures)))
         facts_of(request.scope).answer = slowest(replies)
-        return build_reply(replies[0].prediction.model.name, asked, replies)
+        return build_response(replies[0].prediction.model.name, asked, replies)
 
 
 async def _read_request(
@@ -220,3 +220,24 @@ def _require_model(service: Service, path: Mapping[str, str]) -> None:
     if version != MODEL_VERSION:
         name = path["name"]
         raise UnknownModel(f"{name} version {version}", (f"{name} version {MODEL_VERSION}",))
+
+
+def _path_parameters(names: Sequence[str], path: str) -> list[dict[str, Any]]:
+    """The OpenAPI entries of the parameters in a path.
+
+    Args:
+        names: Of the model.
+        path: With or without a version.
+    """
+    values = {"name": list(names), "version": [MODEL_VERSION]}
+    return [
+        {
+            "name": parameter,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "enum": allowed},
+            "example": allowed[0],
+        }
+        for parameter, allowed in values.items()
+        if f"{{{parameter}}}" in path
+    ]

@@ -11,13 +11,13 @@ import streamlit as st
 
 from whatsit.access.page_tokens import PageToken
 from whatsit.data import example_pictures
+from whatsit.documents import describe_answer
 from whatsit.errors import WhatsitError
 from whatsit.feedback.correction import MAX_LABEL_CHARACTERS
 from whatsit.picture import Picture
 from whatsit.running import Running
 from whatsit.service.line_up import LineUp
 from whatsit.service.service import Service
-from whatsit.web.api.classify import describe
 from whatsit.web.ui import bridge
 from whatsit.web.ui.assets import asset_address, style_addresses
 
@@ -95,13 +95,12 @@ def _example_names() -> tuple[str, ...]:
 def _answers(service: Service, line_up: LineUp) -> dict[str, dict[str, object]]:
     """The answers to the examples, by name; computed for the first visitor of each line-up."""
     del line_up
-    answers = {}
+    answers: dict[str, dict[str, object]] = {}
     for name, picture in example_pictures().items():
         reply = service.classify(Picture.of(picture))
-        facts = describe(reply.prediction, ())
         computed_ms = reply.timings_ms["total"] if reply.cache == "miss" else None
         answers[name] = {
-            "answer": facts["answer"],
+            "answer": describe_answer(reply.prediction.answer),
             "sha256": reply.prediction.image.sha256,
             "computedMs": computed_ms,
         }
