@@ -159,9 +159,9 @@ def test_pictures_come_in_other_ways_too(http, how):
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("nothing", "no JSON document"),
-        ('{"inputs": NaN}', "no JSON document"),
-        ("[" * 1_900, "no JSON document"),
+        ("nothing", "not a readable JSON"),
+        ('{"inputs": NaN}', "not a readable JSON"),
+        ("[" * 1_900, "not a readable JSON"),
         ("[" * 3_000, "2,000 parts"),
         ("[1]", "JSON object"),
         ("{}", "inputs is missing"),
@@ -174,7 +174,7 @@ def test_pictures_come_in_other_ways_too(http, how):
         ('{"inputs": "", "parameters": {"colour": 1}}', "top_k and function_to_apply"),
         ('{"inputs": "", "parameters": {"top_k": true}}', "top_k"),
         ('{"inputs": "", "parameters": {"top_k": 2.5}}', "top_k"),
-        (f'{{"inputs": "", "parameters": {{"top_k": {"9" * 5_000}}}}}', "no JSON document"),
+        (f'{{"inputs": "", "parameters": {{"top_k": {"9" * 5_000}}}}}', "not a readable JSON"),
     ],
     ids=range(16),
 )

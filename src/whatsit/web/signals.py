@@ -18,12 +18,12 @@ class Ending:
     """Ends the process at the signals for that; made in the main thread, before anything is open.
 
     SIGTERM and SIGINT raise `SystemExit`. SIGHUP, which a closed terminal sends, does what SIGTERM
-    does, unless it was ignored before (``nohup``). What is open is closed on the way out, and from
-    the first signal on no other disturbs that. After `END_SECONDS` the process ends wherever it is.
+    does, unless it was ignored before (``nohup``). Everything open is closed on the way out, and
+    later signals do not disturb that. After `END_SECONDS` the process ends wherever it is.
 
     Attributes:
-        has_begun: Whether the process is about to end.
-        is_closed: Whether all that was open is closed, so that Python alone still has to end;
+        has_begun: True if the process is about to end.
+        is_closed: True once everything is closed, so that Python alone still has to end;
             set by the code that opened it.
     """
 

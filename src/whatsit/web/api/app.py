@@ -123,7 +123,7 @@ async def _answer_invalid_parameter(request: Request, error: Exception) -> Respo
 
 
 async def _answer_unexpected(request: Request, error: Exception) -> Response:
-    # It is raised again for whoever logs the request.
+    # It is raised again for the log of the request.
     return unexpected()
 
 

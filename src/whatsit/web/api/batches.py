@@ -1,4 +1,4 @@
-"""What the protocols of other programs have in common: names, JSON, base64, several pictures."""
+"""Shared by the protocols of other programs: names, JSON, base64, several pictures."""
 
 import asyncio
 import binascii
@@ -54,12 +54,12 @@ def json_limit(max_picture_bytes: int) -> int:
 
 
 def parse_json(text: bytes) -> dict[str, Any]:
-    """A JSON object that somebody sent.
+    """A JSON object from a client.
 
     Takes no more memory than a few times the bytes of the text.
 
     Raises:
-        InvalidParameter: It is no JSON object, or one with far more parts than a request has.
+        InvalidParameter: It is not a JSON object, or has far more parts than a request needs.
     """
     # A part may take thirty times the memory of its text. Base64 has none of these signs.
     if sum(map(text.count, (b",", b"[", b"{"))) > _MAX_PARTS:
@@ -70,14 +70,14 @@ def parse_json(text: bytes) -> dict[str, Any]:
     try:
         document = json.loads(text.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise InvalidParameter("The body is no JSON document that can be read.") from error
+        raise InvalidParameter("The body is not a readable JSON document.") from error
     if not isinstance(document, dict):
         raise InvalidParameter("The body must be a JSON object.")
     return document
 
 
 def _refuse_constant(name: str) -> Never:
-    raise ValueError(f"{name} is no JSON.")
+    raise ValueError(f"{name} is not JSON.")
 
 
 def parse_base64(text: object, name: str) -> bytes:
@@ -87,10 +87,10 @@ def parse_base64(text: object, name: str) -> bytes:
 
     Args:
         text: The member.
-        name: What it is called, for the refusal.
+        name: Its name in the refusal.
 
     Raises:
-        InvalidParameter: It is no base64.
+        InvalidParameter: It is not base64.
 
     Example:
         >>> parse_base64("data:image/gif;base64,R0lG\n", "inputs")
@@ -117,7 +117,7 @@ def parse_top_k(value: object) -> int:
     """How many labels a member of a JSON document asks for; the usual number if it is null.
 
     Raises:
-        InvalidParameter: It is no number from 1 to 20.
+        InvalidParameter: It is not a number from 1 to 20.
     """
     if value is None:
         return DEFAULT_TOP_K
@@ -147,7 +147,7 @@ class LargeBodies:
         self._lock = asyncio.Lock()
 
     async def parse(self, body: bytes, parse: Callable[[bytes], _Result]) -> _Result:
-        """What `parse` makes of `body`."""
+        """Run `parse` on `body`."""
         if len(body) <= _LARGE_BYTES:
             return parse(body)
         async with self._lock:

@@ -53,7 +53,7 @@ async def read_whole(scope: Scope, receive: Receive, max_bytes: int, *, reported
         scope: Of the request.
         receive: Where the body comes from.
         max_bytes: Of all of it.
-        reported: The limit on pictures, which is what the sender is told.
+        reported: The limit on pictures, for the refusal.
 
     Raises:
         ImageTooLarge: More than `max_bytes`; nothing beyond them was kept.
@@ -116,12 +116,12 @@ def read_url(scope: Scope, body: bytes) -> str | None:
 
 
 def is_form(scope: Scope) -> bool:
-    """Whether the body of a request is a multipart form."""
+    """True if the body of a request is a multipart form."""
     return media_type_of(scope) == _FORM
 
 
 def media_type_of(scope: Scope) -> bytes:
-    """What the body of a request is declared to be, in lower case, without parameters."""
+    """The declared type of the body of a request, in lower case, without parameters."""
     for name, value in scope["headers"]:
         if name == b"content-type":
             declared: bytes = value.partition(b";")[0].strip().lower()
@@ -130,13 +130,13 @@ def media_type_of(scope: Scope) -> bytes:
 
 
 async def read_text(scope: Scope, receive: Receive, max_bytes: int, *, most: int) -> bytes:
-    """A small body that is no picture.
+    """A small body that is not a picture.
 
     Args:
         scope: Of the request.
         receive: Where the body comes from.
         max_bytes: Of it.
-        most: What a picture may have.
+        most: The limit on pictures, bytes.
 
     Raises:
         InvalidParameter: It has more than `max_bytes`.
@@ -184,7 +184,7 @@ async def _bounded(
 
 
 class _FormInMemory(MultiPartParser):
-    # What a person sends is never written to a disk, and the container's is read-only anyway.
+    # Pictures of people are never written to a disk, and the container's is read-only anyway.
     spool_max_size = 2**31
 
 

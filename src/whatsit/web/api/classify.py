@@ -161,7 +161,7 @@ async def await_reply(pending: Pending, receive: Receive) -> Reply:
     """Wait for a reply as long as the client does.
 
     Args:
-        pending: What was submitted.
+        pending: The submitted picture.
         receive: Where the client's leaving shows, once its body is read.
 
     Raises:

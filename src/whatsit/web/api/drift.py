@@ -1,4 +1,4 @@
-"""The route that tells how far the pictures of now lie from those of the model's reference."""
+"""The route that reports how far current pictures lie from those of the model's reference."""
 
 import asyncio
 
@@ -84,7 +84,7 @@ def _feedback(running: Running) -> list[WeekDocument] | None:
     try:
         return [_week(week) for week in running.feedback.weeks()]
     except FeedbackUnavailable:
-        # What was seen of the pictures is worth telling all the same.
+        # The drift of the pictures is worth a report all the same.
         return None
 
 

@@ -1,4 +1,4 @@
-"""The routes that find labels, for whoever corrects an answer."""
+"""The routes that find labels, for the correction of an answer."""
 
 from typing import Annotated
 

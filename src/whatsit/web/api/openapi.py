@@ -83,7 +83,7 @@ PICTURE_HEADERS: dict[str, Any] = {
 ANSWER_HEADERS: dict[str, Any] = {
     **PICTURE_HEADERS,
     "Cache-Control": {
-        "description": "Nobody else should keep it.",
+        "description": "Caches between must not keep it.",
         "required": True,
         "schema": {"type": "string"},
         "example": "no-store",

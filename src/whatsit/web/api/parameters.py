@@ -10,7 +10,7 @@ TopK = Annotated[int, Query(ge=1, le=MAX_TOP_K, description="How many labels.", 
 Cache = Annotated[
     CacheMode,
     Query(
-        description="`refresh` computes anew and keeps that; `bypass` neither reads nor keeps.",
+        description="`refresh` computes again and keeps that; `bypass` neither reads nor keeps.",
         examples=["use"],
     ),
 ]

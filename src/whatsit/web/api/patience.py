@@ -13,7 +13,7 @@ from whatsit.errors import FeedbackUnavailable
 _log = logging.getLogger(__name__)
 
 _QUIET_SECONDS = 10.0
-"""After a failure was logged, in which others are not: whoever asks again and again would fill
+"""After a failure was logged, in which others are not: repeated requests would fill
 the log."""
 
 _Result = TypeVar("_Result")
@@ -68,7 +68,7 @@ class Errands:
     def _work(self, work: Callable[[], _Result], result: "Future[_Result]") -> None:
         try:
             outcome = work()
-        except BaseException as error:  # noqa: BLE001 - raised again for whoever waits
+        except BaseException as error:  # noqa: BLE001 - raised again for the callers that wait
             self._end()
             result.set_exception(error)
         else:

@@ -52,7 +52,7 @@ class AnswerPartDocument(_Document):
 
 
 class AnswerDocument(_Document):
-    """What is said to a person."""
+    """The answer in words."""
 
     text: str = Field(examples=["A beagle (93 %)."])
     label: str = Field(description="What the text puts first: a class or a group of classes.")
@@ -84,7 +84,7 @@ class ImageDocument(_Document):
 
 
 class CorrectionDocument(_Document):
-    """What somebody said that a picture shows."""
+    """A person's statement about what a picture shows."""
 
     id: str = Field(pattern="^[0-9a-f]{16}$", description="With which it can be undone.")
     verdict: Verdict = Field(
@@ -110,7 +110,7 @@ class LabelDocument(_Document):
     wnid: str | None = Field(description="WordNet id of the label, where it has one.")
     index: int | None = Field(ge=0, description="Position in the model's output; null for a group.")
     synonyms: list[str] = Field(description="Other words for it.")
-    definition: str | None = Field(description="One line, where somebody wrote one.")
+    definition: str | None = Field(description="One line; null where it is missing.")
 
 
 class LabelsDocument(_Document):
@@ -195,7 +195,7 @@ class CanaryDocument(_Document):
 
 
 class LiveModelsDocument(_Document):
-    """What is live, was live before, and is tried beside it."""
+    """The live model, those that were live before, and the canary."""
 
     history: list[PromotedDocument] = Field(
         description="Newest first; the first one is live. Empty until a model was promoted."
@@ -244,14 +244,16 @@ class WindowDriftDocument(_Document):
     window: Literal["day", "latest"] = Field(
         description="`day`: the last 24 hours; `latest`: the last 1,000, of each process."
     )
-    pictures: int = Field(ge=0, description="Different pictures that were computed anew.")
+    pictures: int = Field(
+        ge=0, description="Different pictures that were computed, not taken from the cache."
+    )
     since: str | None = Field(description="When the first of them was answered.")
     drift: Drift = Field(description="The worst of all signals but size and shape.")
     signals: list[SignalDriftDocument]
 
 
 class WeekDocument(_Document):
-    """What people said of one model's answers in one week."""
+    """The verdicts of people on one model's answers in one week."""
 
     monday: date = Field(description="The first day of the week, UTC.")
     model: str | None = Field(description="Which model had answered, where that is known.")
@@ -261,12 +263,12 @@ class WeekDocument(_Document):
 
 
 class DriftDocument(_Document):
-    """Whether pictures are still like those the model was measured on, and answers right."""
+    """How far pictures are from those of the reference, and how often answers are right."""
 
     model: ModelDocument
     since: str = Field(description="Since when its pictures are counted.")
     reference: ReferenceDocument | None = Field(
-        description="Null where the model's card has none; there are no windows then."
+        description="Null where the model's card lacks it; `windows` is empty then."
     )
     windows: list[WindowDriftDocument]
     feedback: list[WeekDocument] | None = Field(
@@ -292,7 +294,7 @@ class ErrorDocument(ProblemDocument):
 
 
 class ReadyDocument(_Document):
-    """Whether pictures are answered."""
+    """Shows if pictures are answered."""
 
     status: Literal["ready"]
     model: str
@@ -305,6 +307,6 @@ class ReadyDocument(_Document):
 
 
 class HealthDocument(_Document):
-    """Whether the process answers."""
+    """Shows that the process answers."""
 
     status: Literal["ok"]

@@ -50,7 +50,7 @@ class Said(BaseModel):
         Annotated[
             str,
             StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_LABEL_CHARACTERS),
-            Field(description="One of the model's labels, or an own one."),
+            Field(description="One of the model's labels, or a custom one."),
         ]
         | None
     ) = None

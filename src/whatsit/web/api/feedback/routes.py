@@ -105,7 +105,7 @@ def build_feedback_router(running: Running, intake: Intake) -> APIRouter:
 
 
 class _Takes:
-    """What the routes do with a correction once they have read it."""
+    """The actions of the routes on a correction once they have read it."""
 
     def __init__(self, running: Running) -> None:
         self._running = running
@@ -114,7 +114,7 @@ class _Takes:
         """The format of a picture that is to be kept; None where there is none.
 
         Raises:
-            InputError: It is no picture that can be answered.
+            InputError: The picture can't be answered.
             Overloaded: Too many pictures wait already.
         """
         if image_bytes is None:
@@ -138,8 +138,8 @@ class _Takes:
 
         feedback = self._running.feedback
         if feedback is None:
-            raise FeedbackUnavailable("Nobody can make corrections here.")
-        # Somebody may look at an answer for a while in which another model goes live.
+            raise FeedbackUnavailable("Corrections are off on this server.")
+        # Another model may go live while a visitor looks at an answer.
         reply = self._running.service.find(received.sha256, any_model=True)
         answered = None if reply is None else CorrectedAnswer.of(reply.prediction)
         label, wnid = self._label_of(received, answered)
@@ -152,7 +152,7 @@ class _Takes:
     def undo(self, correction_id: str) -> None:
         """Delete a correction."""
         if self._running.feedback is None:
-            raise FeedbackUnavailable("Nobody can make corrections here.")
+            raise FeedbackUnavailable("Corrections are off on this server.")
         self._running.feedback.undo(correction_id)
 
     def _label_of(

@@ -95,7 +95,7 @@ class PictureUrl:
 
     @property
     def host_header(self) -> str:
-        """What the ``Host`` header of a request says."""
+        """The ``Host`` header of a request to it."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -107,10 +107,10 @@ def parse_picture_url(text: str, ports: Collection[int]) -> PictureUrl:
     """Take the address of a picture apart.
 
     A number as a host is only read in its usual form, ``192.0.2.7``: resolvers take 127.1, 0x7f.1
-    and 2130706433 for addresses too, and nobody writes them but to hide what they mean.
+    and 2130706433 for addresses too, and people write them only to hide their meaning.
 
     Args:
-        text: As somebody wrote it; spaces around it do not count.
+        text: As the caller wrote it; spaces around it do not count.
         ports: Which ports it may name.
 
     Raises:
@@ -149,10 +149,10 @@ def parse_picture_url(text: str, ports: Collection[int]) -> PictureUrl:
 
 
 def is_fetchable(address: Address, allowed: Collection[Network] = ()) -> bool:
-    """Whether a picture may be fetched from an IP address: it is public, or allowed all the same.
+    """True if a picture may be fetched from an IP address: it is public, or allowed all the same.
 
     Not public is what leads into this machine or the networks around it, also by way of an IPv4
-    address inside an IPv6 one, and what belongs to nobody.
+    address inside an IPv6 one, and addresses without an owner.
 
     Example:
         >>> is_fetchable(ipaddress.ip_address("127.0.0.1"))

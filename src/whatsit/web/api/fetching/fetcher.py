@@ -50,7 +50,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OURS = (
     (b"User-Agent", f"whatsit/{__version__}".encode()),
     (b"Accept", b"image/*"),
-    # What nobody unpacks can't be a bomb; pictures are packed already.
+    # A body that is never unpacked can't be a bomb; pictures are packed already.
     (b"Accept-Encoding", b"identity"),
     (b"Connection", b"close"),
 )
@@ -66,7 +66,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Refused(OSError):
-    """What was found behind an address is not taken; the message is for the operator alone."""
+    """The content of an address is not accepted; the message is for the operator alone."""
 
 
 def resolve_host(host: str, port: int) -> list[str]:
@@ -92,7 +92,7 @@ class Fetcher:
         ports: Which ports an address may name.
         allowed: Networks that may be asked although they are not public.
         resolve: Looks host names up, in a thread of its own.
-        tls: Decides which certificates are believed; None for the usual ones.
+        tls: Decides which certificates are trusted; None for the usual ones.
         max_fetches: How many pictures at the same time.
         max_caller_fetches: How many of them for one caller.
         total_seconds: For one picture, from the look-up to the last byte, redirects included.
@@ -130,13 +130,13 @@ class Fetcher:
         """The bytes behind an address; whether they are a picture is not looked at.
 
         Args:
-            url: As somebody wrote it.
+            url: As the caller wrote it.
             caller: For whom.
-            hold: Told how many bytes have come each time that some do; may refuse them.
+            hold: Called with the number of bytes each time that some arrive; may refuse them.
 
         Raises:
             InvalidParameter: `url` is not written like the address of a picture.
-            UrlUnreachable: Nothing was fetched. Why is not said: it would tell strangers what
+            UrlUnreachable: Nothing was fetched. The sentence hides why: strangers would learn what
                 there is in the network around the server.
             ImageTooLarge: There are more bytes than the limit; the rest was not read.
             RateLimited: Too many pictures are being fetched for this caller already.
@@ -182,7 +182,7 @@ class Fetcher:
     async def _ask(
         self, address: PictureUrl, caller: str, hold: Callable[[int], None]
     ) -> Picture | PictureUrl:
-        """What one request brings: a picture, or where to ask next."""
+        """The result of one request: a picture, or the next address."""
         pinned = _Pinned(await self._addresses_of(address, caller), self._connect_seconds)
         origin = (address.scheme.encode(), address.host.encode(), address.port)
         seconds = self._total_seconds
@@ -251,7 +251,7 @@ class Fetcher:
         return found[:_MAX_ADDRESSES]
 
     async def _look_up(self, host: str, port: int, caller: str) -> Sequence[str]:
-        # In a thread that nobody waits for at the end: a look-up can't be broken off, and may go
+        # In a thread that the end does not wait for: a look-up can't be cancelled, and may go
         # on long after the fetch that wanted it. That is why they are counted apart.
         self._begin(self._lookups, caller)
         loop = asyncio.get_running_loop()
@@ -326,13 +326,13 @@ class _Pinned(httpcore.AsyncNetworkBackend):
 
 
 def open_fetcher(settings: Settings) -> Fetcher | None:
-    """What fetches pictures under these settings; None where they are not fetched."""
+    """The fetcher under these settings; None where pictures are not fetched."""
     if settings.fetch_urls == "off":
         return None
     allowed = settings.fetch_networks
     if allowed:
         _log.warning(
-            "Pictures are fetched from %s too (WHATSIT_FETCH_ALLOW): whoever may send an address "
+            "Pictures are fetched from %s too (WHATSIT_FETCH_ALLOW): all who may send an address "
             "may have anything asked there.",
             ", ".join(map(str, allowed)),
         )
