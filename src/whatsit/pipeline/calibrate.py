@@ -1,6 +1,6 @@
 """Fit what turns a model's logits into promises kept, and measure whether they are kept.
 
-What is fitted, each on labelled pictures the model was not trained on:
+The fitted parameters, each from labelled pictures that the model was not trained on:
 
 - the temperature (Guo et al., On Calibration of Modern Neural Networks, ICML 2017), by likelihood;
 - the threshold of ``sure``, lowered from the top as long as a binomial test says that the promise

@@ -75,7 +75,7 @@ def read_layout(data: Path) -> Layout:
     else:
         layout = _folders(data)
     if not layout.rows:
-        raise DatasetRejected(f"There are no labelled pictures in the folder {data.name!r}.")
+        raise DatasetRejected(f"The folder {data.name!r} contains no labelled pictures.")
     if any(row.split is not None for row in layout.rows):
         # Where some pictures have a split, one without is for training.
         layout.rows = [replace(row, split=row.split or "train") for row in layout.rows]

@@ -49,7 +49,7 @@ class Ending:
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         # The web server, which has handlers of its own meanwhile, raises the signal that stopped
-        # it once more when it is done. By default the process would end right there, and leave
+        # it again when it is done. By default the process would end right there, and leave
         # the embedded cache behind.
         if self.has_begun:
             return

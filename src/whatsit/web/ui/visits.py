@@ -144,7 +144,7 @@ class Visits:
         visitor, now = self._visitors.get(address), self._clock()
         if visitor is not None and visitor.open >= self._limits.pages_per_address:
             return PageBusy(
-                f"{visitor.open} pages are open from your address, which is as many as may be. "
+                f"{visitor.open} pages are open from your address, which is the limit. "
                 "Close one of them."
             )
         if visitor is not None and (seconds := visitor.turns.wait_seconds(now)) > 0:
