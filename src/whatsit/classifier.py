@@ -1,4 +1,4 @@
-"""Image -> prediction: the part a program can hold in its hand.
+"""Image -> prediction: the part for use in a program.
 
 It computes and nothing else. Only `Classifier.load` looks for a model and downloads one, only
 `Classifier.from_folder` reads weights, and only a path given to `Classifier.classify` is opened.
@@ -70,7 +70,7 @@ class Computed:
     """A prediction, and what else was measured while it was made.
 
     Attributes:
-        prediction: What the model says.
+        prediction: The answer of the model.
         familiarity: See `whatsit.familiarity.familiarity`; None where the model's card has no
             profile.
         statistics: See `whatsit.familiarity.describe_pixels`; None where the model's card has no
@@ -93,8 +93,8 @@ class Classifier:
         engine: Runs it.
         model: Name and fingerprint.
         folder: Where it was loaded from; None where it came from no folder.
-        complaint: What its card says wrongly about its output, as a sentence; None where nothing
-            was noticed when it was warmed up.
+        complaint: The mistake on its card about its output, as a sentence; None if the warm-up has
+            not found one.
 
     Example:
         >>> with Classifier.load("efficientnet-lite2") as classifier:
@@ -142,7 +142,7 @@ class Classifier:
             engine: See `whatsit.engines.open_engine`.
 
         Raises:
-            UnknownModel: Nothing has that name.
+            UnknownModel: No model has that name.
             ModelError: The model can't be used.
         """
         from whatsit.models.home import default_home
@@ -167,7 +167,7 @@ class Classifier:
         """A classifier that is warm, from a verified model folder.
 
         Raises:
-            SettingsError: There is no such engine.
+            SettingsError: The engine is unknown.
             ModelError: The engine can't run these weights, or the labels do not fit them.
         """
         classifier = cls(
@@ -204,7 +204,7 @@ class Classifier:
                 ``answer``.
 
         Raises:
-            InputError: This is no picture that can be answered.
+            InputError: The picture can't be answered.
             InferenceFailed: The engine failed.
             OSError: The file can't be read.
         """
@@ -222,11 +222,11 @@ class Classifier:
         """Decode a picture to exactly the pixels that the model sees, without asking it.
 
         Args:
-            picture: What `whatsit.images.decode.decode_image` reads.
+            picture: In a format that `whatsit.images.decode.decode_image` reads.
             stopwatch: Receives the milliseconds of ``decode`` and ``preprocess``.
 
         Raises:
-            InputError: This is no picture that can be answered.
+            InputError: The picture can't be answered.
         """
         stopwatch = stopwatch or Stopwatch()
         if isinstance(picture, bytes):
@@ -274,7 +274,7 @@ class Classifier:
         """Prepare all that is made on first use, so that no user pays for the first call.
 
         Raises:
-            InferenceFailed: The model does not run, or answers with something else than scores.
+            InferenceFailed: The model does not run, or its answers are not scores.
         """
         load_decoders()
         _ = self.labels.taxonomy
@@ -319,10 +319,10 @@ class Classifier:
 
 
 def complain_of_activation(outputs: Sequence[Logits], card: ModelCard) -> str | None:
-    """What is wrong with what the card says about the output; None where nothing is.
+    """The mistake of a card about the model's output; None if it is right.
 
     Args:
-        outputs: What the model gave for some pictures, shape (1, num_classes) each.
+        outputs: The outputs for some pictures, shape (1, num_classes) each.
         card: Of the model.
 
     Returns:
@@ -340,8 +340,8 @@ def complain_of_activation(outputs: Sequence[Logits], card: ModelCard) -> str | 
         )
     if several and not are_probabilities and card.output.activation == "softmax":
         return (
-            f"The card of {card.name!r} says that the model gives probabilities, but what it gives "
-            'does not sum to 1. Write activation = "none" under [output], or add it without '
+            f"The card of {card.name!r} says that the model gives probabilities, but they do "
+            'not sum to 1. Write activation = "none" under [output], or add it without '
             "--softmax."
         )
     return None

@@ -74,7 +74,7 @@ class ImageTooManyPixels(InputError):
         self, limit_pixels: int, pixels: int | None = None, kind: str | None = None
     ) -> None:
         if kind is not None:
-            # Where memory sets the limit, nobody wants to know its last digits.
+            # Where memory sets the limit, its last digits mean nothing to people.
             limit_pixels = limit_pixels // 100_000 * 100_000 or limit_pixels
         size = "too many pixels"
         if pixels is not None:

@@ -49,9 +49,9 @@ def explain(
     Args:
         classifier: Whose answer to explain. Its engine opens its feature maps on the first call,
             which takes as long as loading the model.
-        picture: What `whatsit.images.decode.decode_image` reads.
+        picture: In a format that `whatsit.images.decode.decode_image` reads.
         class_index: The label in question; None for the best one.
-        budget_seconds: For covering patches, where there is no activation map. The less, the
+        budget_seconds: For covering patches, without an activation map. The less, the
             coarser the grid; the coarsest takes 26 inferences and is always finished.
         stopwatch: Receives the milliseconds of ``decode``, ``preprocess``, ``open`` and
             ``explain``.

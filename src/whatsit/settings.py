@@ -1,4 +1,4 @@
-"""Everything that can be set, in one class: ``WHATSIT_...`` in the environment, or an option.
+"""All settings, in one class: ``WHATSIT_...`` in the environment, or an option.
 
 A setting given on the command line wins over the environment, which wins over ``.env`` in the
 working folder, which wins over the default.
@@ -54,23 +54,23 @@ class Settings(BaseSettings):
     port: int = Field(8501, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     api_keys: Literal["auto", "required", "off"] = Field(
         "auto",
-        description="Whether the API asks for keys. "
-        "auto: as soon as it can be reached from another machine.",
+        description="Keys for the API: required or off. "
+        "auto: required as soon as other machines can reach the server.",
     )
     rate_limit: str = Field(
         "auto",
         description="Requests that one key or address may send, such as 120/minute, or off. "
-        "auto: 120/minute as soon as the server can be reached from another machine.",
+        "auto: 120/minute as soon as other machines can reach the server.",
     )
     allowed_hosts: str = Field(
         "auto",
-        description="Host names that are answered to, with commas, such as *.example.org; "
+        description="Host names that the server answers to, with commas, such as *.example.org; "
         "* for any. auto: the names of this machine while only it can reach the server, else any.",
     )
     trusted_proxies: str = Field(
         "",
         description="Addresses or networks, with commas, of proxies whose X-Forwarded-For and "
-        "X-Forwarded-Proto are believed; whoever has one can be reached from another machine.",
+        "X-Forwarded-Proto are trusted. A server with one counts as reachable from other machines.",
     )
     max_connections_per_address: int = Field(
         100,
@@ -97,13 +97,13 @@ class Settings(BaseSettings):
         default_factory=lambda: (os.cpu_count() or 1) + 2,
         ge=1,
         le=256,
-        description="Pictures worked on at the same time.",
+        description="Pictures in progress at the same time.",
     )
     max_queue: int = Field(
         DEFAULT_MAX_QUEUE,
         ge=0,
         le=10_000,
-        description="Pictures that may wait to be worked on; the next one is told to try later.",
+        description="Pictures that may wait for a worker; the next one is refused for now.",
     )
     max_wait_seconds: float = Field(
         DEFAULT_MAX_WAIT_SECONDS,
@@ -118,7 +118,7 @@ class Settings(BaseSettings):
         200_000_000,
         ge=1_000_000,
         description="Bytes of pictures held in memory at the same time, those that still arrive "
-        "included; beyond it a picture is told to try later. A quarter of it is for one caller.",
+        "included; beyond it a picture is refused for now. One caller gets a quarter of it.",
     )
     body_grace_seconds: float = Field(
         8.0,
@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     )
     fetch_urls: Literal["on", "off"] = Field(
         "off",
-        description="Whether pictures are fetched from addresses that callers send; "
+        description="Fetch pictures from addresses that callers send; "
         "public ones only, see security.md.",
     )
     fetch_ports: str = Field(
@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     fetch_allow: str = Field(
         "",
         description="Networks, with commas, such as 10.0.0.0/8, that pictures are fetched from "
-        "although they are not public; callers can then have anything asked there.",
+        "although they are not public; callers can then reach any address in them.",
     )
     max_pixels: int = Field(
         DEFAULT_MAX_PIXELS,
@@ -146,7 +146,7 @@ class Settings(BaseSettings):
         le=89_000_000,  # from 89.5 million on, Pillow itself objects
         description="Largest picture, width x height; each may cost 6 bytes of memory.",
     )
-    cache: Literal["on", "off"] = Field("on", description="Whether answers are kept at all.")
+    cache: Literal["on", "off"] = Field("on", description="Keep answers to use them again.")
     cache_ttl_seconds: int = Field(
         604_800,
         ge=1,
@@ -160,8 +160,8 @@ class Settings(BaseSettings):
     )
     cache_secret: SecretStr | None = Field(
         None,
-        description="What entries in Redis are signed with, 16 characters or more, the same for "
-        "all servers that share them; entries that others wrote are then not believed. "
+        description="Secret that signs the entries in Redis, 16 characters or more, the same for "
+        "all servers that share them; entries without its signature are ignored. "
         "Empty: a checksum.",
     )
     cache_memory_entries: int = Field(
@@ -187,7 +187,7 @@ class Settings(BaseSettings):
         1_000_000,
         ge=1,
         description="Corrections that are kept, about 400 bytes each; beyond it the next one is "
-        "refused, and none is lost.",
+        "refused, and all others stay.",
     )
     feedback_max_kept_bytes: int = Field(
         1_000_000_000,
@@ -210,11 +210,11 @@ class Settings(BaseSettings):
         "they are drawn: twice as many at once, then each every six seconds.",
     )
     page_sign_in: Literal["off", "required"] = Field(
-        "off", description="Whether people sign in, by OpenID Connect, before they see the page."
+        "off", description="Sign-in by OpenID Connect before people see the page: required or off."
     )
     page_secrets: Path | None = Field(
         None,
-        description="How people sign in; see sign-in.md. Empty: `secrets.toml` in the store.",
+        description="Set-up of the sign-in; see sign-in.md. Empty: `secrets.toml` in the store.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much is logged."
@@ -298,7 +298,7 @@ class Settings(BaseSettings):
 
     @property
     def proxy_networks(self) -> tuple[Network, ...]:
-        """Networks of proxies whose forwarding headers are believed."""
+        """Networks of proxies whose forwarding headers are trusted."""
         return parse_networks(self.trusted_proxies)
 
     @property
@@ -375,10 +375,10 @@ def _read_dotenv(path: Path | None) -> dict[str, str | None]:
         return dotenv_values(path)
     except UnicodeDecodeError as error:
         raise SettingsError(
-            "The file .env in the working folder can't be read as UTF-8 text. Save it as that."
+            "The file .env in the working folder can't be read as UTF-8 text. Save it as UTF-8."
         ) from error
     except OSError as error:
-        # It may hold what keeps others out, so whatsit does not start without it.
+        # It may hold settings for access, so whatsit does not start without it.
         raise SettingsError(
             f"The file .env in the working folder can't be read: {error.strerror}. "
             "Let this user read it, or start whatsit in another folder."
@@ -396,4 +396,4 @@ def _require_known_variables(environment: Mapping[str, str | None]) -> None:
         if name not in known:
             near = get_close_matches(name, known, n=1, cutoff=0.7)
             hint = f" Did you mean {_PREFIX}{near[0]}?" if near else ""
-            raise SettingsError(f"There is no setting {variable}.{hint}")
+            raise SettingsError(f"The setting {variable} does not exist.{hint}")

@@ -90,7 +90,7 @@ def test_a_folder_that_only_azure_ml_has_is_asked_for(small, tmp_path):
 
 
 def test_a_folder_that_is_missing_is_named(small, tmp_path):
-    with pytest.raises(PipelineError, match="there is no such folder"):
+    with pytest.raises(PipelineError, match="this folder does not exist"):
         run(small, tmp_path / "nowhere", tmp_path / "out")
 
 

@@ -39,7 +39,7 @@ def test_the_page_tells_usual_pictures_from_others(browser: Browser, shared, tmp
         expect(latest).to_contain_text(f"as usual · {len(photographs)} new pictures")
         assert "as usual" in signal_row(page, "Likeness to photographs")
         expect(page.get_by_text("Next:")).to_have_count(0)
-        expect(page.get_by_text("Nobody has said yet")).to_be_visible()
+        expect(page.get_by_text("No answer has a verdict yet")).to_be_visible()
         require_accessible(page)
 
         ask(server, odd_pictures(100))

@@ -255,7 +255,7 @@ def test_the_model_changes_under_load_without_a_failed_request_or_a_mixed_answer
     print(f"memory: {memory_before / 1e6:.0f} MB, then {grown / 1e6:+.0f} MB")
     assert grown < MOST_GROWTH_BYTES
     assert live.metric(SWAPS % "switched") == switched + 4
-    assert f"{BROKEN} can't be opened, so {BUNDLED_MODEL} goes on answering" in live.log
+    assert f"{BROKEN} can't be opened, so {BUNDLED_MODEL} continues to answer" in live.log
 
 
 def test_what_is_live_since_when_and_what_was_before_is_told(live):

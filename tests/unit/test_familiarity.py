@@ -185,7 +185,8 @@ def test_the_threshold_refuses_the_promised_share():
 
 
 @pytest.mark.parametrize(
-    ("scores", "ratio", "part"), [([], 0.05, "no scores"), ([1.0], 0.0, "0.0"), ([1.0], 1.0, "1.0")]
+    ("scores", "ratio", "part"),
+    [([], 0.05, "without scores"), ([1.0], 0.0, "0.0"), ([1.0], 1.0, "1.0")],
 )
 def test_a_threshold_needs_scores_and_a_ratio(scores, ratio, part):
     with pytest.raises(ValueError, match=part):

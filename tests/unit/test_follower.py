@@ -165,7 +165,7 @@ def test_a_model_without_a_finite_answer_replaces_nothing(bench, caplog):
     assert bench.failed()
     assert bench.answering()[0] == "petals.v1"
     assert bench.opened == ["+petals.v2", "-petals.v2"]
-    assert "petals.v2 can't be opened, so petals.v1 goes on answering" in caplog.text
+    assert "petals.v2 can't be opened, so petals.v1 continues to answer" in caplog.text
 
 
 def test_what_failed_is_tried_again_when_it_is_asked_for(bench):

@@ -1,4 +1,4 @@
-"""What a cache keeps of pictures, by model and picture: the only place that knows the keys.
+"""The cached results of pictures, by model and picture: the only place that knows the keys.
 
 Anyone who can write to a shared Redis could put one picture's entry under the key of another. So
 an entry counts only if it is of the kind, the model and the picture that were asked for.
@@ -19,8 +19,8 @@ class AnswerCache:
     """Predictions and heat maps in the tiers of a cache. Safe to call from several threads.
 
     Each model has its own. A prediction lies under two digests: that of the image bytes, and that
-    of the pixels the model sees, which other files may share. No failure of a tier gets out of
-    here; it counts as a miss.
+    of the pixels the model sees, which other files may share. A failure of a tier stays
+    here, and counts as a miss.
 
     Args:
         tiers: Where the entries lie.
@@ -78,14 +78,14 @@ class AnswerCache:
         found, leads = self._tiers.claim(self._key(model, pixels_sha256, "pixels"), seconds)
         if isinstance(found, Prediction) and found.model == model:
             return found, False
-        # An entry that does not belong here is replaced by whoever finds it.
+        # The process that finds an entry which does not belong here replaces it.
         return None, leads or found is not None
 
     def keep(self, prediction: Prediction, pixels_sha256: str | None = None) -> None:
         """Keep a prediction under the digest of its picture.
 
         Args:
-            prediction: What was computed or found.
+            prediction: The result to keep.
             pixels_sha256: Hex digest of the pixels, to keep it for other files with the same
                 pixels as well.
         """

@@ -167,7 +167,7 @@ class EmbeddedValkey:
                 return False
 
     def _client(self) -> redis.Redis:
-        # A stopping server closes the connection: that is its answer, so there is no retry.
+        # A stopping server closes the connection: that is its answer, so it is not asked again.
         return redis.Redis(
             unix_socket_path=str(self._socket), socket_timeout=1.0, retry=Retry(NoBackoff(), 0)
         )

@@ -1,4 +1,4 @@
-"""The secrets of a cache: the password of its Redis, and what its entries are signed with."""
+"""The secrets of a cache: the password of its Redis, and the key that signs its entries."""
 
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -31,14 +31,12 @@ def add_password(url: str, password_file: Path) -> str:
         password_file: Holds the password, with or without space around it.
 
     Raises:
-        SettingsError: There is no host in the address, it has a password already, or the file
+        SettingsError: The address lacks a host or has a password already, or the file
             is empty or can't be read.
     """
     parts = urlsplit(url)
     if not parts.hostname:
-        raise SettingsError(
-            f"{_PASSWORD_FILE} is of no use without an address in WHATSIT_REDIS_URL."
-        )
+        raise SettingsError(f"{_PASSWORD_FILE} needs an address in WHATSIT_REDIS_URL.")
     if parts.password:
         raise SettingsError(
             f"WHATSIT_REDIS_URL has a password already; leave out {_PASSWORD_FILE}."

@@ -51,7 +51,7 @@ class Attempts:
         """How long to wait before the next attempt, seconds; None to give up now.
 
         Each pause is about twice as long as the one before it, and never shorter than the server
-        asks for. If the policy does not allow that much, there are no further attempts.
+        asks for. If the policy does not allow that much, it gives up.
 
         Args:
             asked_seconds: The server's ``Retry-After``.

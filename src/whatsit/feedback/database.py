@@ -127,7 +127,7 @@ class FeedbackDatabase:
             The stored correction.
 
         Raises:
-            FeedbackFull: There are as many as may be, and none was to go.
+            FeedbackFull: The limit is reached, and none was to be deleted.
             FeedbackUnavailable: See above.
         """
         with self._changing() as (connection, number):

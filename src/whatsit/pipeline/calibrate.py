@@ -1,6 +1,6 @@
 """Fit what turns a model's logits into promises kept, and measure whether they are kept.
 
-What is fitted, each on labelled pictures the model was not trained on:
+The fitted parameters, each from labelled pictures that the model was not trained on:
 
 - the temperature (Guo et al., On Calibration of Modern Neural Networks, ICML 2017), by likelihood;
 - the threshold of ``sure``, lowered from the top as long as a binomial test says that the promise
@@ -32,7 +32,7 @@ from whatsit.quality.measure import Bin, Quality, measure
 from whatsit.quality.measurements import Measurements, Parameters
 
 Progress = Callable[[int, int], None]
-"""Told how many pictures are done, and how many there are."""
+"""Called with the number of pictures done, and the number of all."""
 
 FALSE_ALARM_RATIO = 0.05
 """Share of photographs that "I do not recognise this" may be said of."""
@@ -59,7 +59,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class CalibrationReport:
-    """What one calibration found.
+    """The result of one calibration.
 
     Attributes:
         parameters: Fitted on all pictures: these go into the card.
@@ -68,7 +68,7 @@ class CalibrationReport:
         pictures: How many pictures there were.
         data_sha256: Digest of the pictures and their classes.
         seed: Of the halvings.
-        recognition: What photographs look like to the model, fitted on all pictures; None where
+        recognition: The appearance of photographs to the model, fitted on all pictures; None where
             there were none to look at.
     """
 
@@ -136,7 +136,7 @@ def measure_pictures(
         classifier: The model.
         images: Folder of the pictures.
         labels: CSV with the columns ``file`` and ``class_index``.
-        progress: Told after every picture.
+        progress: Called after every picture.
 
     Returns:
         What the model said, and the digest of pictures and classes.

@@ -49,7 +49,7 @@ def evaluate(
     """Measure a model on one split and write ``report.json``.
 
     The model's classes need not be those of the data: they are matched by WordNet id, else by
-    label. What the model answers is not restricted to the classes of the data.
+    label. The model's answers are not restricted to the classes of the data.
 
     Args:
         data: Folder of the pictures.
@@ -61,7 +61,7 @@ def evaluate(
 
     Raises:
         DatasetRejected: The pictures can't be used, or the model knows none of their classes.
-        UnknownModel: There is no such model.
+        UnknownModel: The model is unknown.
         ModelError: The model can't be used.
     """
     start = time.perf_counter()
@@ -95,11 +95,11 @@ def measure_model(
         data: Folder of the pictures.
         dataset: Their manifest.
         split: Which of them.
-        with_robustness: Whether to measure changed pictures too, which takes four times as long.
+        with_robustness: True to measure changed pictures too, which takes four times as long.
     """
     pictures = dataset.pictures_of(split)
     if not pictures:
-        raise DatasetRejected(f"The split {split!r} has no pictures.")
+        raise DatasetRejected(f"The split {split!r} is empty.")
     indices = match_classes(dataset.classes, classifier.labels)
     if all(index is None for index in indices):
         raise DatasetRejected(
@@ -140,7 +140,7 @@ def measure_model(
 def measure_split(
     classifier: Classifier, data: Path, dataset: Manifest, split: Split
 ) -> Measurements:
-    """What a model says of the pictures of a split, for `whatsit.pipeline.calibrate`.
+    """The output of a model for the pictures of a split, for `whatsit.pipeline.calibrate`.
 
     Pictures of classes that the model does not know are left out.
     """

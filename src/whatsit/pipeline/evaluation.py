@@ -95,10 +95,10 @@ class ModelFacts:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationReport:
-    """What `evaluate` found. Every figure is a ratio but for counts and milliseconds.
+    """The result of `evaluate`. Every figure is a ratio but for counts and milliseconds.
 
     Attributes:
-        model: What was measured.
+        model: The measured model.
         data_sha256: Digest of the data set.
         split: Of which the pictures are.
         pictures: How many there are.

@@ -68,7 +68,7 @@ def finetune(
     Raises:
         SettingsError: An argument is impossible, or the extra ``training`` is missing.
         DatasetRejected: The pictures can't be used.
-        UnknownModel: There is no such base.
+        UnknownModel: The base is unknown.
         ModelUnavailable: Keras can't download its weights now.
         PipelineError: The base can't be trained, or the exported model is not the trained one.
     """
@@ -141,15 +141,15 @@ def _require(arguments: dict[str, Any]) -> None:
         raise SettingsError(f"learning_rate is {rate}; it must lie above 0 and not above 1.")
     if size is not None and not 32 <= size <= 2048:
         raise SettingsError(f"image_size is {size}; it must lie between 32 and 2048.")
-    # What is given and not used would be believed to have been used.
+    # A user would believe that an ignored value has had an effect.
     for name in ("image_size", "checkpoints"):
         if mode == "head" and arguments[name] is not None:
-            raise SettingsError(f"{name} is for mode 'full'; mode 'head' has no use for it.")
+            raise SettingsError(f"{name} is for mode 'full'; mode 'head' does not use it.")
 
 
 def _require_pictures(dataset: Manifest) -> None:
     if len(dataset.classes) < 2:
-        raise DatasetRejected("There is only one class; a model needs two to tell apart.")
+        raise DatasetRejected("There is only one class; a model needs at least two.")
     trained = {picture.class_index for picture in dataset.pictures_of("train")}
     missing = [entry.label for index, entry in enumerate(dataset.classes) if index not in trained]
     if missing:

@@ -33,6 +33,6 @@ def time_answers(classifier: Classifier, data: Path, pictures: Sequence[Picture]
             classifier.classify(image_bytes)
             milliseconds.append((time.perf_counter() - start) * 1000)
         rounds.append(np.quantile(milliseconds, (0.5, 0.95)).tolist())
-    # What else runs on the machine only ever adds, so the least disturbed round is the model's.
+    # Other programs on the machine only add time, so the least disturbed round is the model's.
     p50, p95 = min(rounds)
     return Latency(round(p50, 2), round(p95, 2))

@@ -50,7 +50,7 @@ def class_key(row: Row) -> str:
 
 @dataclass
 class Layout:
-    """What a data folder says. `skipped` counts rows that are no labelled picture, by reason."""
+    """The content of a data folder. `skipped` counts rows without a labelled picture, by reason."""
 
     kind: str
     rows: list[Row]
@@ -61,10 +61,10 @@ def read_layout(data: Path) -> Layout:
     """Read which pictures a data folder names, with their labels.
 
     Raises:
-        DatasetRejected: The folder has no known layout, or names no labelled picture.
+        DatasetRejected: The layout of the folder is unknown, or it lacks labelled pictures.
     """
     if not data.is_dir():
-        raise DatasetRejected(f"There is no folder {data.name!r} to read pictures from.")
+        raise DatasetRejected(f"The folder {data.name!r} does not exist.")
     tables = [name for name in (LABELS_FILE, TABLE_FILE) if (data / name).is_file()]
     if len(tables) > 1:
         raise DatasetRejected(f"The folder has {LABELS_FILE} and {TABLE_FILE}; keep one of them.")
@@ -75,7 +75,7 @@ def read_layout(data: Path) -> Layout:
     else:
         layout = _folders(data)
     if not layout.rows:
-        raise DatasetRejected(f"There are no labelled pictures in the folder {data.name!r}.")
+        raise DatasetRejected(f"The folder {data.name!r} contains no labelled pictures.")
     if any(row.split is not None for row in layout.rows):
         # Where some pictures have a split, one without is for training.
         layout.rows = [replace(row, split=row.split or "train") for row in layout.rows]
@@ -89,7 +89,7 @@ def _folders(data: Path) -> Layout:
         return Layout("folders", list(_class_folders(data, tops, None)))
     if strangers := [top.name for top in tops if top not in splits]:
         raise DatasetRejected(
-            f"Beside {splits[0].name!r} stands {listed(strangers)}, which is no split. "
+            f"Beside {splits[0].name!r} stands {listed(strangers)}, which is not a split. "
             "Splits are train, validation (or val) and test."
         )
     rows: list[Row] = []

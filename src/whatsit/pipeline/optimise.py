@@ -116,7 +116,7 @@ def optimise(
     Raises:
         SettingsError: An argument is impossible, or the extra ``training`` is missing.
         DatasetRejected: The pictures can't be used.
-        UnknownModel: There is no such model.
+        UnknownModel: The model is unknown.
         ModelError: The model can't be used.
     """
     start = time.perf_counter()
@@ -170,7 +170,7 @@ def optimise(
 def _choose(dataset: Manifest, count: int, seed: int) -> list[Picture]:
     pictures = dataset.pictures_of("train") or dataset.pictures_of("validation")
     if not pictures:
-        raise DatasetRejected("There are no pictures to fit the ranges on.")
+        raise DatasetRejected("The ranges can't be fitted without pictures.")
     rows = np.random.default_rng(seed).permutation(len(pictures))[:count]
     return [pictures[row] for row in sorted(rows.tolist())]
 
@@ -181,7 +181,7 @@ def _crops(model: ModelFolder, data: Path, pictures: Sequence[Picture]) -> list[
 
 
 def _quantise(network: Any, crops: Sequence[ImageHWC], card: ModelCard) -> Any:
-    # It would tell its makers about every run.
+    # It would report every run to its makers.
     os.environ.setdefault("NNCF_CI", "1")
     with training_extra():
         import nncf

@@ -35,7 +35,7 @@ def prepare(
 ) -> Manifest:
     """Read a folder of labelled pictures, look at each, and divide them into three splits.
 
-    A split that the data names is kept. What is missing is taken, class by class, from the
+    A split that the data names is kept. A missing one is taken, class by class, from the
     pictures that no split or ``train`` claims. Which pictures those are depends on the pictures
     and the seed alone, not on their names or order.
 
@@ -162,7 +162,7 @@ def _look_at(data: Path, rows: Sequence[Row]) -> list[Seen]:
 
 
 def _decode(data: Path, row: Row) -> Seen | str:
-    """What was seen, or the sentence why nothing was."""
+    """The digests and the size of a picture, or the reason why it can't be read."""
     try:
         image_bytes = read_file(data / row.file, DEFAULT_MAX_UPLOAD_BYTES)
         pixels = decode_image(image_bytes).pixels

@@ -25,7 +25,7 @@ def fit_threshold(scores: npt.ArrayLike, false_alarm_ratio: float = 0.05) -> flo
         false_alarm_ratio: Share of photographs that may be refused, between 0 and 1.
 
     Raises:
-        ValueError: There are no scores, or the ratio lies outside its range.
+        ValueError: The scores are empty, or the ratio lies outside its range.
 
     Example:
         >>> fit_threshold([-4.0, -3.0, -2.0, -1.0, 0.0], false_alarm_ratio=0.25)
@@ -33,7 +33,7 @@ def fit_threshold(scores: npt.ArrayLike, false_alarm_ratio: float = 0.05) -> flo
     """
     values = np.asarray(scores, dtype=np.float64)
     if values.size == 0:
-        raise ValueError("There are no scores to fit a threshold on.")
+        raise ValueError("A threshold can't be fitted without scores.")
     if not 0 < false_alarm_ratio < 1:
         raise ValueError(f"false_alarm_ratio is {false_alarm_ratio}; it must lie between 0 and 1.")
     return float(np.quantile(values, false_alarm_ratio))

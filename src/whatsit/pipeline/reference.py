@@ -24,8 +24,8 @@ def measure_reference(
 
     Args:
         classifier: The model.
-        pictures: Image bytes, as they are sent: drawn to another size they would tell another.
-        dataset: What they are, in words; it goes on the card.
+        pictures: Image bytes, as they are sent: at another size they would give another result.
+        dataset: Description of these pictures, for the card.
 
     Raises:
         DatasetRejected: One can't be answered, or there are fewer than 100.

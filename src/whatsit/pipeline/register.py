@@ -31,7 +31,7 @@ from whatsit.pipeline.trial import require_running
 _LOCK_SECONDS = 60.0
 """Another one may be copying its weights, to a slow disk."""
 _MAX_TEXT = 200
-"""A longer text of a report is no figure for a card."""
+"""Longer texts of a report are not for a card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def register(
         The name it is stored under.
 
     Raises:
-        PipelineError: The evaluation is of another model or other data, or there is no licence.
+        PipelineError: The evaluation is of another model or other data, or the licence is missing.
         ModelError: The model can't be used, or its name is impossible.
         DatasetRejected: The pictures can't be used.
     """
@@ -125,7 +125,7 @@ def _require_same(
     dataset: Manifest,
     steps: Mapping[str, Mapping[str, Any]],
 ) -> bool:
-    """Whether the evaluation is of these very weights; else they are made from what it measured."""
+    """True if the evaluation is of these very weights, not of those that they are made from."""
     try:
         weights, digest = measured["model"]["weights_sha256"], measured["data_sha256"]
     except (KeyError, TypeError) as error:
@@ -203,7 +203,7 @@ def _describe(
 
 
 def _main_figures(report: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a report fits on a card: numbers, flags and short texts, also one level down."""
+    """The facts of a report that fit on a card: numbers, flags, short texts, one level down too."""
     figures: dict[str, Any] = {}
     for name, value in report.items():
         if name in {"step", "arguments", "whatsit", "data_sha256"}:
@@ -239,7 +239,7 @@ def _code_version() -> str:
     return f"{version}, commit {done.stdout.strip()}"
 
 
-# What is measured here
+# Measured here
 
 
 def _finish(

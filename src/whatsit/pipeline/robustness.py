@@ -25,7 +25,7 @@ JPEG_QUALITY = 20
 
 
 def _rotate(image: Image.Image) -> Image.Image:
-    # The corners get the picture's mean colour, which tells a model least.
+    # The corners get the picture's mean colour, which influences a model least.
     mean = tuple(int(channel) for channel in np.asarray(image).mean(axis=(0, 1)))
     return image.rotate(ROTATION_DEGREES, Image.Resampling.BILINEAR, fillcolor=mean)
 
@@ -50,7 +50,7 @@ CHANGES: Mapping[str, Callable[[ImageHWC], ImageHWC] | None] = {
 def view_pictures(
     card: ModelCard, data: Path, pictures: Sequence[Picture], names: Sequence[str]
 ) -> Iterator[dict[str, ImageHWC]]:
-    """What the model sees of each picture, plain and changed."""
+    """The model's input for each picture, plain and changed."""
 
     def look(picture: Picture) -> dict[str, ImageHWC]:
         image = decode_image(

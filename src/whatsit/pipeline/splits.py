@@ -104,7 +104,7 @@ def divide(
 
 
 def _lot(seed: int) -> Callable[[Seen], str]:
-    """What orders pictures at random, and a picture always the same way."""
+    """A key that orders pictures at random, and a picture always the same way."""
     return lambda one: hashlib.sha256(f"{seed} {one.sha256}".encode()).hexdigest()
 
 

@@ -14,7 +14,7 @@ def require_running(folder: ModelFolder, engine: str = "openvino") -> None:
 
     Args:
         folder: The model.
-        engine: What to run it with.
+        engine: Name of the engine to run it with.
 
     Raises:
         ModelError: It does not run, its labels do not fit, or see `require_sensible`.
@@ -27,7 +27,7 @@ def require_sensible(classifier: Classifier) -> None:
     """Ask a model about the example pictures and judge the answers, without knowing what is right.
 
     Raises:
-        InferenceFailed: There is no answer, or one that is no score; the answers contradict the
+        InferenceFailed: It gives no answer, or one without scores; the answers contradict the
             card; or all of them are the same.
     """
     outputs: list[Logits] = []

@@ -28,7 +28,7 @@ def match_classes(classes: Sequence[DatasetClass], labels: LabelSet) -> tuple[in
 
     Returns:
         A class index of the model, by WordNet id where both have one, else by label; None where
-        the model has no such class.
+        the model lacks the class.
 
     Example:
         >>> birds = LabelSet("birds", (LabelEntry("owl", "n01621127"), LabelEntry("Crow")))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 NAMED = 10
-"""A refusal names this many pictures; more of them help nobody."""
+"""A refusal names this many pictures; more would not help."""
 
 
 def listed(names: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ _Result = TypeVar("_Result")
 
 
 class Flight(Generic[_Result]):
-    """A computation under way, and those who wait for it.
+    """A computation under way, and its waiting callers.
 
     Attributes:
         future: Set once by `land` or `fail`; never cancelled.
@@ -54,14 +54,14 @@ class Flight(Generic[_Result]):
 
 
 class Coalescer(Generic[_Result]):
-    """Knows what is in flight in this process. Safe to call from several threads."""
+    """The computations in flight in this process. Safe to call from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._flights: dict[Hashable, Flight[_Result]] = {}
 
     def board(self, key: Hashable) -> tuple[Flight[_Result], bool]:
-        """The flight for `key`, and whether the caller leads it, so has to get it going."""
+        """The flight for `key`, and True if the caller leads it, so must start it."""
         with self._lock:
             flight = self._flights.get(key)
             if flight is not None and flight.join():

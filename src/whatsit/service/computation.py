@@ -20,15 +20,15 @@ from whatsit.service.line_up import Serving
 from whatsit.service.workers import Workers
 
 _HandOver = Callable[[Callable[..., None]], object]
-"""Has the function it is given called once, by another thread or at once; may refuse instead."""
+"""Calls the given function once, in another thread or at once; may refuse instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a computation brings, for all that wait for it.
+    """The result of a computation, for all callers that wait for it.
 
     Attributes:
-        prediction: What is said of the picture.
+        prediction: The answer to the picture.
         cache: Where it came from.
         timings_ms: Milliseconds by stage.
     """
@@ -42,16 +42,16 @@ class Computation:
     """Finds or computes the answer to one picture, and lands its flight.
 
     The way leads over several threads, none of which waits for the next one. It is written as a
-    generator: at each ``yield`` it stands still until the thread that is to take over continues
-    it. So the model is held by one ``with``, from the first step to the last, whatever happens:
+    generator: at each ``yield`` it pauses until the next thread continues
+    it. So one ``with`` holds the model from the first step to the last, whatever happens:
     an answer, an error, a refusal, or a flight that is abandoned and whose place in the queue is
     dropped.
 
     Args:
         picture: The picture.
-        mode: What to use the cache for; ``bypass`` where there is none.
-        serving: Who answers.
-        flight: Who waits for it.
+        mode: How to use the cache; ``bypass`` without one.
+        serving: The model that answers.
+        flight: The callers that wait for it.
         answers: The cache, if there is one.
         workers: Where it is computed.
         leases: Of this process.
@@ -92,7 +92,7 @@ class Computation:
             hand_over = next(self._way)
             try:
                 hand_over(self._go_on)
-            except Exception as error:  # noqa: BLE001 - raised again where it stands still
+            except Exception as error:  # noqa: BLE001 - raised again where it pauses
                 self._way.throw(error)
 
     def _from_beginning_to_end(self) -> Generator[_HandOver, None, None]:
@@ -100,7 +100,7 @@ class Computation:
             with self._serving.hold():
                 found = yield from self._find()
         except BaseException as error:  # noqa: BLE001 - raised again for all that wait
-            # When it was dropped from the queue, it is GeneratorExit and nobody waits.
+            # If the queue dropped it, this is GeneratorExit and no caller waits.
             self._flight.fail(error)
         else:
             self._flight.land(found)
@@ -108,7 +108,7 @@ class Computation:
     def _find(self) -> Generator[_HandOver, None, Found]:
         timings_ms = self._stopwatch.timings_ms
         if self._answers is not None and self._mode == "use":
-            # Refused before it is looked up: most of what floods a server is new to it, and
+            # Refused before the look-up: most pictures of a flood are new to the server, and
             # under that load looking it up would cost more than all the rest of refusing.
             self._workers.require_room()
             start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Lets a running service follow what is live, without a request that fails or waits."""
+"""Lets a running service follow the live model, without a request that fails or waits."""
 
 import logging
 import queue
@@ -29,30 +29,30 @@ SwapOutcome = Literal["switched", "failed"]
 
 
 class SwapEvents(Protocol):
-    """Who wants to know which models answer; see `whatsit.telemetry.metrics`."""
+    """A listener for changes of the models that answer; see `whatsit.telemetry.metrics`."""
 
     def serving(self, line_up: LineUp) -> None:
         """These answer now."""
         ...
 
     def swapped(self, outcome: SwapOutcome) -> None:
-        """What is live has changed, and the service followed or could not."""
+        """The live model has changed, and the service followed or could not."""
         ...
 
 
 class Follower:
-    """Watches what is live from a thread of its own and makes a service answer with it.
+    """Watches the live model from its own thread and makes a service answer with it.
 
     A new model is opened, verified and tried on a picture beside the old one, and answers from
     one request to the next. The old one is closed when its last request is done. A model that
     can't be opened or fails its trial replaces nothing. At most two models are open at a time.
 
     Args:
-        alias: Says what is live.
+        alias: Names the live model.
         store: Where the models are.
-        service: What follows.
+        service: The service that follows.
         open_classifier: Opens a verified model folder.
-        events: Told about every change.
+        events: Notified of every change.
         look_seconds: How often to look.
         drain_seconds: How long to wait for the last request of a model before looking again.
     """
@@ -87,19 +87,19 @@ class Follower:
         return self._note
 
     def read(self) -> LiveState:
-        """What is live, whether the service was able to follow or not."""
+        """The live model, even if the service was not able to follow."""
         return self._alias.read()
 
     def start(self) -> None:
-        """Begin to watch; what is live already is looked at first."""
+        """Begin to watch; starts with the present live model."""
         self._thread.start()
 
     def look_now(self) -> None:
-        """Look without waiting for a change, and try again what failed. Fit for a signal."""
+        """Look without waiting for a change, and repeat failed attempts. Fit for a signal."""
         self._asked.put("look")
 
     def close(self) -> None:
-        """Watch no more; what is being opened is waited for, and not used."""
+        """Stop watching; waits for a model that is being opened, and does not use it."""
         self._asked.put("stop")
         self._thread.join()
         for serving in self._leaving:
@@ -123,14 +123,14 @@ class Follower:
         state = self._alias.read()
         live, canary = state.current, state.canary
         if live is None:
-            # Nothing was ever promoted, or somebody damaged the file: no reason to change anything.
+            # Nothing was ever promoted, or the file is damaged: no reason to change anything.
             return
         try:
             self._follow_live(live.name, canary, stamp)
             self._note = None
         except _ChangedAgain:
             return
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, answers go on
+        except Exception as error:  # noqa: BLE001 - whatever the error, answers go on
             self._note = describe_fallback(live.name, self._service.line_up.live.model.name)
             self._report(live.name, error)
             return
@@ -152,7 +152,7 @@ class Follower:
             live = self._open(folder, stamp)
         beside = self._service.line_up.canary
         if canary is not None and beside is not None and beside is not live:
-            with suppress(WhatsitError):  # told when it is opened in its turn
+            with suppress(WhatsitError):  # reported when it is opened in its turn
                 if _matches(beside, self._store.open(canary.name)):
                     self._switch(LineUp(live, beside, canary.ratio))
                     return
@@ -168,10 +168,10 @@ class Follower:
         start = time.perf_counter()
         classifier = self._open_classifier(folder)
         try:
-            # That it runs on a blank picture does not say yet that its answer can be worded.
+            # A run on a blank picture does not prove that its answer can be worded.
             classifier.classify(example_pictures()["bee"])
             if self._alias.stamp() != stamp:
-                # Rolled back meanwhile, perhaps: it must not answer even for a moment.
+                # It may be rolled back meanwhile: then it must not answer even for a moment.
                 raise _ChangedAgain
         except BaseException:
             classifier.close()
@@ -201,11 +201,11 @@ class Follower:
         self._events.swapped("failed")
         reason = error.detail if isinstance(error, WhatsitError) else repr(error)
         answering = self._service.line_up.live.model.name
-        _log.error("%s can't be opened, so %s goes on answering: %s", name, answering, reason)
+        _log.error("%s can't be opened, so %s continues to answer: %s", name, answering, reason)
 
 
 class _ChangedAgain(Exception):
-    """What is live has changed while a model was being opened for it."""
+    """The live model has changed while a model was being opened for it."""
 
 
 def _find(folder: ModelFolder, line_up: LineUp) -> Serving | None:

@@ -1,4 +1,4 @@
-"""Which models answer: the live one, perhaps a canary beside it, and who still works with each."""
+"""The models that answer: the live one, perhaps a canary, and the requests that use each."""
 
 import threading
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from whatsit.labels.search import LabelSearch
 from whatsit.prediction import ModelId
 
 _REMEMBERED_MODELS = 3
-"""Models that answered before, whose answers somebody may still be looking at."""
+"""Models that answered before, whose answers may still be on a visitor's screen."""
 
 
 class Drained(Exception):
@@ -25,7 +25,7 @@ class Serving:
     Attributes:
         classifier: Computes predictions.
         model: Which model it is.
-        label_search: Finds its labels.
+        label_search: Searches its labels.
         since: Since when this process has answered with it: RFC 3339, UTC.
     """
 
@@ -58,7 +58,7 @@ class Serving:
                 self._note_if_drained()
 
     def retire(self) -> None:
-        """Take no new requests; those that hold it go on."""
+        """Take no new requests; those that hold it continue."""
         with self._lock:
             self._is_retired = True
             self._note_if_drained()
@@ -74,7 +74,7 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class LineUp:
-    """Who answers which picture. Replaced as a whole, so that a request sees one of them.
+    """The models and their pictures. Replaced as a whole, so that a request sees one of them.
 
     Attributes:
         live: Answers all that the canary does not.
@@ -92,10 +92,10 @@ class LineUp:
         return (self.live,) if self.canary is None else (self.live, self.canary)
 
     def choose(self, sha256: str) -> Serving:
-        """Who answers the picture with this hex digest: always the same one."""
+        """The model for the picture with this hex digest: always the same one."""
         if self.canary is None:
             return self.live
-        # The digest's first 32 bits are as good as drawn by lot.
+        # The digest's first 32 bits are as good as random.
         is_canarys = int(sha256[:8], 16) < self.canary_ratio * 2**32
         return self.canary if is_canarys else self.live
 
@@ -104,10 +104,10 @@ class Roster:
     """The line-up now, and the models that answered before it. Safe to call from several threads.
 
     Args:
-        line_up: Who answers at first.
+        line_up: The models that answer at first.
 
     Attributes:
-        line_up: Who answers now.
+        line_up: The models that answer now.
     """
 
     def __init__(self, line_up: LineUp) -> None:
@@ -115,7 +115,7 @@ class Roster:
         self._past: tuple[ModelId, ...] = ()
 
     def switch(self, line_up: LineUp) -> tuple[Serving, ...]:
-        """Let others answer from now on; those that hold an earlier one go on.
+        """Let others answer from now on; requests that hold an earlier one continue.
 
         Returns:
             Those that no longer answer, retired.
@@ -129,7 +129,7 @@ class Roster:
 
     @contextmanager
     def hold(self, sha256: str | None = None) -> Iterator[Serving]:
-        """Who answers, kept open until the block ends.
+        """The model that answers, kept open until the block ends.
 
         Args:
             sha256: Hex digest of the picture; None for the live model, whatever the picture.
@@ -153,6 +153,6 @@ class Roster:
             try:
                 return stack.enter_context(serving.hold())
             except Drained:
-                # It was replaced and closed in this very moment; its successor is there already.
+                # It was replaced and closed at this very moment; its successor is ready.
                 if line_up is self.line_up:
                     raise

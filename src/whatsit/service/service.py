@@ -24,7 +24,7 @@ DEFAULT_TOP_K = 5
 
 
 class ServiceEvents(Protocol):
-    """Who wants to know what the service does; see `whatsit.telemetry.metrics`."""
+    """A listener for the work of the service; see `whatsit.telemetry.metrics`."""
 
     def answered(
         self, prediction: Prediction, outcome: CacheOutcome, timings_ms: Mapping[str, float]
@@ -42,7 +42,7 @@ class Explanation:
     """A heat map, and how it came about.
 
     Attributes:
-        heat_map: Which parts of the picture speak for the label.
+        heat_map: The parts of the picture that support the label.
         cache: Where it came from.
         timings_ms: Milliseconds by stage; ``total`` is the whole time in the service.
     """
@@ -68,7 +68,7 @@ class Pending:
         """Wait for the answer.
 
         Raises:
-            InputError: The bytes are no picture that can be answered.
+            InputError: The picture can't be answered.
             Overloaded: Too many pictures wait already.
             InferenceFailed: The engine failed.
         """
@@ -82,7 +82,7 @@ class Pending:
 class Service:
     """Answers pictures from the cache where it can, from a classifier where it must.
 
-    Safe to call from several threads. Closing it closes no part; who opened them does.
+    Safe to call from several threads. Closing it does not close its parts.
 
     Which classifiers answer can be changed while it runs (`switch`). One request is answered by
     one of them from beginning to end: each key of the cache and each flight names its model.
@@ -92,7 +92,7 @@ class Service:
         cache: Keeps them; None to compute every time.
         workers: Where predictions are computed.
         namespace: Prefix of the cache keys.
-        events: Told about every answer.
+        events: Notified of every answer.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Service:
 
     @property
     def line_up(self) -> LineUp:
-        """Who answers now."""
+        """The models that answer now."""
         return self._roster.line_up
 
     @property
@@ -127,7 +127,7 @@ class Service:
         return self._roster.line_up.live.classifier
 
     def switch(self, line_up: LineUp) -> tuple[Serving, ...]:
-        """Let others answer from the next request on; what has begun goes on as it began.
+        """Let others answer from the next request on; requests under way keep their model.
 
         Returns:
             Those that no longer answer, retired. Close their classifiers once they are drained.
@@ -151,10 +151,10 @@ class Service:
         Never waits for a disk, a network or the model, so an event loop may call it.
 
         Args:
-            picture: What `whatsit.images.decode.decode_image` reads.
+            picture: In a format that `whatsit.images.decode.decode_image` reads.
             top_k: How many labels to return, 1 to 20.
             cache: As for `classify`.
-            serving: Who answers, if the caller holds one; chosen by the picture otherwise.
+            serving: The model to use, if the caller holds one; chosen by the picture otherwise.
 
         Raises:
             InvalidParameter: `top_k` lies outside its range.
@@ -181,8 +181,8 @@ class Service:
         Args:
             sha256: Hex digest of the image bytes, in small letters.
             top_k: How many labels to return, 1 to 20.
-            any_model: Whether an answer of a model that no longer answers this picture will do,
-                where the one that does has not been asked.
+            any_model: True to accept an answer of a model that no longer answers this picture,
+                where the present one has not been asked.
 
         Returns:
             None where no answer is kept, or the cache is off or can't be asked.
@@ -211,12 +211,12 @@ class Service:
         """Say what a picture shows.
 
         Args:
-            picture: What `whatsit.images.decode.decode_image` reads.
+            picture: In a format that `whatsit.images.decode.decode_image` reads.
             top_k: How many labels to return, 1 to 20.
             cache: ``use`` it, ``refresh`` its entry with a newly computed one, or ``bypass`` it.
 
         Raises:
-            InputError: The bytes are no picture that can be answered, or `top_k` is out of range.
+            InputError: The picture can't be answered, or `top_k` is out of range.
             Overloaded: Too many pictures wait already.
             InferenceFailed: The engine failed.
         """
@@ -277,15 +277,15 @@ class Service:
     def explain(
         self, picture: Picture, *, label: str | int | None = None, cache: CacheMode = "use"
     ) -> Explanation:
-        """Show which parts of a picture speak for a label. Runs where it is called.
+        """Show which parts of a picture support a label. Runs in the caller's thread.
 
         Args:
-            picture: What `whatsit.images.decode.decode_image` reads.
+            picture: In a format that `whatsit.images.decode.decode_image` reads.
             label: A label or a class index; None for the best label.
             cache: As for `classify`.
 
         Raises:
-            InputError: The bytes are no picture that can be answered, or there is no such label.
+            InputError: The picture can't be answered, or the label does not exist.
             InferenceFailed: The engine failed.
         """
         stopwatch = Stopwatch()

@@ -19,7 +19,7 @@ DEFAULT_MAX_QUEUE = 64
 DEFAULT_MAX_WAIT_SECONDS = 0.5
 
 _ALWAYS_WAITING = 16
-"""A few clients are no overload, however slow a machine that has just started is."""
+"""A few clients are not an overload, even on a machine that has just started and is slow."""
 _NICENESS = 5
 """A thread with 0 gets three times the share of one with 5."""
 _MEMORY_RATIO = 0.9
@@ -29,8 +29,8 @@ _MEMORY_RATIO = 0.9
 def give_way() -> None:
     """Let the other threads of the process go first from now on, and those it starts go with it.
 
-    Computing takes all the processor there is. Taking requests in, answering known pictures and
-    refusing what is too much takes little of it, but needs it at once. Where the whole process is
+    Computing takes all the processor there is. Receiving requests, answering known pictures and
+    refusing an overload takes little of it, but needs it at once. Where the whole process is
     to go last already (``nice``), or the system refuses, the priority stays as it is.
     """
     if sys.platform != "linux":  # elsewhere the priority is that of the whole process
@@ -57,13 +57,13 @@ class _Entry:
 class Workers:
     """Does so much at a time, lets so much wait, and refuses the rest at once.
 
-    A queue that grows without bound answers everybody late. This one is bounded twice: by the
+    A queue that grows without bound answers every caller late. This one is bounded twice: by the
     number that wait and, once there are more than a few, by how long the last of them would wait
-    at the speed seen lately. Work that is no longer wanted takes no place: the queue drops it when
+    at the speed seen lately. Abandoned work takes no place: the queue drops it when
     it comes to it, or earlier where others would be refused because of it.
 
     Args:
-        count: How many pictures are worked on at the same time.
+        count: How many pictures are in progress at the same time.
         max_queue: How many may wait for that.
         max_wait_seconds: How long the last of them may be expected to wait.
     """
@@ -81,7 +81,7 @@ class Workers:
         self._pool = ThreadPoolExecutor(
             count, thread_name_prefix="whatsit-worker", initializer=give_way
         )
-        # What is dropped may end in a callback that asks about the queue.
+        # Dropping work may call a callback that asks about the queue.
         self._lock = threading.RLock()
         self._queue: deque[_Entry] = deque()
         self._running = 0
@@ -119,7 +119,7 @@ class Workers:
 
         Args:
             work: Called once, in one of the threads, unless it is dropped before.
-            is_abandoned: True as soon as no caller wants the work done; it then stays true.
+            is_abandoned: True as soon as no caller needs the work; it then stays true.
 
         Returns:
             What the work returns or raises. To cancel it before it began gives its place back at

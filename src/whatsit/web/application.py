@@ -45,7 +45,7 @@ def build_application(
 
     Args:
         running: Opened by the caller, who closes it after the server has stopped.
-        page_enabled: Whether to serve the page; without it, its server is not even loaded.
+        page_enabled: True to serve the page; without it, its server is not even loaded.
         tracing: Traces the API's requests; None where they are not collected.
         is_ending: True once the server stops; messages of the page wait no longer then.
     """

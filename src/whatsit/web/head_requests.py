@@ -25,5 +25,5 @@ class HeadAsGet:
         try:
             await self._app(as_get, receive, send)
         finally:
-            # What it leaves there for the log.
+            # Its entries for the log.
             scope.update({**as_get, "method": "HEAD"})

@@ -11,7 +11,7 @@ def bind(host: str, port: int, *, is_shared: bool) -> socket.socket:
     Args:
         host: Address.
         port: 0 for a free one.
-        is_shared: Whether other processes may bind it too; the system then spreads connections.
+        is_shared: True if other processes may bind it too; the system then spreads connections.
 
     Raises:
         SettingsError: The address can't be bound; the sentence says why.

@@ -12,7 +12,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 
 def give_memory_back() -> None:
-    """Tell malloc, before there are threads, not to keep what large pictures leave behind.
+    """Make malloc, before threads exist, return the memory that large pictures leave behind.
 
     glibc gives every thread a pool of its own, and what is freed in one is of no use to another:
     with two, the process stays 30 MB smaller in `make soak` (267 instead of 299). Blocks from

@@ -16,7 +16,7 @@ from whatsit.web.signals import Ending
 _CLOSING_SECONDS = 1.0
 """A page's connection has nothing left to be sent once it was closed."""
 _GRACE_SECONDS = 3.0
-"""What was accepted is answered by then, at the speed that decides what is accepted."""
+"""Accepted requests are answered by then, at the speed that decides on acceptance."""
 
 
 class OrderlyServer(uvicorn.Server):

@@ -1,4 +1,4 @@
-"""What the paths of requests mean: whose they are, and which rules hold for them."""
+"""The paths of requests: their owners, and the rules that hold for them."""
 
 API_PREFIXES = ("/api", "/v2", "/healthz", "/readyz", "/metrics")
 """Paths that belong to the API; all others are the page's."""

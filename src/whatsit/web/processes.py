@@ -56,7 +56,7 @@ def serve_in_processes(settings: Settings, count: int, progress: Progress | None
     A process that dies is replaced. Stopping lets every process finish what it has begun.
 
     Args:
-        settings: What each of them opens and where all of them listen.
+        settings: The settings of each of them, the address included.
         count: How many; each holds its own copy of the model in memory.
         progress: Called during the download of a model that is not in the store yet.
 

@@ -32,8 +32,8 @@ def serve(
     """Serve until a signal stops the process.
 
     Args:
-        settings: What to open and where to listen.
-        page_enabled: Whether to serve the page as well as the API.
+        settings: The settings of the server, the address included.
+        page_enabled: True to serve the page as well as the API.
         progress: Called during the download of a model that is not in the store yet.
 
     Raises:
@@ -63,8 +63,8 @@ def serve_on(
 
     Args:
         listener: See `whatsit.web.listener.bind`.
-        settings: What to open.
-        page_enabled: Whether to serve the page as well as the API.
+        settings: The settings of the server.
+        page_enabled: True to serve the page as well as the API.
         on_ready: Called once, as soon as requests are answered.
         progress: Called during the download of a model that is not in the store yet.
         expositions: Where to leave the metrics for processes that share the port.

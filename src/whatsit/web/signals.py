@@ -18,12 +18,12 @@ class Ending:
     """Ends the process at the signals for that; made in the main thread, before anything is open.
 
     SIGTERM and SIGINT raise `SystemExit`. SIGHUP, which a closed terminal sends, does what SIGTERM
-    does, unless it was ignored before (``nohup``). What is open is closed on the way out, and from
-    the first signal on no other disturbs that. After `END_SECONDS` the process ends wherever it is.
+    does, unless it was ignored before (``nohup``). Everything open is closed on the way out, and
+    later signals do not disturb that. After `END_SECONDS` the process ends wherever it is.
 
     Attributes:
-        has_begun: Whether the process is about to end.
-        is_closed: Whether all that was open is closed, so that Python alone still has to end;
+        has_begun: True if the process is about to end.
+        is_closed: True once everything is closed, so that Python alone still has to end;
             set by the code that opened it.
     """
 
@@ -49,7 +49,7 @@ class Ending:
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         # The web server, which has handlers of its own meanwhile, raises the signal that stopped
-        # it once more when it is done. By default the process would end right there, and leave
+        # it again when it is done. By default the process would end right there, and leave
         # the embedded cache behind.
         if self.has_begun:
             return

@@ -54,7 +54,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, run: Mapping[str, Any]) -> None:
         self._folder = folder
-        # As JSON tells it back.
+        # In the form that JSON gives it back.
         self._run = json.loads(json.dumps(run))
 
     def save(self, progress: Progress, state: Arrays) -> None:
@@ -66,7 +66,7 @@ class Checkpoints:
         self._write(_BEST, {"run": self._run}, weights)
 
     def latest(self) -> tuple[Progress, Arrays] | None:
-        """What was saved last; None where nothing was.
+        """The last saved state; None without one.
 
         Raises:
             PipelineError: It is another run's, or damaged.

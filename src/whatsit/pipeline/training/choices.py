@@ -34,7 +34,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a mode hands over: the weights lie in the folder as ``model.onnx``.
+    """The result of a mode; the weights are in the folder as ``model.onnx``.
 
     Attributes:
         card: Tables of the card that the mode decides.

@@ -61,7 +61,7 @@ def train_full(
     """Train a network of Keras and export it as ONNX.
 
     Raises:
-        SettingsError: Keras has no such architecture.
+        SettingsError: Keras does not have this architecture.
         ModelUnavailable: Its weights can't be downloaded now.
         PipelineError: The checkpoints are of another run.
         InvalidModelCard: The exported network does not give what Keras gives.
@@ -166,7 +166,7 @@ class _Run:
         return network
 
     def pixels(self, pictures: Sequence[Picture]) -> npt.NDArray[np.uint8]:
-        """What the network sees of pictures, channels in its order, (N, size, size, 3)."""
+        """The network's input for pictures, channels in its order, (N, size, size, 3)."""
         crops = np.stack([_crop(self._data, picture, self._spec) for picture in pictures])
         return crops if self._spec.channel_order == "RGB" else crops[..., ::-1]
 
@@ -301,7 +301,7 @@ class _Run:
         return losses / len(self._validation), right / len(self._validation)
 
     def _is_over(self, progress: Progress) -> bool:
-        """Whether the validation split has not got better for long enough, in the second stage."""
+        """True if the validation split has not improved for long enough, in the second stage."""
         done = len(progress.epochs)
         since = max(progress.best_epoch, self._first_epochs)
         return bool(self._validation) and done - since >= _PATIENCE

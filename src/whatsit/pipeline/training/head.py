@@ -233,7 +233,7 @@ def _card_of(base: ModelFolder, identity: str) -> dict[str, Any]:
         "name": name,
         "architecture": card.architecture,
         "tag": "head",
-        "description": f"Own classes, told apart by what {card.name} sees",
+        "description": f"Custom classes, distinguished by the features of {card.name}",
         "source": card.name if not card.source else f"{card.name}: {card.source}",
         "licence": card.licence,
         "input": card.input.model_dump(exclude_none=True),

@@ -55,7 +55,7 @@ class _Tracker:
         self._owns_run = owns_run
 
     def write(self, step: int, figures: Mapping[str, float]) -> bool:
-        """Whether the server took the figures."""
+        """True if the server accepted the figures."""
         with _tolerating_failures(self._mlflow):
             self._mlflow.log_metrics(dict(figures), step=step)
             return True
@@ -68,7 +68,7 @@ class _Tracker:
 
 
 def _start_tracker(arguments: Mapping[str, Any]) -> _Tracker | None:
-    # It would tell its makers about every run.
+    # It would report every run to its makers.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # Seconds, not minutes, for a server that is not there.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")

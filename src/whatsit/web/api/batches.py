@@ -87,7 +87,7 @@ def parse_base64(text: object, name: str) -> bytes:
 
     Args:
         text: The member.
-        name: What it is called, for the refusal.
+        name: Its name in the refusal.
 
     Raises:
         InvalidParameter: It is not base64.

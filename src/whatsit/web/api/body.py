@@ -53,7 +53,7 @@ async def read_whole(scope: Scope, receive: Receive, max_bytes: int, *, reported
         scope: Of the request.
         receive: Where the body comes from.
         max_bytes: Of all of it.
-        reported: The limit on pictures, which is what the sender is told.
+        reported: The limit on pictures, for the refusal.
 
     Raises:
         ImageTooLarge: More than `max_bytes`; nothing beyond them was kept.
@@ -136,7 +136,7 @@ async def read_text(scope: Scope, receive: Receive, max_bytes: int, *, most: int
         scope: Of the request.
         receive: Where the body comes from.
         max_bytes: Of it.
-        most: What a picture may have.
+        most: The limit on pictures, bytes.
 
     Raises:
         InvalidParameter: It has more than `max_bytes`.
@@ -184,7 +184,7 @@ async def _bounded(
 
 
 class _FormInMemory(MultiPartParser):
-    # What a person sends is never written to a disk, and the container's is read-only anyway.
+    # Pictures of people are never written to a disk, and the container's is read-only anyway.
     spool_max_size = 2**31
 
 

@@ -61,7 +61,9 @@ _REFUSALS: tuple[WhatsitError, ...] = (
     Unauthorized("An API key is needed. Send it as: Authorization: Bearer KEY"),
     UrlsOff(),
     AnswerUnknown(),
-    RequestTooSlow("The body of the request arrived too slowly. Send it again on a better line."),
+    RequestTooSlow(
+        "The body of the request arrived too slowly. Send it again on a faster connection."
+    ),
     ImageTooLarge(DEFAULT_MAX_UPLOAD_BYTES),
     ImageTooManyPixels(DEFAULT_MAX_PIXELS, 61_000_000),
     ImageUnsupported("a PDF document"),
@@ -97,7 +99,7 @@ def problem_responses(
         statuses: Of what many routes answer with.
         path: Of the route; some repeat the sentence as ``error``.
         without: Errors that have one of these statuses, but do not come from this route.
-        also: What only few routes answer with, whatever its status.
+        also: Refusals of only a few routes, whatever their status.
     """
     repeats = problems.repeats_error(path)
     wanted = dict.fromkeys((*statuses, *(int(problems.STATUS_BY_ERROR[type(e)]) for e in also)))

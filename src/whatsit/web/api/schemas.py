@@ -266,7 +266,7 @@ class DriftDocument(_Document):
     model: ModelDocument
     since: str = Field(description="Since when its pictures are counted.")
     reference: ReferenceDocument | None = Field(
-        description="Null where the model's card has none; there are no windows then."
+        description="Null where the model's card lacks it; `windows` is empty then."
     )
     windows: list[WindowDriftDocument]
     feedback: list[WeekDocument] | None = Field(

@@ -29,10 +29,10 @@ from whatsit.web.request_facts import facts_of
 _NEVER = float("inf")
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 _MOST_READ_AWAY = 1_000_000
-"""Behind a head that was refused, bytes. What is sent in good faith is not longer."""
+"""Behind a refused head, bytes. An honest client does not send more."""
 _MOST_HANDSHAKE_LINES = 128
 _MOST_HANDSHAKE_LINE_BYTES = 8_000
-"""What the WebSocket library takes; it would not answer what is larger."""
+"""Limits of the WebSocket library; it would not answer a larger handshake."""
 
 
 class _Unwanted(Exception):
@@ -49,7 +49,7 @@ class HttpConnection(HttpToolsProtocol):
 
     Args:
         lines: All open connections.
-        facts: What uvicorn hands to its protocols.
+        facts: The arguments that uvicorn passes to its protocols.
     """
 
     def __init__(self, *, lines: Lines, **facts: Any) -> None:
@@ -95,7 +95,7 @@ class HttpConnection(HttpToolsProtocol):
         self.transport = cast(asyncio.Transport, line)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the application that this client has left."""
+        """Notify the application that this client has left."""
         if self._line is not None:
             self._line.lost()
         self.pipeline.clear()
@@ -145,7 +145,7 @@ class HttpConnection(HttpToolsProtocol):
         else:
             line.deadline = min(self._linger_until, self.loop.time() + self._bounds.quiet_seconds)
 
-    # What comes
+    # Arriving bytes
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come, and answer what is complete."""
@@ -234,7 +234,7 @@ class HttpConnection(HttpToolsProtocol):
         if self._line is not None and self._line.deadline == _NEVER:
             self._line.deadline = self.loop.time() + self._bounds.head_seconds
 
-    # What the parser finds
+    # Callbacks of the parser
 
     def on_message_begin(self) -> None:
         """A request begins."""

@@ -94,7 +94,7 @@ class Line:
         deadline: When `on_deadline` is called, on the clock of the event loop.
         on_deadline: Called once for each deadline, up to a second late.
         lingers: Asked before closing whether the client still has something to send.
-        is_ending: Whether it was closed; the client may still have to read its last answer.
+        is_ending: True once it was closed; the client may still have to read its last answer.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class Lines:
     """All open connections of one process. Used in its event loop only.
 
     Args:
-        bounds: What they may cost.
+        bounds: Limits on their cost.
         unlimited: Networks whose addresses may open as many as they like: those of proxies.
     """
 

@@ -22,7 +22,7 @@ class Door:
     """Lets a connection through that all rules allow.
 
     Args:
-        app: What is behind the door.
+        app: The application behind the door.
         rules: Asked in this order; the first refusal counts.
         answer_refusal: Answers with the refusal in the request's facts; `refuse` or something
             around it.

@@ -75,7 +75,7 @@ def declare_keys(api: FastAPI, *, required: bool) -> None:
 
     Args:
         api: Its document must not have been asked for yet.
-        required: Whether a request without a key is refused now.
+        required: True if a request without a key is refused now.
     """
     build = api.openapi
 

@@ -22,7 +22,7 @@ class RateRule:
     the time, so that a caller gets no second allowance where the shared counters begin to fail.
 
     Args:
-        rate: What one caller may send.
+        rate: The rate of one caller.
         shared: Counters of all processes; None where this is the only one.
         is_counted: Which paths count.
         clock: Seconds since the epoch; processes of one rate agree on it.

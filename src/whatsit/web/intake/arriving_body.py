@@ -17,7 +17,7 @@ PRESSED_BYTES_PER_SECOND = 64_000
 IDLE_SECONDS = 5.0
 """How long a body may bring nothing at all."""
 MAX_CREDIT_SECONDS = 10.0
-"""What has arrived earns no more time than this in advance."""
+"""Arrived bytes earn at most this much time in advance."""
 
 
 class ArrivingBody:
@@ -100,7 +100,7 @@ class ArrivingBody:
         except TimeoutError as error:
             self._require_wanted()
             raise RequestTooSlow(
-                "The body of the request arrived too slowly. Send it again on a better line."
+                "The body of the request arrived too slowly. Send it again on a faster connection."
             ) from error
         finally:
             self._timeout = None

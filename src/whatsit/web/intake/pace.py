@@ -1,7 +1,7 @@
 """The pace at which a body arrives."""
 
 _STILL_SECONDS = 1.0
-"""A body that has brought nothing for so long has no pace, whatever it brought before."""
+"""A body that is silent for so long has a pace of 0, whatever arrived before."""
 _LEAST_AGE_SECONDS = 0.25
 """Of a body whose pace is stated; before, a first small packet would say too much."""
 

@@ -130,7 +130,7 @@ class Shares:
         Args:
             number: How many.
             caller: Whose.
-            body: What they belong to, if there is more of it to come.
+            body: The body that they belong to, if more of it is to come.
 
         Raises:
             Overloaded: They would be too many for all callers together.

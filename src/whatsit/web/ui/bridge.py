@@ -24,7 +24,7 @@ def running_service() -> Running:
         RuntimeError: The page was not started by ``whatsit serve``.
     """
     if not _running:
-        raise RuntimeError("The page has no service behind it. Start it with: whatsit serve")
+        raise RuntimeError("The page runs without a service. Start it with: whatsit serve")
     return _running[0]
 
 

@@ -41,7 +41,7 @@ def build_page(running: Running, tokens: PageTokens) -> st.App:
     _keep_to_ourselves()
     page = st.App(_SCRIPT, secrets=secrets, middleware=[Middleware(NoUploads)])
     config.set_option("server.port", settings.port)
-    # A secrets.toml in somebody's home or working folder must not decide who signs in.
+    # A secrets.toml in a home or working folder must not decide who signs in.
     config.set_option("secrets.files", [])
     return page
 

@@ -18,7 +18,8 @@ from whatsit.web.guard.door import refuse
 from whatsit.web.request_facts import facts_of
 
 PAGE_MESSAGES: Final = frozenset({"rerun_script", "stop_script", "app_heartbeat"})
-"""What the page's own client sends. The others have git asked, files written or caches cleared."""
+"""The messages of the page's own client. The others make the server run git, write files or
+clear caches."""
 
 _DRAWS_PER_PAGE = 2
 _SECONDS_PER_DRAW = 6
@@ -26,7 +27,7 @@ _ALL_TOGETHER = 4
 """All addresses together may have this many times as much drawn as one of them."""
 _LOOK_SECONDS = 0.5
 _FORGET_AFTER = 4_096
-# What the page's client asks before it tries its WebSocket again; it shows the answer.
+# The page's client asks this before it tries its WebSocket again; it shows the answer.
 _PINGS = ("/_stcore/health", "/_stcore/host-config")
 _POLICY_VIOLATION = 1008
 
@@ -83,7 +84,7 @@ class Visits:
 
     A page too many is refused with a sentence, which the page's client shows while it tries
     again by itself. A message too many waits for its turn, and nothing behind it is read
-    meanwhile. What is drawn for a client that does not read is not drawn again before it has.
+    meanwhile. A page is not drawn again before its client has read the last drawing.
 
     One for the whole process; used in its event loop only.
 
@@ -143,7 +144,7 @@ class Visits:
         visitor, now = self._visitors.get(address), self._clock()
         if visitor is not None and visitor.open >= self._limits.pages_per_address:
             return PageBusy(
-                f"{visitor.open} pages are open from your address, which is as many as may be. "
+                f"{visitor.open} pages are open from your address, which is the limit. "
                 "Close one of them."
             )
         if visitor is not None and (seconds := visitor.turns.wait_seconds(now)) > 0:

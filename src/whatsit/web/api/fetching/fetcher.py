@@ -92,7 +92,7 @@ class Fetcher:
         ports: Which ports an address may name.
         allowed: Networks that may be asked although they are not public.
         resolve: Looks host names up, in a thread of its own.
-        tls: Decides which certificates are believed; None for the usual ones.
+        tls: Decides which certificates are trusted; None for the usual ones.
         max_fetches: How many pictures at the same time.
         max_caller_fetches: How many of them for one caller.
         total_seconds: For one picture, from the look-up to the last byte, redirects included.

@@ -1,1 +1,1 @@
-"""What the pages show, as values without Streamlit."""
+"""The content of the pages, as values without Streamlit."""

@@ -1,4 +1,4 @@
-"""What the page shows of a model, as pure functions: values in, HTML out."""
+"""The page's view of a model, as pure functions: values in, HTML out."""
 
 import base64
 import html
@@ -10,7 +10,7 @@ from whatsit.prediction import ModelId
 
 
 def picture(image_bytes: bytes, alt: str) -> str:
-    """A JPEG within the page itself, so that there is no address to fetch it from."""
+    """A JPEG within the page itself, so that a browser need not fetch it."""
     encoded = base64.b64encode(image_bytes).decode()
     return (
         f'<img class="whatsit-picture" src="data:image/jpeg;base64,{encoded}" '
@@ -66,7 +66,7 @@ def model_promises(card: ModelCard) -> str:
     measured = card.quality.get("answers", {})
     if not measured:
         return (
-            "<p>Nobody has measured this model's percentages here, so the words are used "
+            "<p>This model's percentages are not measured here, so the words are used "
             f"sparingly: it says a thing outright from {card.thresholds.sure * 100:.0f} % on, "
             f"“probably” from {card.thresholds.probably * 100:.0f} % on.</p>"
         )

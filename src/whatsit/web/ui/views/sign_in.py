@@ -1,4 +1,4 @@
-"""What the page shows of signing in, as pure functions: values in, HTML out."""
+"""The page's view of signing in, as pure functions: values in, HTML out."""
 
 import html
 from collections.abc import Mapping

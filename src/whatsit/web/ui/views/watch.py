@@ -1,4 +1,4 @@
-"""What the page shows of a watched model, as pure functions: values in, HTML out."""
+"""The page's view of a watched model, as pure functions: values in, HTML out."""
 
 import html
 from collections.abc import Sequence
@@ -38,8 +38,8 @@ def drift_summary(report: WatchReport) -> str:
     reference = report.reference
     if reference is None:
         return (
-            f"<p>Nobody has measured what the usual pictures of {html.escape(report.model.name)} "
-            "are like, so nothing can be compared. With a hundred of them or more: <code>whatsit "
+            f"<p>The usual pictures of {html.escape(report.model.name)} have not been measured, "
+            "so there is nothing to compare with. With a hundred of them or more: <code>whatsit "
             f"models reference {html.escape(report.model.name)} --images FOLDER</code></p>"
         )
     rows = [
@@ -70,7 +70,7 @@ def drift_signals(report: WatchReport) -> str:
         f"</thead><tbody>{rows}</tbody></table>"
         "<p>PSI is how far the shares lie apart, less what chance gives: from 0.1 on they are "
         "shifting, from 0.25 on different; as long as chance could explain it, it is as usual. "
-        "Size and shape are shown, but alarm nobody: every "
+        "Size and shape are shown, but never raise an alarm: every "
         "picture is scaled before the model sees it.</p>"
     )
 
@@ -78,7 +78,7 @@ def drift_signals(report: WatchReport) -> str:
 def accuracy_by_week(weeks: Sequence[WeekAccuracy]) -> str:
     """How often people found answers right, a row for each week and model."""
     if not weeks:
-        return "<p>Nobody has said yet whether an answer is right. Below each one is a place.</p>"
+        return "<p>No answer has a verdict yet. You can give one below each answer.</p>"
     rows = "".join(
         f'<tr><th scope="row">{week.monday.isoformat()}</th>'
         f"<td>{html.escape(week.model or 'not known')}</td><td>{week.right:,}</td>"
