@@ -191,7 +191,7 @@ class Missing(importlib.abc.MetaPathFinder):
         if name.startswith("opentelemetry.sdk") or name.startswith("opentelemetry.exporter"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Missing())
-from whatsit.telemetry.metrics.logs import configure_logging
+from whatsit.telemetry.logs import configure_logging
 from whatsit.telemetry.traces import open_tracing
 configure_logging("info", "text")
 with open_tracing({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}) as tracing:

@@ -13,8 +13,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from whatsit.pipeline.azure_ml.reader import require
-
 PortType = Literal["boolean", "integer", "number", "string", "uri_folder"]
 
 
@@ -209,3 +207,13 @@ def _float_or_text(text: str) -> Value:
         return float(text)
     except ValueError:
         return text
+
+
+def require(claim: bool, sentence: str) -> None:
+    """Refuse a definition about which `claim` is not true.
+
+    Raises:
+        PipelineError: With the sentence.
+    """
+    if not claim:
+        raise PipelineError(sentence)

@@ -15,6 +15,7 @@ from whatsit.pipeline.azure_ml.definition import (
     Reference,
     Value,
     nearest,
+    require,
 )
 
 _PORT_TYPES = ("boolean", "integer", "number", "string", "uri_folder")
@@ -206,11 +207,6 @@ def _require_keys(facts: Mapping[str, Any], kind: str, where: str) -> None:
     known = tuple(sorted(_KEYS[kind]))
     for key in facts:
         require(key in known, f"{where} has an unknown key {key}{nearest(str(key), known)}.")
-
-
-def require(claim: bool, sentence: str) -> None:
-    if not claim:
-        raise PipelineError(sentence)
 
 
 def _read(file: Path) -> dict[str, Any]:
