@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 CHECKS := .venv-deploy
+SITE   := .venv-docs
 ARGS   ?=
 PROFILE ?=
 # With a profile, the files that have it; without one, what .env says.
@@ -12,7 +13,7 @@ COMPOSE = docker compose $(if $(strip $(FILES)),$(addprefix --file ,compose.yaml
 	$(addprefix --profile ,$(PROFILE))
 WATCHED = $(COMPOSE) config --services | grep -qx grafana
 
-# What the lock has for a purpose, by hash; nothing is built, so nothing is fetched for building.
+# Install the locked packages of a purpose, by hash; builds none, so it needs no build tools.
 define INSTALL
 	@$(BIN)/python deploy/locked.py $(1) > $(VENV)/locked.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
@@ -20,7 +21,7 @@ define INSTALL
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-training test-docker build up down fuzz check check-deploy fix bench bench-draft bench-compare soak reports lock clean
+.PHONY: help install run test test-all test-training test-docker docs build up down fuzz check check-deploy fix bench bench-draft bench-compare soak reports lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -30,9 +31,14 @@ install: $(VENV)/.ready-run ## Install whatsit into .venv
 run: install ## Start the page and the API on http://localhost:8501
 	@exec $(BIN)/whatsit serve $(ARGS)
 
-test: $(VENV)/.ready-test ## Run all tests, those in a real browser included (ARGS="-k cache")
+test: $(VENV)/.ready-test ## Run the everyday tests, a real browser included (ARGS="-k cache")
 	@$(BIN)/python scripts/install_browser.py
 	@$(BIN)/python scripts/run_tests.py $(ARGS)
+
+test-all: $(VENV)/.ready-training ## Run all tests: attacks, faults, Terraform and training as well
+	@$(BIN)/python scripts/install_browser.py
+	@$(BIN)/python scripts/run_tests.py --all $(ARGS)
+	@$(if $(ARGS),,$(BIN)/python -m tests.hostile.fuzz 0.5)
 
 build: ## Build the image of the app from this folder
 	@docker compose --file compose.yaml --file compose.build.yaml build app
@@ -62,13 +68,19 @@ check: $(VENV)/.ready-check ## Check format, lint and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@PATH=$(CURDIR)/$(BIN):$$PATH node_modules/.bin/biome check --error-on-warnings
+	@PATH=$(CURDIR)/$(BIN):$$PATH node_modules/.bin/tsc
 
 check-deploy: $(CHECKS)/.ready ## Check image, compose file, workflows, scripts and Terraform
 	@deploy/scripts/check.sh $(CHECKS)/bin
 
+docs: $(SITE)/.ready ## Build the documentation site into site/ (ARGS=https://ADDRESS/)
+	@$(SITE)/bin/python scripts/build_site.py $(ARGS)
+
 fix: $(VENV)/.ready-check ## Repair format and what lint can repair
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+	@PATH=$(CURDIR)/$(BIN):$$PATH node_modules/.bin/biome check --write
 
 bench: $(VENV)/.ready-test ## Measure speed and memory, side by side with their floors
 	@$(BIN)/python -m bench $(ARGS)
@@ -83,19 +95,21 @@ soak: $(VENV)/.ready-test ## Watch memory under ten minutes of mixed load (ARGS=
 	@$(BIN)/python scripts/install_browser.py
 	@$(BIN)/python -m bench.soak $(ARGS)
 
-reports: $(VENV)/.ready-test ## Measure answers, odd pictures and heat maps anew into docs/reports
+reports: $(VENV)/.ready-test ## Measure answers, odd pictures and heat maps again, into docs/reports
 	@for study in answers odd_pictures heat_maps; do \
 		$(BIN)/python -m scripts.study_$$study --shared $${WHATSIT_SHARED:-../shared}; done
 
-lock: $(VENV)/.ready-check ## Resolve all dependencies anew, into constraints.txt and requirements.lock
+lock: $(VENV)/.ready-check ## Resolve all dependencies again, into constraints.txt and requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --all-extras \
 		--no-annotate --no-header --output-file constraints.txt
 	@$(BIN)/python scripts/lock.py
 	@$(BIN)/uv pip compile deploy/checks.in --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-annotate --no-header --output-file deploy/checks.txt
+	@$(BIN)/uv pip compile deploy/site.in --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-annotate --no-header --output-file deploy/site.txt
 
 clean: ## Remove what was installed and what tests left
-	rm -rf $(VENV) $(CHECKS) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) $(CHECKS) $(SITE) site node_modules .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
@@ -120,13 +134,21 @@ $(VENV)/.ready-training: $(VENV)/.ready-test
 	$(call INSTALL,training)
 	@touch $@
 
-$(VENV)/.ready-check: $(VENV)/.ready-test
+$(VENV)/.ready-check: $(VENV)/.ready-test package-lock.json
 	@echo "Installing what the checks need ..."
 	$(call INSTALL,check)
+	@PATH=$(CURDIR)/$(BIN):$$PATH npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(CHECKS)/.ready: deploy/checks.txt
 	@echo "Installing what checks the deployment into $(CHECKS), once ..."
 	@$(PYTHON) -m venv --clear $(CHECKS)
 	@$(CHECKS)/bin/python -m pip install --quiet --disable-pip-version-check -r deploy/checks.txt
+	@touch $@
+
+$(SITE)/.ready: deploy/site.txt
+	@echo "Installing what builds the documentation into $(SITE), once ..."
+	@$(PYTHON) -m venv --clear $(SITE)
+	@$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes --only-binary :all: -r deploy/site.txt
 	@touch $@

@@ -1,5 +1,5 @@
 """Measurements of speed and memory; ``make bench`` runs them all."""
 
-from whatsit.discretion import silence_dependencies
+from whatsit.engines.no_telemetry import silence_dependencies
 
 silence_dependencies()

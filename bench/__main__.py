@@ -22,13 +22,13 @@ from rich.table import Table
 
 from bench.load import ClientProcess, Load
 from bench.page import open_page, time_many, time_sentences
-from tests.running import start_server
+from tests.support.running import start_server
 from whatsit.cache.embedded import EmbeddedValkey
 from whatsit.classifier import Classifier
 from whatsit.data import example_pictures
-from whatsit.images import decode_image
+from whatsit.images.decode import decode_image
+from whatsit.images.preprocess import fit_image
 from whatsit.models.store import ModelStore
-from whatsit.preprocess import fit_image
 
 ROUNDS = 5
 CLIENTS = 16
@@ -129,7 +129,7 @@ def _measure(home: Path, name: str, pictures: list[bytes], count: int) -> dict[s
 
 
 def _has_workers() -> bool:
-    """Whether this version can serve from several processes; says so if it can't."""
+    """Return True if this version can serve from several processes; print a note if it can't."""
     command = [sys.executable, "-m", "whatsit", "serve", "--help"]
     if "--workers" in subprocess.run(command, capture_output=True, text=True, check=True).stdout:
         return True
@@ -145,7 +145,7 @@ def _sample_folder(folder: Path, pictures: list[bytes]) -> Path:
 
 
 def _engine_alone(home: Path, name: str, pictures: Path) -> dict[str, float]:
-    """What a server of many new pictures could reach: the engine's own throughput, less decoding.
+    """The limit for a server of many new pictures: the engine's throughput, less decoding.
 
     The engine fills all cores, and decoding takes its share of them.
     """
@@ -236,7 +236,7 @@ def load_pictures(folder: Path) -> list[bytes]:
 
 
 def repainted(picture: bytes) -> bytes:
-    """The picture with pixels that nobody has sent before, about as large as it was."""
+    """The picture with pixels that are new to the server, about as large as it was."""
     image = Image.open(io.BytesIO(picture)).convert("RGB")
     middle = (image.width // 2, image.height // 2)
     image.paste(Image.frombytes("RGB", (16, 16), os.urandom(16 * 16 * 3)), middle)

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from bench.__main__ import CLIENTS, load_pictures, repainted, time_start
 from bench.load import ClientProcess
-from tests.running import start_server
+from tests.support.running import start_server
 
 MODEL = "efficientnet-lite2"
 ROUNDS = 12

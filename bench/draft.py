@@ -1,4 +1,4 @@
-"""What decoding JPEGs at reduced size gains and costs: ``make bench-draft``.
+"""Measure the gain and the cost of decoding JPEGs at reduced size: ``make bench-draft``.
 
 The photographs are enlarged four times and saved as JPEG again, to about the size that a phone
 makes; then each is answered twice, decoded in full and decoded at reduced size.
@@ -15,9 +15,9 @@ from pathlib import Path
 from PIL import Image
 
 from whatsit.classifier import Classifier
-from whatsit.images import decode_image
-from whatsit.models.store import open_folder
-from whatsit.preprocess import fit_image
+from whatsit.images.decode import decode_image
+from whatsit.images.preprocess import fit_image
+from whatsit.models.folder import open_folder
 
 ENLARGEMENT = 4
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 
-from whatsit.images import decode_image
-from whatsit.models.store import ModelStore, resolve_model
-from whatsit.preprocess import fit_image, to_batch
+from whatsit.images.decode import decode_image
+from whatsit.images.preprocess import fit_image, to_batch
+from whatsit.models.resolve import resolve_model
+from whatsit.models.store import ModelStore
 
 SECONDS = 3.0
 

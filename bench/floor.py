@@ -1,7 +1,6 @@
 """The floor of a known picture: an ASGI app that hashes the body and asks Redis once.
 
-Run as ``uvicorn`` would be by somebody who needs nothing else; FLOOR_REDIS_URL says where
-Redis is.
+Runs under a plain ``uvicorn``; FLOOR_REDIS_URL is the address of Redis.
 """
 
 import hashlib

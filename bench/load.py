@@ -1,4 +1,4 @@
-"""The client of the measurements: `tests.load` in a process of its own."""
+"""The client of the measurements: `tests.support.load` in a process of its own."""
 
 import multiprocessing
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from tests.load import closed_loop, post
+from tests.support.load import closed_loop, post
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a run of requests took.
+    """The duration of a run of requests.
 
     Attributes:
         seconds: Latency of each request.

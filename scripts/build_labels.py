@@ -8,8 +8,8 @@ in ``scripts/labels`` add what WordNet cannot know:
 * ``names.toml``: everyday names, further synonyms, better definitions;
 * ``levels.toml``: the levels of the hierarchy, and the classes placed by hand.
 
-Written are the label set that the package ships and the tables of ``docs/labels.md``. On Debian
-the database comes with ``apt-get install wordnet-base``.
+Written are the label set that the package ships and the tables of ``docs/reference/labels.md``.
+On Debian the database comes with ``apt-get install wordnet-base``.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[1]
 DECISIONS = REPOSITORY / "scripts" / "labels"
 LABEL_SET = REPOSITORY / "src" / "whatsit" / "data" / "labels" / "imagenet-1k.json"
-REVIEW_PAGE = REPOSITORY / "docs" / "labels.md"
+REVIEW_PAGE = REPOSITORY / "docs" / "reference" / "labels.md"
 
 NUM_CLASSES = 1000
 
@@ -54,7 +54,7 @@ class Synset:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What `names.toml` says about one class; see the head of that file."""
+    """The entry of `names.toml` about one class; see the head of that file."""
 
     name: str | None = None
     article: str | None = None
@@ -298,8 +298,8 @@ def describe_level(level: Level, synsets: Mapping[str, Synset]) -> tuple[tuple[s
     """The synonyms and the definition of a level.
 
     Raises:
-        LabelsRejected: It is called otherwise than its synset, and nobody says what it is; or
-            somebody does, although it is called so.
+        LabelsRejected: Its name differs from its synset and no entry says what it is; or an entry
+            does, although the name is the same.
     """
     synset = synsets[level.wnid]
     is_named_so = level.name.casefold() in {word.casefold() for word in synset.words}

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from whatsit.models.catalogue import bundled_folder
-from whatsit.models.store import open_folder
+from whatsit.models.folder import open_folder
 
 NAMES = Path(__file__).parent.parent / "src/whatsit/web/ui/assets/ask/names"
 

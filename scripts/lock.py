@@ -12,13 +12,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
-HEADER = (
-    "# What is installed for each purpose, by hash; `make lock` writes it from constraints.txt.\n"
-)
+HEADER = "# The packages of each purpose, by hash; `make lock` writes it from constraints.txt.\n"
 
 
 def purposes() -> dict[str, list[str]]:
-    """What is asked for, for each purpose."""
+    """The requirements of each purpose."""
     document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     base, extras = document["project"]["dependencies"], document["project"]["optional-dependencies"]
     return {

@@ -24,19 +24,11 @@ import numpy.typing as npt
 from whatsit.answer import softmax
 from whatsit.classifier import Classifier
 from whatsit.models.catalogue import bundled_folder
-from whatsit.models.store import open_folder
-from whatsit.pipeline.calibrate import (
-    SET_PROMISE,
-    CalibrationReport,
-    Flags,
-    Floats,
-    Indices,
-    Measurements,
-    calibrate,
-    calibration_error,
-    fit_temperature,
-    measure_pictures,
-)
+from whatsit.models.folder import open_folder
+from whatsit.pipeline.calibrate import CalibrationReport, calibrate, measure_pictures
+from whatsit.quality.fit import SET_PROMISE, fit_temperature
+from whatsit.quality.measure import calibration_error
+from whatsit.quality.measurements import Flags, Floats, Indices, Measurements
 
 REPORTS = Path(__file__).resolve().parent.parent / "docs" / "reports"
 HALVINGS = 20
@@ -251,7 +243,7 @@ _FIGURES = (
 
 
 def _format_choices(studies: Sequence[dict[str, Any]]) -> list[str]:
-    lines = ["", "## What else could have been chosen", ""]
+    lines = ["", "## Other rules that were measured", ""]
     lines += [
         _row("score of the best label", *(f"{s['model']}: ECE | Brier of best" for s in studies)),
         _row(*["---"] * (2 * len(studies) + 1)),

@@ -25,10 +25,13 @@ from PIL import Image, ImageOps
 from whatsit.classifier import Classifier, Stopwatch
 from whatsit.data import example_pictures
 from whatsit.engines.base import Engine
-from whatsit.explain import Grid, HeatMapMethod, draw_picture, explain
+from whatsit.explain import Grid, explain
+from whatsit.images.overlay import draw_picture
 from whatsit.model_card import InputSpec
 from whatsit.models.catalogue import bundled_folder
-from whatsit.models.store import open_folder
+from whatsit.models.folder import open_folder
+from whatsit.picture import Picture
+from whatsit.prediction import HeatMapMethod
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / "docs" / "reports"
@@ -53,10 +56,10 @@ class Photo:
 
 @dataclass(frozen=True)
 class PairResult:
-    """What the two heat maps of one pair say.
+    """The result of the two heat maps of one pair.
 
     Attributes:
-        counts: Whether both labels are among the best for the pair.
+        counts: True if both labels are among the best for the pair.
         mass_ratios: Of each map, how much of its mass lies on the right half, 0 to 1.
         peaks_right: Of each map, whether its highest place lies there.
     """
@@ -69,7 +72,7 @@ class PairResult:
 
     @property
     def is_right(self) -> bool:
-        """Whether both maps have most of their mass on their half."""
+        """True if both maps have most of their mass on their half."""
         return min(self.mass_ratios) > 0.5
 
 
@@ -259,7 +262,7 @@ def measure_time(classifier: Classifier) -> Timing:
         with answering.measure("total"):
             classifier.classify(picture, sha256="0" * 64, stopwatch=answering)
         with explaining.measure("total"):
-            explain(classifier, picture, sha256="0" * 64, stopwatch=explaining)
+            explain(classifier, Picture(picture, "0" * 64), stopwatch=explaining)
         answer, map_ = answering.timings_ms, explaining.timings_ms
         rows.append((answer["infer"], map_["explain"], answer["total"], map_["total"]))
     times = np.array(rows)

@@ -1,4 +1,4 @@
-"""Measure how often odd pictures are told from photographs: docs/reports/odd-pictures.*.
+"""Measure how often odd pictures are recognised as such: docs/reports/odd-pictures.*.
 
 Run: ``python -m scripts.study_odd_pictures --shared DIR`` (about four minutes on two cores).
 """
@@ -8,7 +8,7 @@ import csv
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from scripts.odd_pictures import KINDS, UNTOUCHED_KINDS, draw_odd_picture
 from whatsit.classifier import Classifier
-from whatsit.images import decode_image
-from whatsit.models.store import ModelFolder, open_folder
-from whatsit.pipeline.odd_pictures import KINDS, UNTOUCHED_KINDS, draw_odd_picture
+from whatsit.familiarity import best_log_probability, describe_pixels, familiarity, join_signs
+from whatsit.images.decode import decode_image
+from whatsit.images.preprocess import fit_image
+from whatsit.models.folder import ModelFolder, open_folder
 from whatsit.pipeline.recognition import fit_profile, fit_threshold
-from whatsit.preprocess import fit_image
-from whatsit.recognise import best_log_probability, describe_pixels, familiarity, join_signs
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -38,7 +38,7 @@ BUNDLED = ROOT / "src" / "whatsit" / "data" / "models" / "efficientnet-lite2"
 
 @dataclass(frozen=True)
 class Sample:
-    """What one model gave for a set of pictures; one row per picture."""
+    """The output of one model for a set of pictures; one row per picture."""
 
     logits: Floats
     looks: Floats
@@ -51,7 +51,7 @@ class Sample:
 
     @property
     def right(self) -> Flags:
-        """Whether the best label is the right one."""
+        """True where the best label is the right one."""
         return np.asarray(self.logits.argmax(axis=1) == self.group)
 
     def part(self, rows: npt.NDArray[np.int64]) -> "Sample":
@@ -192,7 +192,7 @@ def study(folder: ModelFolder, images: Path) -> dict[str, Any]:
         times.append(time.perf_counter() - start)
     return {
         "methods": measure(val, photos, odd),
-        "profile_fitted_on_val650": asdict(profile),
+        "profile_fitted_on_val650": profile.model_dump(exclude={"method", "false_alarm_ratio"}),
         "cost_ms_median": round(float(np.median(times)) * 1000, 3),
     }
 
@@ -210,7 +210,7 @@ def page(models: dict[str, Any]) -> str:
         "<!-- Written by scripts/study_odd_pictures.py. -->",
         "",
         f"{PER_KIND} drawn pictures of each of {len(KINDS)} kinds "
-        "(`whatsit.pipeline.odd_pictures`), 650 photographs of val650, 300 of photos300. "
+        "(`scripts.odd_pictures`), 650 photographs of val650, 300 of photos300. "
         f"Everything is fitted on a random half of val650 for {percent(FALSE_ALARM_RATIO)} false "
         f"alarms; false alarms are counted on the other half and on photos300. Means of "
         f"{HALVINGS} halvings. No odd picture is used for fitting.",

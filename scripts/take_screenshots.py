@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from scripts.install_browser import find_browser
-from tests.running import start_server
+from tests.support.running import start_server
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests.running import RunningServer, start_server
+from tests.support.running import RunningServer, start_server
 from whatsit.classifier import Classifier
 from whatsit.models.store import ModelStore
-from whatsit.workers import Workers
+from whatsit.service.workers import Workers
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -8,6 +8,6 @@ mkdir -p "$folder"
 if /opt/whatsit/bin/whatsit models pull "$model" --store /tmp/store; then
     cp -RL "/tmp/store/models/$model" "$folder/$model"
 else
-    echo "The model $model can't be had here; the image has the bundled one." >&2
+    echo "The model $model is not available here; the image has the bundled one." >&2
 fi
 rm -rf /tmp/store

@@ -3,7 +3,7 @@
 # goes into the store, which may be an empty volume.
 set -eu
 
-# The group of this user may read it, which Redis belongs to, and nobody else.
+# Only the group of this user may read it; Redis belongs to that group.
 password=${WHATSIT_REDIS_PASSWORD_FILE:-}
 if [ -n "$password" ] && [ ! -s "$password" ] && [ -w "${password%/*}" ]; then
     umask 027
@@ -15,8 +15,8 @@ if [ -n "$password" ] && [ ! -s "$password" ] && [ -w "${password%/*}" ]; then
     rm "$made"
 fi
 
-# Whoever asks by this container's own address, such as Prometheus, means this server too. Only a
-# page under a foreign name could be a danger, and an address is none.
+# A client that uses this container's own address, such as Prometheus, means this server too. Only
+# a page under a foreign name could be a danger, and an address is not a name.
 case ${WHATSIT_ALLOWED_HOSTS:-auto} in
     auto | '*') ;;
     *)

@@ -1,4 +1,4 @@
-"""Whether this container's server answers pictures."""
+"""Check that this container's server answers pictures."""
 
 import os
 import sys

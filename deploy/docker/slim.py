@@ -8,8 +8,8 @@ import shutil
 import sys
 from pathlib import Path
 
-# Streamlit draws tables and charts with these, and loads none before a page has one; ours have
-# none. What only these need goes with them.
+# Streamlit draws tables and charts with these, and loads none before a page has one; our pages
+# have none. Packages that only these need are removed with them.
 TABLES_AND_CHARTS = (
     "altair",
     "attr",
@@ -30,7 +30,7 @@ DISTRIBUTIONS = (*TABLES_AND_CHARTS, "openvino_telemetry", "python_dateutil", "r
 UNUSED = (
     *TABLES_AND_CHARTS,
     *(f"{name}-*.dist-info" for name in DISTRIBUTIONS),
-    # It would tell Google Analytics of every start; whatsit never lets OpenVINO load it.
+    # It would report every start to Google Analytics; whatsit never lets OpenVINO load it.
     "openvino_telemetry",
     # Runtimes for graphics cards and neural processors, and readers of formats that are not ONNX.
     "openvino/libs/*intel_gpu*",

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Make sure that Prometheus has a key that the running app takes: key.sh SECRETS. Prometheus reads
-# the file anew each time, so nothing has to be restarted.
+# Make sure that Prometheus has a key that the running app accepts: key.sh SECRETS. Prometheus
+# reads the file each time, so nothing needs a restart.
 set -eu
 file=$1/metrics-key
 status=$(docker compose exec -T app python /opt/whatsit/ask_metrics.py < "$file")

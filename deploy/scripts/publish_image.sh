@@ -10,7 +10,7 @@ set -euo pipefail
 name=$1 version=$2
 shift 2
 for source in "$@"; do
-    [[ $source =~ @sha256:[0-9a-f]{64}$ ]] || { echo "publish: '$source' has no digest" >&2; exit 2; }
+    [[ $source =~ @sha256:[0-9a-f]{64}$ ]] || { echo "publish: '$source' lacks a digest" >&2; exit 2; }
 done
 
 tags=(--tag "$name:$version")

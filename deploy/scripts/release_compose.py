@@ -1,7 +1,7 @@
 """Print the compose file that a release carries: ``release_compose.py NAME:TAG@sha256:DIGEST``.
 
-It is the one of this repository with that image as its default, so that whoever has the file alone
-starts exactly what was released. Exit status 2, with a sentence, where the image is not named so.
+It is the one of this repository with that image as its default, so that the file alone starts
+exactly the released image. Exit status 2, with a sentence, where the image has another form.
 """
 
 import re

@@ -25,7 +25,7 @@ say() {
 # Run deploy.sh on the machine: deploy ARGUMENT [AFTERWARDS], a command for when it succeeded.
 # Returns its exit status, 255 where it is unknown, and sets `before` and `earlier`, the image that
 # ran until then and the one before that. `az` succeeds even where the script failed, and returns
-# the last 4 KiB of what it printed, so that the script tells all this in its last lines.
+# the last 4 KiB of what it printed, so the script prints all this in its last lines.
 deploy() {
     local script message status
     script="before=\$(cat $folder/current-image 2>/dev/null)
@@ -71,9 +71,9 @@ if [[ $status -eq 0 ]] && answers; then
 fi
 case $status in
 0)
-    # It became ready, but does not know the picture: the machine has no reason to go back itself.
+    # It became ready, but does not know the picture: the machine does not roll back by itself.
     say "\`$1\` does not work."
-    # Whoever rolls back by hand later must not get this one.
+    # A later roll-back by hand must not choose this one.
     forget="rm -f $folder/previous-image"
     [[ ! $earlier =~ $digest_reference ]] || forget="echo '$earlier' > $folder/previous-image"
     if [[ ! $working =~ $digest_reference || $working == "$1" ]]; then

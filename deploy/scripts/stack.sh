@@ -3,9 +3,9 @@
 #
 # test     checks the form of all that is below the folder, validates it and runs its own tests
 # plan     shows what would change and changes nothing, not even the lock of the state; it compares
-#          with the state alone, because whoever may only read can't ask for secrets
+#          with the state alone, because a reader can't ask for secrets
 # apply    makes the change
-# outputs  writes the outputs that are no secrets as NAME=VALUE lines to GITHUB_OUTPUT, or shows them
+# outputs  writes the outputs that are not secret as NAME=VALUE lines to GITHUB_OUTPUT, or shows them
 #
 #   TF_STATE_RESOURCE_GROUP, TF_STATE_STORAGE_ACCOUNT, TF_STATE_CONTAINER  where the state is kept;
 #             without an account Terraform keeps it where the configuration says

@@ -1,15 +1,16 @@
 """Logits -> scores -> labels -> a sentence."""
 
 from collections.abc import Sequence
-from typing import Literal
+from itertools import groupby
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from whatsit.errors import InvalidParameter
-from whatsit.labels import LabelEntry, LabelSet
+from whatsit.labels.label_set import LabelSet
 from whatsit.model_card import SetRule, Thresholds
-from whatsit.prediction import Answer, Certainty, ScoredLabel
+from whatsit.prediction import Answer, AnswerPart, Certainty, Hedge, Level, Role, ScoredLabel
 
 Logits = npt.NDArray[np.float32]
 Probabilities = npt.NDArray[np.float32]
@@ -18,6 +19,7 @@ Probabilities = npt.NDArray[np.float32]
 _MAX_GUESSES = 3
 _WORTH_SAYING = 0.05
 """A guess below this score is left out of the sentence."""
+_ADVERBS: dict[Hedge, str] = {"probable": "probably ", "possible": "perhaps "}
 
 
 def to_logits(outputs: Logits, activation: Literal["none", "softmax"]) -> Logits:
@@ -98,7 +100,7 @@ def state_level(path_scores: Sequence[float], thresholds: Thresholds) -> tuple[i
 
     Args:
         path_scores: Scores from the broadest group down to a class; they never rise.
-        thresholds: What a level must score to be stated.
+        thresholds: The scores that a level must reach to be stated.
 
     Returns:
         How many levels of the path are stated, 0 if none can be, and how certain that is.
@@ -157,55 +159,101 @@ def word_answer(
     """
     taxonomy = labels.taxonomy
     node_scores = taxonomy.score_nodes(scores)
+    # The very numbers that `top` has, not those that were rounded for adding up.
+    node_scores[taxonomy.num_groups :] = scores
     path = taxonomy.descend(node_scores)
     path_scores = node_scores[list(path)].tolist()
     levels, certainty = state_level(path_scores, thresholds)
     if not recognised:
         levels, certainty = 0, "unsure"
     if levels:
-        stated, score = path[:levels], path_scores[levels - 1]
-        likely = sum(value >= thresholds.probably for value in path_scores)
-        text = _commit(labels.node(stated[-1]), score, certainty, is_group=levels < len(path))
-        if certainty == "sure" and likely > levels:
-            deeper = path[likely - 1]
-            text += f"; probably {_named(labels.node(deeper), path_scores[likely - 1])}"
-            if guesses := _guesses(top, labels, within=deeper):
-                text += f", perhaps {_listed(guesses, labels)}"
-        elif guesses := _guesses(top, labels, within=stated[-1]):
-            together = sum(guess.score for guess in guesses)
-            is_likely = certainty == "sure" and together >= thresholds.probably
-            text += f"; {'probably' if is_likely else 'perhaps'} {_listed(guesses, labels)}"
-        text += "."
+        stated = path[:levels]
+        claims = _claim(path, path_scores, levels, certainty, top, labels, thresholds)
     else:
-        stated, score = taxonomy.path_to(taxonomy.node_of(top[0].index)), top[0].score
+        stated = taxonomy.path_to(taxonomy.node_of(top[0].index))
         guesses = _guesses(top, labels)
-        text = (
-            f"I am not sure. It might be {_listed(guesses, labels)}."
+        claims = (
+            _offer("possible", guesses, labels)
             if recognised
-            else f"I do not recognise this. What comes closest is {_listed(guesses[:1], labels)}."
+            else _offer("closest", guesses[:1], labels)
         )
     entry = labels.node(stated[-1])
-    is_group = stated[-1] < taxonomy.num_groups
     return Answer(
-        text,
+        _sentence(claims, labels),
         entry.label,
         entry.wnid,
-        # The very number that `top` has, not one that was rounded for adding up.
-        score if is_group else float(scores[stated[-1] - taxonomy.num_groups]),
+        float(node_scores[stated[-1]]),
         certainty,
-        "group" if is_group else "class",
+        _level(stated[-1], labels),
         tuple(labels.node(node).label for node in stated),
         select_set(top, set_rule) if recognised else (),
         recognised,
+        tuple(_describe(claim, labels) for claim in claims),
     )
 
 
-def _commit(entry: LabelEntry, score: float, certainty: Certainty, *, is_group: bool) -> str:
-    if certainty == "probably":
-        return f"Probably {_named(entry, score)}"
-    if is_group:
-        return f"{_capitalised(entry.phrase)}, almost certainly ({_percent(score)})"
-    return _capitalised(_named(entry, score))
+class _Claim(NamedTuple):
+    """An `AnswerPart` that still knows its node of the taxonomy."""
+
+    role: Role
+    hedge: Hedge
+    node: int
+    score: float
+
+
+def _claim(
+    path: Sequence[int],
+    path_scores: Sequence[float],
+    levels: int,
+    certainty: Certainty,
+    top: Sequence[ScoredLabel],
+    labels: LabelSet,
+    thresholds: Thresholds,
+) -> list[_Claim]:
+    """The level that is stated, then what is likely and what is possible below it."""
+    is_sure, stated = certainty == "sure", path[levels - 1]
+    hedge: Hedge = "probable"
+    if is_sure:
+        hedge = "certain" if _level(stated, labels) == "class" else "almost_certain"
+    claims = [_Claim("stated", hedge, stated, path_scores[levels - 1])]
+    likely = sum(score >= thresholds.probably for score in path_scores)
+    if is_sure and likely > levels:
+        deeper = path[likely - 1]
+        claims.append(_Claim("guess", "probable", deeper, path_scores[likely - 1]))
+        return claims + _offer("possible", _guesses(top, labels, within=deeper), labels)
+    guesses = _guesses(top, labels, within=stated)
+    together = sum(guess.score for guess in guesses)
+    is_likely = is_sure and together >= thresholds.probably
+    return claims + _offer("probable" if is_likely else "possible", guesses, labels)
+
+
+def _offer(hedge: Hedge, guesses: Sequence[ScoredLabel], labels: LabelSet) -> list[_Claim]:
+    node_of = labels.taxonomy.node_of
+    return [_Claim("guess", hedge, node_of(guess.index), guess.score) for guess in guesses]
+
+
+def _describe(claim: _Claim, labels: LabelSet) -> AnswerPart:
+    entry, level = labels.node(claim.node), _level(claim.node, labels)
+    return AnswerPart(claim.role, claim.hedge, entry.label, entry.wnid, level, claim.score)
+
+
+def _level(node: int, labels: LabelSet) -> Level:
+    return "group" if node < labels.taxonomy.num_groups else "class"
+
+
+def _sentence(claims: Sequence[_Claim], labels: LabelSet) -> str:
+    clauses = [
+        (hedge, " or ".join(_named(claim, labels) for claim in alternatives))
+        for (_, hedge), alternatives in groupby(claims, key=lambda claim: claim[:2])
+    ]
+    first, listed = clauses[0]
+    if first == "closest":
+        return f"I do not recognise this. What comes closest is {listed}."
+    if first == "possible":
+        return f"I am not sure. It might be {listed}."
+    lead, *further = (_ADVERBS.get(hedge, "") + listed for hedge, listed in clauses)
+    below = f"; {', '.join(further)}" if further else ""
+    return f"{_capitalised(lead)}{below}."
 
 
 def _guesses(
@@ -226,17 +274,15 @@ def _guesses(
     return worthy[:_MAX_GUESSES]
 
 
-def _listed(guesses: Sequence[ScoredLabel], labels: LabelSet) -> str:
-    return " or ".join(_named(labels.entries[guess.index], guess.score) for guess in guesses)
-
-
-def _named(entry: LabelEntry, score: float) -> str:
-    return f"{entry.phrase} ({_percent(score)})"
+def _named(claim: _Claim, labels: LabelSet) -> str:
+    hedge = ", almost certainly" if claim.hedge == "almost_certain" else ""
+    return f"{labels.node(claim.node).phrase}{hedge} ({_percent(claim.score)})"
 
 
 def _percent(score: float) -> str:
     # Nothing a model says is certain or impossible, so it never rounds to 100 % or 0 %.
-    return f"{min(99, max(1, round(score * 100)))} %"
+    # Documents carry six decimals of a score; anyone who rounds those finds the same percentage.
+    return f"{min(99, max(1, round(round(score, 6) * 100)))} %"
 
 
 def _capitalised(phrase: str) -> str:

@@ -1,4 +1,8 @@
-"""Image -> prediction. No cache, no I/O: the part a program can hold in its hand."""
+"""Image -> prediction: the part for use in a program.
+
+It computes and nothing else. Only `Classifier.load` looks for a model and downloads one, only
+`Classifier.from_folder` reads weights, and only a path given to `Classifier.classify` is opened.
+"""
 
 import hashlib
 import json
@@ -9,34 +13,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from whatsit.answer import Logits, softmax, to_logits, top_k, word_answer
-from whatsit.drift import describe_signals
 from whatsit.engines import Engine, open_engine
 from whatsit.errors import InferenceFailed, InvalidModelCard
-from whatsit.images import (
-    DEFAULT_MAX_PIXELS,
-    DEFAULT_MAX_UPLOAD_BYTES,
-    decode_image,
-    load_decoders,
-)
-from whatsit.labels import LabelSet
-from whatsit.model_card import ModelCard
-from whatsit.models.catalogue import DEFAULT_MODEL
-from whatsit.models.live import resolve_served
-from whatsit.models.store import ModelFolder, ModelStore, default_home
-from whatsit.prediction import MAX_TOP_K, ImageFacts, ModelId, Prediction
-from whatsit.preprocess import ImageHWC, fit_image
-from whatsit.recognise import (
+from whatsit.familiarity import (
     PixelStatistics,
-    RecognitionProfile,
     best_log_probability,
     describe_pixels,
     join_signs,
 )
+from whatsit.images.decode import DEFAULT_MAX_PIXELS, DEFAULT_MAX_UPLOAD_BYTES, decode_image
+from whatsit.images.preprocess import ImageHWC, fit_image
+from whatsit.images.sources import load_decoders
+from whatsit.labels.label_set import LabelSet
+from whatsit.model_card import ModelCard
+from whatsit.models.catalogue import DEFAULT_MODEL
+from whatsit.picture import Picture
+from whatsit.prediction import MAX_TOP_K, ImageFacts, ModelId, Prediction
+
+if TYPE_CHECKING:
+    from whatsit.models.folder import ModelFolder
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,6 @@ ANSWER_VERSION = 3
 
 _SUM_TOLERANCE = 0.02
 """bfloat16 rounds a thousand probabilities to about a hundredth of their sum."""
-_ABOUT_THE_FIT = {"method", "false_alarm_ratio"}
 
 
 @dataclass
@@ -66,6 +65,23 @@ class Stopwatch:
             self.timings_ms[stage] = self.timings_ms.get(stage, 0.0) + elapsed
 
 
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A prediction, and what else was measured while it was made.
+
+    Attributes:
+        prediction: The answer of the model.
+        familiarity: See `whatsit.familiarity.familiarity`; None where the model's card has no
+            profile.
+        statistics: See `whatsit.familiarity.describe_pixels`; None where the model's card has no
+            profile.
+    """
+
+    prediction: Prediction
+    familiarity: float | None
+    statistics: PixelStatistics | None
+
+
 class Classifier:
     """A model, its labels and an engine, joined to answer pictures.
 
@@ -77,8 +93,8 @@ class Classifier:
         engine: Runs it.
         model: Name and fingerprint.
         folder: Where it was loaded from; None where it came from no folder.
-        complaint: What its card says wrongly about its output, as a sentence; None where nothing
-            was noticed when it was warmed up.
+        complaint: The mistake on its card about its output, as a sentence; None if the warm-up has
+            not found one.
 
     Example:
         >>> with Classifier.load("efficientnet-lite2") as classifier:
@@ -109,7 +125,7 @@ class Classifier:
         self.max_pixels = max_pixels
         self.folder = folder
         self.complaint: str | None = None
-        self._profile = _recognition_profile(card)
+        self._profile = card.recognition
         self.model = ModelId(card.name, build_fingerprint(card, labels, engine.identity))
 
     @classmethod
@@ -126,9 +142,13 @@ class Classifier:
             engine: See `whatsit.engines.open_engine`.
 
         Raises:
-            UnknownModel: Nothing has that name.
+            UnknownModel: No model has that name.
             ModelError: The model can't be used.
         """
+        from whatsit.models.home import default_home
+        from whatsit.models.live import resolve_served
+        from whatsit.models.store import ModelStore
+
         home = home or default_home()
         resolved = resolve_served(ModelStore(home), home, model)
         if resolved.note is not None:
@@ -138,7 +158,7 @@ class Classifier:
     @classmethod
     def from_folder(
         cls,
-        folder: ModelFolder,
+        folder: "ModelFolder",
         *,
         engine: str = "openvino",
         max_upload_bytes: int = DEFAULT_MAX_UPLOAD_BYTES,
@@ -147,7 +167,7 @@ class Classifier:
         """A classifier that is warm, from a verified model folder.
 
         Raises:
-            SettingsError: There is no such engine.
+            SettingsError: The engine is unknown.
             ModelError: The engine can't run these weights, or the labels do not fit them.
         """
         classifier = cls(
@@ -169,7 +189,7 @@ class Classifier:
 
     def classify(
         self,
-        picture: bytes | str | PathLike[str],
+        picture: Picture | bytes | str | PathLike[str],
         *,
         sha256: str | None = None,
         stopwatch: Stopwatch | None = None,
@@ -177,62 +197,66 @@ class Classifier:
         """Say what a picture shows.
 
         Args:
-            picture: Its bytes (see `whatsit.images.decode_image`), or the path of its file.
-            sha256: Hex digest of the bytes where the caller has it already.
+            picture: Its bytes (see `whatsit.images.decode.decode_image`), the path of its file,
+                or a `Picture`, which knows its digest already.
+            sha256: Hex digest of the bytes where the caller has them and it already.
             stopwatch: Receives the milliseconds of ``decode``, ``preprocess``, ``infer`` and
                 ``answer``.
 
         Raises:
-            InputError: This is no picture that can be answered.
+            InputError: The picture can't be answered.
             InferenceFailed: The engine failed.
             OSError: The file can't be read.
         """
-        image_bytes = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
         stopwatch = stopwatch or Stopwatch()
-        pixels, facts = self.prepare(image_bytes, sha256=sha256, stopwatch=stopwatch)
-        return self.predict(pixels, facts, stopwatch=stopwatch)
+        if not isinstance(picture, bytes | Picture):
+            picture = Path(picture).read_bytes()
+        if sha256 is not None and isinstance(picture, bytes):
+            picture = Picture(picture, sha256)
+        pixels, facts = self.prepare(picture, stopwatch=stopwatch)
+        return self.compute(pixels, facts, stopwatch=stopwatch).prediction
 
     def prepare(
-        self, image_bytes: bytes, *, sha256: str | None = None, stopwatch: Stopwatch | None = None
+        self, picture: Picture | bytes, *, stopwatch: Stopwatch | None = None
     ) -> tuple[ImageHWC, ImageFacts]:
         """Decode a picture to exactly the pixels that the model sees, without asking it.
 
         Args:
-            image_bytes: See `whatsit.images.decode_image`.
-            sha256: Their hex digest where the caller has it already.
+            picture: In a format that `whatsit.images.decode.decode_image` reads.
             stopwatch: Receives the milliseconds of ``decode`` and ``preprocess``.
 
         Raises:
-            InputError: This is no picture that can be answered.
+            InputError: The picture can't be answered.
         """
         stopwatch = stopwatch or Stopwatch()
+        if isinstance(picture, bytes):
+            picture = Picture.of(picture)
         with stopwatch.measure("decode"):
             decoded = decode_image(
-                image_bytes,
+                picture.image_bytes,
                 shorter_side=self.card.input.resize_shorter_side,
                 max_bytes=self.max_upload_bytes,
                 max_pixels=self.max_pixels,
             )
         with stopwatch.measure("preprocess"):
             pixels = fit_image(decoded.pixels, self.card.input)
-        sha256 = sha256 or hashlib.sha256(image_bytes).hexdigest()
-        return pixels, ImageFacts(decoded.width, decoded.height, decoded.format, sha256)
+        return pixels, ImageFacts(decoded.width, decoded.height, decoded.format, picture.sha256)
 
     def predict(
-        self,
-        pixels: ImageHWC,
-        facts: ImageFacts,
-        *,
-        stopwatch: Stopwatch | None = None,
-        signals: dict[str, float] | None = None,
+        self, pixels: ImageHWC, facts: ImageFacts, *, stopwatch: Stopwatch | None = None
     ) -> Prediction:
+        """The prediction alone of what `compute` gives."""
+        return self.compute(pixels, facts, stopwatch=stopwatch).prediction
+
+    def compute(
+        self, pixels: ImageHWC, facts: ImageFacts, *, stopwatch: Stopwatch | None = None
+    ) -> Computed:
         """Say what the pixels show that `prepare` has made.
 
         Args:
             pixels: Shape (size, size, 3).
             facts: Of the picture they come from; part of the prediction.
             stopwatch: Receives the milliseconds of ``preprocess``, ``infer`` and ``answer``.
-            signals: Receives what `whatsit.drift.describe_signals` tells of the picture.
 
         Raises:
             InferenceFailed: The engine failed.
@@ -244,13 +268,13 @@ class Classifier:
         with stopwatch.measure("infer"):
             logits = self.engine.infer(pixels)
         with stopwatch.measure("answer"):
-            return self._word(logits, statistics, facts, signals)
+            return self._word(logits, statistics, facts)
 
     def warm_up(self) -> None:
         """Prepare all that is made on first use, so that no user pays for the first call.
 
         Raises:
-            InferenceFailed: The model does not run, or answers with something else than scores.
+            InferenceFailed: The model does not run, or its answers are not scores.
         """
         load_decoders()
         _ = self.labels.taxonomy
@@ -263,12 +287,8 @@ class Classifier:
         self.engine.close()
 
     def _word(
-        self,
-        logits: Logits,
-        statistics: PixelStatistics | None,
-        facts: ImageFacts,
-        signals: dict[str, float] | None,
-    ) -> Prediction:
+        self, logits: Logits, statistics: PixelStatistics | None, facts: ImageFacts
+    ) -> Computed:
         self._require_finite(logits)
         logits = to_logits(logits, self.card.output.activation)
         scores = softmax(logits, self.card.calibration.temperature)[0]
@@ -282,10 +302,7 @@ class Classifier:
             self.card.answer_set,
             recognised=known is None or self._profile is None or known >= self._profile.threshold,
         )
-        prediction = Prediction(self.model, answer, top, facts)
-        if signals is not None:
-            signals.update(describe_signals(prediction, known, statistics))
-        return prediction
+        return Computed(Prediction(self.model, answer, top, facts), known, statistics)
 
     def _require_finite(self, outputs: Logits) -> None:
         if not np.isfinite(outputs).all():
@@ -302,10 +319,10 @@ class Classifier:
 
 
 def complain_of_activation(outputs: Sequence[Logits], card: ModelCard) -> str | None:
-    """What is wrong with what the card says about the output; None where nothing is.
+    """The mistake of a card about the model's output; None if it is right.
 
     Args:
-        outputs: What the model gave for some pictures, shape (1, num_classes) each.
+        outputs: The outputs for some pictures, shape (1, num_classes) each.
         card: Of the model.
 
     Returns:
@@ -323,8 +340,8 @@ def complain_of_activation(outputs: Sequence[Logits], card: ModelCard) -> str | 
         )
     if several and not are_probabilities and card.output.activation == "softmax":
         return (
-            f"The card of {card.name!r} says that the model gives probabilities, but what it gives "
-            'does not sum to 1. Write activation = "none" under [output], or add it without '
+            f"The card of {card.name!r} says that the model gives probabilities, but they do "
+            'not sum to 1. Write activation = "none" under [output], or add it without '
             "--softmax."
         )
     return None
@@ -333,12 +350,6 @@ def complain_of_activation(outputs: Sequence[Logits], card: ModelCard) -> str | 
 def _stripes(size: int) -> ImageHWC:
     """Pixels of all values. A blank picture has no spread, which some models divide by."""
     return (np.arange(size * size * 3) % 251).astype(np.uint8).reshape(size, size, 3)
-
-
-def _recognition_profile(card: ModelCard) -> RecognitionProfile | None:
-    if card.recognition is None:
-        return None
-    return RecognitionProfile(**card.recognition.model_dump(exclude=_ABOUT_THE_FIT))
 
 
 def build_fingerprint(card: ModelCard, labels: LabelSet, engine_identity: str) -> str:

@@ -1,9 +1,8 @@
 """Everything that can go wrong, named by who can act on it.
 
 Each error carries a stable ``code`` for programs, a sentence for people and its facts as
-attributes. None of them knows HTTP or exit codes; ``web/api/problems.py`` and ``cli/exit.py`` map
-them. The facts are missing (None) where a client has the error from a server, which tells the
-sentence.
+attributes. ``web/api/problems.py`` maps errors to HTTP, ``cli/exit.py`` to exit codes. A client
+that gets an error from a server has its sentence only: the facts are None.
 """
 
 import math
@@ -36,7 +35,7 @@ class ImageUnreadable(InputError):
 
 
 class ImageUnsupported(InputError):
-    """The bytes are a document or picture of a kind that is not read here."""
+    """The bytes are a document, or a picture in a format that is not supported."""
 
     code = "image_unsupported"
     kind: str | None = None
@@ -75,15 +74,13 @@ class ImageTooManyPixels(InputError):
         self, limit_pixels: int, pixels: int | None = None, kind: str | None = None
     ) -> None:
         if kind is not None:
-            # Where memory sets the limit, nobody wants to know its last digits.
+            # Where memory sets the limit, its last digits mean nothing to people.
             limit_pixels = limit_pixels // 100_000 * 100_000 or limit_pixels
-        if pixels is None:
-            size = "too many pixels"
-        elif _is_round(limit_pixels):
+        size = "too many pixels"
+        if pixels is not None:
             # Rounded up, it is always more than the limit.
-            size = _in_words(math.ceil(pixels / 1e5) * 100_000, "megapixels", "pixels")
-        else:
-            size = f"{pixels:,} pixels"
+            shown = math.ceil(pixels / 1e5) * 100_000 if _is_round(limit_pixels) else pixels
+            size = _in_words(shown, "megapixels", "pixels")
         super().__init__(
             f"The picture has {size}; "
             f"the limit is {_in_words(limit_pixels, 'megapixels', 'pixels')} "
@@ -106,13 +103,13 @@ class Unauthorized(InputError):
 
 
 class HostNotAllowed(InputError):
-    """The request was meant for a host name that is not served here."""
+    """The request names a host that is not served here."""
 
     code = "host_not_allowed"
 
 
 class RateLimited(InputError):
-    """More requests than one caller may send."""
+    """The caller has sent more requests than allowed."""
 
     code = "rate_limited"
     limit: str | None = None
@@ -132,7 +129,7 @@ class RequestTooSlow(InputError):
 
 
 class MalformedRequest(InputError):
-    """The request is not HTTP, or has a header twice that may be there once only."""
+    """The request is not HTTP, or repeats a header that may occur only once."""
 
     code = "malformed_request"
 
@@ -144,53 +141,46 @@ class HeadTooLarge(InputError):
 
 
 class BodyPacked(InputError):
-    """The body of the request is compressed, which is not undone here."""
+    """The body of the request is compressed."""
 
     code = "body_packed"
     packing: str | None = None
 
     def __init__(self, packing: str) -> None:
         super().__init__(
-            f"The body is compressed (Content-Encoding: {packing!r:.40}), which is not undone "
-            "here. Send it as it is, without that header."
+            f"The body is compressed (Content-Encoding: {packing!r:.40}). Send it uncompressed."
         )
         self.packing = packing
 
 
 class AnswerUnknown(InputError):
-    """No answer to a picture of that digest is kept, or none any more."""
+    """The answer to this picture is not kept, or no longer."""
 
     code = "answer_unknown"
 
     def __init__(self) -> None:
-        super().__init__("No answer to this picture is kept any more. Send the picture again.")
+        super().__init__("The answer to this picture is no longer kept. Send the picture again.")
 
 
 class UrlsOff(InputError):
-    """Pictures are not fetched from addresses here; the operator may switch it on."""
+    """Fetching pictures from addresses is switched off; the operator can switch it on."""
 
     code = "urls_off"
 
     def __init__(self) -> None:
-        super().__init__(
-            "Pictures are not fetched from addresses here (WHATSIT_FETCH_URLS). "
-            "Send the picture itself."
-        )
+        super().__init__("Fetching is switched off (WHATSIT_FETCH_URLS). Send the picture itself.")
 
 
 class UrlUnreachable(InputError):
-    """Nothing was fetched from the address of a picture.
-
-    It always says the same: a reason would tell what there is around the server.
-    """
+    """No picture was fetched from an address."""
 
     code = "url_unreachable"
 
     def __init__(self) -> None:
+        # The sentence is always the same: a reason would reveal the network around the server.
         super().__init__(
-            "No picture could be fetched from this address: it is not public, does not answer "
-            "in time, or answers with something else. "
-            "Open it in a browser, save the picture and send that."
+            "No picture could be fetched: the address is not public, does not answer in time, or "
+            "is not that of a picture. Open it in a browser, save the picture and send that."
         )
 
 
@@ -208,13 +198,13 @@ class UnknownModel(InputError):
 
 
 class OriginNotAllowed(InputError):
-    """The request was sent by a page of another site, without its visitor's doing."""
+    """A page of another site sent the request."""
 
     code = "origin_not_allowed"
 
 
 class FeedbackUnknown(InputError):
-    """No correction has that id, or none any more."""
+    """The correction does not exist, or no longer."""
 
     code = "feedback_unknown"
 
@@ -224,15 +214,15 @@ class FeedbackUnknown(InputError):
 
 
 class FeedbackFull(InputError):
-    """There are as many corrections as may be kept; the operator can allow more."""
+    """The limit of corrections is reached; the operator can raise it."""
 
     code = "feedback_full"
     limit: int | None = None
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"There are {limit:,} corrections already, which is as many as may be kept "
-            "(WHATSIT_FEEDBACK_MAX_CORRECTIONS). This one was not kept; ask the operator."
+            f"The limit of {limit:,} corrections is reached (WHATSIT_FEEDBACK_MAX_CORRECTIONS). "
+            "This one was not kept; ask the operator."
         )
         self.limit = limit
 
@@ -261,7 +251,7 @@ class ModelNotReady(ModelError):
 
 
 class InvalidModelCard(ModelError):
-    """A model card says something unknown or impossible."""
+    """A model card has an unknown key or an impossible value."""
 
     code = "invalid_model_card"
 
@@ -285,34 +275,29 @@ class InferenceFailed(ModelError):
 
 
 class Overloaded(WhatsitError):
-    """More pictures wait than can be answered in time; try again in a moment."""
+    """Too many pictures are waiting; try again in a moment."""
 
     code = "overloaded"
 
     def __init__(
-        self,
-        retry_after_seconds: float = 1.0,
-        *,
-        reason: str = "More pictures are waiting than can be answered soon.",
+        self, retry_after_seconds: float = 1.0, *, reason: str = "Too many pictures are waiting."
     ) -> None:
         super().__init__(f"{reason} Try again in {math.ceil(retry_after_seconds)} s.")
         self.retry_after_seconds = retry_after_seconds
 
 
 class TooManyConnections(WhatsitError):
-    """More connections than one address, or all of them, may have open."""
+    """One address, or all together, have too many connections open."""
 
     code = "too_many_connections"
     retry_after_seconds = 5.0
 
     def __init__(self) -> None:
-        super().__init__(
-            "Too many connections are open. Use one for several requests, or try again in 5 s."
-        )
+        super().__init__("Too many connections are open. Reuse one, or try again in 5 s.")
 
 
 class PageBusy(WhatsitError):
-    """As many pages are open, or asked for at once, as there may be; from one address or in all."""
+    """One address, or all together, have too many pages open or asked for at once."""
 
     code = "page_busy"
     retry_after_seconds: float
@@ -329,15 +314,13 @@ class FeedbackUnavailable(WhatsitError):
     retry_after_seconds = 5.0
 
     def __init__(self, reason: str) -> None:
-        super().__init__(
-            "Corrections can't be kept or looked up at the moment. Try again in a few seconds."
-        )
+        super().__init__("Corrections can't be kept or read now. Try again in a few seconds.")
         self.reason = reason
-        """For the log and the operator: it may tell of addresses."""
+        """For the log and the operator: it may name addresses."""
 
 
 class ServerError(WhatsitError):
-    """A server that was asked failed, or answered with something that a client does not know."""
+    """A server failed, or sent an answer that the client does not understand."""
 
     code = "server"
 
@@ -350,7 +333,7 @@ class ServerError(WhatsitError):
 
 
 class ServerUnreachable(ServerError):
-    """No answer came from a server that was asked."""
+    """A server did not answer."""
 
     code = "server_unreachable"
 
@@ -368,8 +351,8 @@ class StoreUnusable(SettingsError):
 
 
 CacheFailure = Literal["unreachable", "paused", "refused", "damaged", "dropped"]
-"""Redis does not answer; is left alone after a failure; would not do it (full, no right); held
-something that is no entry of ours; or was too slow to take all that was to be written."""
+"""Redis does not answer; is left alone after a failure; refuses (full, no right); holds a damaged
+entry; or is too slow to take all that is to be written."""
 
 
 class CacheError(WhatsitError):
@@ -401,13 +384,13 @@ class GateFailed(PipelineError):
 
 
 class NothingToRollBack(PipelineError):
-    """No other model was live before."""
+    """There is no earlier live model to return to."""
 
     code = "nothing_to_roll_back"
 
 
 def _is_round(number: int) -> bool:
-    """Whether a number of millions with one decimal is exact, and long enough to be read so."""
+    """True if the number reads exactly as millions with one decimal."""
     return number >= 1_000_000 and number % 100_000 == 0
 
 

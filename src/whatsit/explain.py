@@ -1,108 +1,63 @@
-"""Image -> heat map: which parts of a picture speak for a label.
+"""Image -> heat map: the parts of a picture that support a label.
 
 Two methods. Where the network ends in pooling and one dense layer, the last feature map weighted
 by the class (Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016)
 costs one inference. For any other network, patches of the picture are covered one after the other,
-to see which of them the label suffers from (Zeiler and Fergus, Visualizing and Understanding
+to see which of them lower the score of the label (Zeiler and Fergus, Visualizing and Understanding
 Convolutional Networks, ECCV 2014).
 """
 
-import io
 import time
-from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from whatsit.answer import to_logits
 from whatsit.classifier import Classifier, Stopwatch
 from whatsit.engines.base import Explainable, FeatureMaps
 from whatsit.errors import InferenceFailed, InvalidParameter
-from whatsit.images import DEFAULT_MAX_PIXELS, decode_image
-from whatsit.labels import LabelSet, label_key
-from whatsit.prediction import ImageFacts, ModelId
-from whatsit.preprocess import BatchNCHW, ImageHWC, crop_box, to_batch
-
-HeatMapMethod = Literal["activation", "occlusion"]
-HEAT_MAP_METHODS: tuple[HeatMapMethod, ...] = get_args(HeatMapMethod)
+from whatsit.images.preprocess import BatchNCHW, ImageHWC, crop_box, to_batch
+from whatsit.labels.label_set import LabelSet, label_key
+from whatsit.picture import Picture
+from whatsit.prediction import GRID_STEPS, HeatMap, HeatMapMethod
 
 Grid = npt.NDArray[np.float32]
 
 DEFAULT_BUDGET_SECONDS = 2.0
-"""How long covering patches may take; with an activation map nobody waits that long."""
-
-GRID_STEPS = 255
-"""A grid has this many steps from 0 to 1, so that it fits in a byte a place."""
+"""How long covering patches may take; an activation map takes far less."""
 
 _COARSE, *_FINER = (4, 6, 8, 10, 12)
-"""Places along one side of an occlusion map; the first is done whatever it takes."""
+"""Places along one side of an occlusion map; the first is always done."""
 
 _NO_EVIDENCE = 1e-5
 """Less than this is rounding."""
 
-_OVERLAY_MAX_SIDE = 960
-_DIMMED = 0.35
-_COLD, _HOT, _MOST_OPAQUE = 0.1, 0.5, 0.75
-_COLOURS = ((64, 10, 103), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164))
-"""From the colour map "inferno" (Smith and van der Walt, CC0): brighter is always hotter."""
-
 _NEAREST_NAMES = 3
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class HeatMap:
-    """Which parts of a picture speak for a label.
-
-    Attributes:
-        model: Who was asked.
-        image: Facts of the picture.
-        label: The label in question.
-        wnid: Its WordNet id, where it has one.
-        index: Its class index.
-        method: How the map was made.
-        grid: Shape (h, w), from 0 for nothing that speaks for the label to 1 for the place that
-            does most; all 0 where none does. It lies over `box`.
-        box: The part of the picture that the model sees: left, top, right and bottom edge in
-            pixels of the upright picture.
-    """
-
-    model: ModelId
-    image: ImageFacts
-    label: str
-    wnid: str | None
-    index: int
-    method: HeatMapMethod
-    grid: Grid
-    box: tuple[float, float, float, float]
 
 
 def explain(
     classifier: Classifier,
-    image_bytes: bytes,
+    picture: Picture | bytes,
     class_index: int | None = None,
     *,
     budget_seconds: float = DEFAULT_BUDGET_SECONDS,
-    sha256: str | None = None,
     stopwatch: Stopwatch | None = None,
 ) -> HeatMap:
-    """Show which parts of a picture speak for a label.
+    """Show which parts of a picture support a label.
 
     Args:
         classifier: Whose answer to explain. Its engine opens its feature maps on the first call,
             which takes as long as loading the model.
-        image_bytes: See `whatsit.images.decode_image`.
+        picture: In a format that `whatsit.images.decode.decode_image` reads.
         class_index: The label in question; None for the best one.
-        budget_seconds: For covering patches, where there is no activation map. The less, the
+        budget_seconds: For covering patches, without an activation map. The less, the
             coarser the grid; the coarsest takes 26 inferences and is always finished.
-        sha256: Hex digest of the bytes where the caller has it already.
         stopwatch: Receives the milliseconds of ``decode``, ``preprocess``, ``open`` and
             ``explain``.
 
     Raises:
-        InputError: This is no picture that can be answered, or there is no such class.
+        InputError: The picture can't be answered, or the class does not exist.
         InferenceFailed: The engine failed.
 
     Example:
@@ -113,7 +68,7 @@ def explain(
     """
     stopwatch = stopwatch or Stopwatch()
     class_index = require_class_index(classifier.labels, class_index)
-    pixels, facts = classifier.prepare(image_bytes, sha256=sha256, stopwatch=stopwatch)
+    pixels, facts = classifier.prepare(picture, stopwatch=stopwatch)
     with stopwatch.measure("open"):
         engine = classifier.engine
         maps = engine.feature_maps() if isinstance(engine, Explainable) else None
@@ -148,7 +103,7 @@ def require_class_index(labels: LabelSet, wanted: str | int | None) -> int | Non
         wanted: A label in any spelling of its capitals, a class index (as digits, too), or None.
 
     Raises:
-        InvalidParameter: There is no such class; the sentence names similar labels.
+        InvalidParameter: The class does not exist; the sentence names similar labels.
     """
     if wanted is None:
         return None
@@ -163,65 +118,13 @@ def require_class_index(labels: LabelSet, wanted: str | int | None) -> int | Non
                 for name in get_close_matches(folded, names, _NEAREST_NAMES)
             ]
             hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-            raise InvalidParameter(f"label: There is no label {wanted[:80]!r}.{hint}")
+            raise InvalidParameter(f"label: The label {wanted[:80]!r} does not exist.{hint}")
         wanted = int(folded[:10])
     if not 0 <= wanted < len(labels):
         raise InvalidParameter(
             f"label: The class index is {wanted}; it must lie between 0 and {len(labels) - 1}."
         )
     return wanted
-
-
-def draw_overlay(image: Image.Image, heat_map: HeatMap) -> bytes:
-    """Lay a heat map over its picture.
-
-    Where nothing speaks for the label, the picture stays as it is; what the model does not see is
-    dimmed.
-
-    Args:
-        image: The upright picture, mode RGB, at any scale.
-        heat_map: Its map.
-
-    Returns:
-        A PNG whose longer side is at most 960 pixels.
-    """
-    canvas = image.copy()
-    canvas.thumbnail((_OVERLAY_MAX_SIDE, _OVERLAY_MAX_SIDE))
-    across, down = canvas.width / heat_map.image.width, canvas.height / heat_map.image.height
-    left, top, right, bottom = (
-        round(edge * scale) for edge, scale in zip(heat_map.box, (across, down) * 2, strict=True)
-    )
-    # At the very edge something is left to draw on.
-    left, top = min(left, canvas.width - 1), min(top, canvas.height - 1)
-    pixels = np.asarray(canvas, dtype=np.float32)
-    seen = np.s_[top : max(bottom, top + 1), left : max(right, left + 1)]
-    drawn = pixels * _DIMMED
-    height, width = pixels[seen].shape[:2]
-    heat = np.asarray(
-        Image.fromarray(heat_map.grid).resize((width, height), Image.Resampling.BICUBIC)
-    ).clip(0, 1)
-    opacity = (_MOST_OPAQUE * np.clip((heat - _COLD) / (_HOT - _COLD), 0, 1))[:, :, np.newaxis]
-    drawn[seen] = pixels[seen] * (1 - opacity) + _colour(heat) * opacity
-    encoded = io.BytesIO()
-    Image.fromarray(drawn.round().astype(np.uint8)).save(encoded, "PNG")
-    return encoded.getvalue()
-
-
-def draw_picture(
-    image_bytes: bytes, heat_map: HeatMap, *, max_pixels: int = DEFAULT_MAX_PIXELS
-) -> bytes:
-    """Lay a heat map over the picture it was made of, from its bytes.
-
-    Raises:
-        InputError: As for `whatsit.images.decode_image`.
-    """
-    decoded = decode_image(
-        image_bytes,
-        shorter_side=_OVERLAY_MAX_SIDE // 2,
-        max_bytes=len(image_bytes),
-        max_pixels=max_pixels,
-    )
-    return draw_overlay(decoded.pixels, heat_map)
 
 
 def _weigh_features(
@@ -232,7 +135,7 @@ def _weigh_features(
         raise InferenceFailed("The model gave no finite answer.")
     if class_index is None:
         class_index = int(np.argmax(logits[0]))
-    # What speaks for all classes alike changes no probability, so it is no evidence.
+    # Support for all classes alike changes no probability, so it does not count as evidence.
     weights = maps.class_weights[class_index] - maps.class_weights.mean(axis=0)
     channels, height, width = features.shape[1:]
     return class_index, (weights @ features[0].reshape(channels, -1)).reshape(height, width)
@@ -310,9 +213,3 @@ def _scale(evidence: Grid) -> Grid:
         return np.zeros(evidence.shape, dtype=np.float32)
     steps = np.round(evidence / most * GRID_STEPS)
     return (steps / GRID_STEPS).astype(np.float32)
-
-
-def _colour(heat: Grid) -> npt.NDArray[np.float32]:
-    places = np.linspace(0, 1, len(_COLOURS))
-    channels = [np.interp(heat, places, channel) for channel in zip(*_COLOURS, strict=True)]
-    return np.stack(channels, axis=-1).astype(np.float32)

@@ -1,6 +1,6 @@
 """Files that other users of the machine may have prepared: opened, locked and written safely.
 
-What is refused is an `OSError` whose `strerror` completes "NAME can't be read: ...".
+A refusal is an `OSError` whose `strerror` completes "NAME can't be read: ...".
 """
 
 import errno
@@ -19,26 +19,26 @@ from typing import BinaryIO
 from whatsit.errors import StoreUnusable
 
 LOCK_SECONDS = 10.0
-"""How long a lock is waited for. What is done under one takes milliseconds."""
+"""How long to wait for a lock. The work under one takes milliseconds."""
 
 _LOOK_SECONDS = 0.02
 _PRIVATE_FILE = 0o600
-_READABLE_FILE = 0o644
+READABLE_FILE = 0o644
 _PRIVATE_FOLDER = 0o700
 _LINK = "it is a symbolic link, which is not followed"
-_ODD = "it is no plain file"
+_ODD = "it is not a regular file"
 
 
 def open_plain(path: Path, *, max_bytes: int | None = None, follow: bool = False) -> BufferedReader:
-    """Open a file for reading that must be nothing but a file.
+    """Open a regular file for reading.
 
-    Pipes and devices are refused without waiting for anybody, and so is a hard link that another
-    user's file got in this folder: whoever made it could make others read that file to them.
+    Pipes and devices are refused without a wait for their other end. So is a hard link to another
+    user's file: the one who made it could make others read that file to them.
 
     Args:
         path: The file.
         max_bytes: A longer file is refused.
-        follow: Whether the last part of the path may be a symbolic link.
+        follow: True if the last part of the path may be a symbolic link.
 
     Raises:
         OSError: It is something else, too long, or can't be opened.
@@ -54,7 +54,7 @@ def open_plain(path: Path, *, max_bytes: int | None = None, follow: bool = False
 def read_plain(path: Path, max_bytes: int, *, follow: bool = False) -> bytes:
     """The bytes of a file that `open_plain` opens."""
     with open_plain(path, max_bytes=max_bytes, follow=follow) as file:
-        # What is added to it from now on belongs to another state of it.
+        # Bytes that are added from now on belong to another version of it.
         return file.read(os.fstat(file.fileno()).st_size)
 
 
@@ -77,14 +77,14 @@ def copy_plain(source: Path, target: Path, max_bytes: int, *, follow: bool = Fal
 
 
 def is_there(path: Path) -> bool:
-    """Whether anything has that name, be it a link that leads nowhere."""
+    """True if anything has that name, be it a link that leads nowhere."""
     return os.path.lexists(path)
 
 
 def make_private_folder(folder: Path) -> None:
     """Make a folder, and those above it, that its owner alone can look into.
 
-    A folder that is there stays as it is. What root makes belongs to the owner of the folder
+    An existing folder stays as it is. A folder that root makes belongs to the owner of the folder
     around it, or the service could not use it.
     """
     if folder.is_dir():
@@ -110,12 +110,12 @@ def make_private_file(path: Path) -> None:
     os.close(_open_own(path, _PRIVATE_FILE))
 
 
-def open_to_change(path: Path, mode: int = _READABLE_FILE) -> BinaryIO:
+def open_to_change(path: Path, mode: int = READABLE_FILE) -> BinaryIO:
     """Open a file for reading and writing as it is, and make it if it is missing.
 
     Args:
         path: The file.
-        mode: Who may read a new one, less what the process's mask takes away.
+        mode: Permissions of a new one, less those that the process's mask removes.
 
     Raises:
         OSError: Something else has that name, or nothing can be made there.
@@ -123,21 +123,41 @@ def open_to_change(path: Path, mode: int = _READABLE_FILE) -> BinaryIO:
     return os.fdopen(_open_own(path, mode), "r+b")
 
 
-def replace_file(path: Path, content: bytes, mode: int = _PRIVATE_FILE) -> None:
-    """Write a file in the place of another, whole or not at all, and make sure that it is kept.
+def replace_file(
+    path: Path, content: bytes, mode: int = _PRIVATE_FILE, *, durable: bool = True
+) -> None:
+    """Write a file in the place of another, whole or not at all.
 
     Args:
         path: The file; its folder exists.
         content: Of the new one.
-        mode: Who may read it, less what the process's mask takes away; its owner by default.
+        mode: Its permissions, less those that the process's mask removes; owner only by default.
+        durable: True if it must outlive a crash of the machine, which takes a wait for the disk.
+    """
+    with replacing(path, mode, durable=durable) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: Path, mode: int = _PRIVATE_FILE, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """Write a file that takes the place of another when the block ends; never if it fails.
+
+    Args:
+        path: As for `replace_file`, like all others.
+        mode: Its permissions.
+        durable: True if it must outlive a crash of the machine.
+
+    Yields:
+        The new file, empty.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = _create(draft, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            yield file
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
@@ -146,7 +166,7 @@ def replace_file(path: Path, content: bytes, mode: int = _PRIVATE_FILE) -> None:
 
 @contextmanager
 def store_failures(store: Path) -> Iterator[None]:
-    """Turn what a disk says about a store into a sentence for its operator.
+    """Turn an error of the disk about a store into a sentence for its operator.
 
     Raises:
         StoreUnusable: The block raised `OSError`.
@@ -164,7 +184,7 @@ def store_failures(store: Path) -> Iterator[None]:
 def exclusive(lock: Path, timeout_seconds: float = LOCK_SECONDS) -> Iterator[None]:
     """Hold a lock during the block: one holder at a time, among threads and processes.
 
-    Nobody but its owner can open the file, so no other user of the machine can hold it. It stays
+    Only its owner can open the file, so no other user of the machine can hold it. It stays
     behind: deleting it would let two in at once.
 
     Args:
@@ -221,7 +241,7 @@ def _wait(descriptor: int, lock: Path, timeout_seconds: float) -> None:
 def _open_lock(path: Path) -> int:
     descriptor = _open_own(path, _PRIVATE_FILE)
     facts = os.fstat(descriptor)
-    # Locks of earlier versions could be opened, and so held, by everybody. Root changes nothing:
+    # Every user could open, and so hold, the locks of earlier versions. Root changes nothing:
     # the file may have got this name from another place.
     if facts.st_uid == os.geteuid() != 0 and facts.st_mode & 0o077:
         os.fchmod(descriptor, _PRIVATE_FILE)
@@ -229,7 +249,7 @@ def _open_lock(path: Path) -> int:
 
 
 def _open_own(path: Path, mode: int) -> int:
-    """A descriptor of a file of ours, new or not; what was there is not emptied."""
+    """A descriptor of a file of ours, new or not; an existing file keeps its content."""
     while True:
         try:
             return _create(path, mode)
@@ -242,7 +262,7 @@ def _open_own(path: Path, mode: int) -> int:
 
 
 def _open(path: Path, flags: int) -> int:
-    """A descriptor of what is nothing but a file; see `open_plain`."""
+    """A descriptor of a regular file; see `open_plain`."""
     try:
         # Opening a pipe would wait for its other end otherwise.
         descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -270,7 +290,7 @@ def _create(path: Path, mode: int) -> int:
     try:
         if os.geteuid() == 0:
             # Made by root, say through `docker exec`, it would be closed to the service. Only
-            # what was made just now changes hands: anything older may be another one's file.
+            # a file made just now changes its owner: an older one may belong to another user.
             owner = path.parent.stat()
             os.fchown(descriptor, owner.st_uid, owner.st_gid)
     except BaseException:

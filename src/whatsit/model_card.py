@@ -1,7 +1,7 @@
 """The model card: the facts that travel with the weights and drive the code.
 
 A model is a folder with a ``card.toml``, a ``model.onnx`` and, unless the labels are bundled,
-a labels file. Nobody types a mean or an input size anywhere else.
+a labels file. Means, input sizes and the like are written nowhere else.
 """
 
 import math
@@ -91,7 +91,7 @@ class InputSpec(_Section):
 
 
 class OutputSpec(_Section):
-    """What the model's output means.
+    """The meaning of the model's output.
 
     Attributes:
         name: Name of the model's output, shape (N, num_classes); may be left out where it has
@@ -118,7 +118,7 @@ class Thresholds(_Section):
     """From which score on an answer is called ``sure``, and from which ``probably``.
 
     Each counts at every level: for a class, and for a group of classes. The defaults are what
-    the two words promise, for a model whose own thresholds nobody has fitted.
+    the two words promise, for a model without thresholds of its own.
     """
 
     sure: float = Field(0.95, ge=0, le=1)
@@ -150,15 +150,16 @@ _Six = tuple[float, float, float, float, float, float]
 
 
 class Recognition(_Section):
-    """When a picture looks unlike anything the model knows; see `whatsit.recognise`.
+    """The appearance of photographs to the model; see `whatsit.familiarity`.
 
     Attributes:
         method: How the signs are joined.
-        false_alarm_ratio: Share of the photographs it was fitted on that it would refuse.
-        threshold: A picture less familiar than this is not recognised.
-        certainty_weight: What one unit of the best label's log probability counts.
-        centre: Mean of each pixel statistic over photographs.
-        whitening: Turns the statistics, less their centre, into uncorrelated numbers.
+        false_alarm_ratio: Share of the photographs it was fitted on that it refuses.
+        threshold: A picture whose familiarity lies below this is not recognised.
+        certainty_weight: Weight of one unit of the best label's log probability.
+        centre: Mean of each of `whatsit.familiarity.STATISTICS` over photographs.
+        whitening: Rows of the matrix that turns the photographs' statistics, less their centre,
+            into uncorrelated numbers of variance 1.
     """
 
     method: Literal["certainty+pixels"]
@@ -170,11 +171,12 @@ class Recognition(_Section):
 
 
 class ReferenceSignal(_Section):
-    """How one signal was distributed; see `whatsit.drift.SignalReference`.
+    """How one signal was distributed; see `whatsit.drift.reference`.
 
     Attributes:
-        edges: Where one bin ends and the next begins.
-        shares: Of the pictures in each bin; one more than there are edges.
+        edges: Where one bin ends and the next begins, rising; a value equal to an edge belongs
+            to the bin before it. The first and the last bin have no outer edge.
+        shares: Of the pictures in each bin; one more than there are edges, summing to 1.
     """
 
     edges: tuple[float, ...] = Field(min_length=1, max_length=100)
@@ -191,14 +193,14 @@ class ReferenceSignal(_Section):
         return self
 
 
-class ReferenceSection(_Section):
-    """What the pictures were like that traffic is compared with; see `whatsit.drift`.
+class Reference(_Section):
+    """The pictures that traffic is compared with; see `whatsit.drift.drift`.
 
     It decides no answer.
 
     Attributes:
         pictures: How many there were.
-        dataset: What they were, in words.
+        dataset: Description of these pictures.
         signals: Each by its name; names that this version does not know are kept.
     """
 
@@ -207,11 +209,8 @@ class ReferenceSection(_Section):
     signals: dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,63}$")], ReferenceSignal]
 
 
-_DECISIVE = ("weights", "input", "output", "calibration", "thresholds", "answer_set", "recognition")
-
-
 class ModelCard(_Section):
-    """All that is known about one set of weights; can't be built with impossible facts."""
+    """The facts about one set of weights; can't be built with impossible ones."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True
@@ -231,9 +230,9 @@ class ModelCard(_Section):
     thresholds: Thresholds = Thresholds()
     answer_set: SetRule | None = Field(None, alias="set")
     recognition: Recognition | None = None
-    reference: ReferenceSection | None = None
+    reference: Reference | None = None
     quality: dict[str, Any] = {}  # free: what was measured differs from model to model
-    provenance: dict[str, Any] = {}  # free: where weights come from has no fixed shape
+    provenance: dict[str, Any] = {}  # free: the origin of weights has many forms
 
     @field_validator("quality", "provenance")
     @classmethod
@@ -274,7 +273,7 @@ def build_card(facts: dict[str, Any], origin: str = CARD_FILE) -> ModelCard:
 
     Args:
         facts: The tables of a ``card.toml``.
-        origin: What to call the source in an error, without its folder.
+        origin: Name of the source in an error, without its folder.
 
     Raises:
         InvalidModelCard: Something is missing, unknown or impossible; the sentence names the key.
@@ -290,10 +289,10 @@ def read_card(folder: Path, *, trusted: bool = False) -> ModelCard:
 
     Args:
         folder: The folder.
-        trusted: Whether the card may be a link to a file elsewhere.
+        trusted: True if the card may be a link to a file elsewhere.
 
     Raises:
-        InvalidModelCard: There is no readable card, or its facts are wrong.
+        InvalidModelCard: The card is missing or unreadable, or its facts are wrong.
     """
     try:
         content = read_plain(folder / CARD_FILE, _MAX_CARD_BYTES, follow=trusted)
@@ -324,7 +323,7 @@ def format_card(card: ModelCard) -> str:
 
 
 def _facts(table: object) -> Iterator[object]:
-    """All that stands in a table, its arrays and its inner tables."""
+    """All values of a table, its arrays and its inner tables."""
     if isinstance(table, dict):
         table = list(table.values())
     if not isinstance(table, list | tuple):
@@ -354,7 +353,7 @@ def _suggestion(location: tuple[int | str, ...]) -> str:
         "thresholds": Thresholds,
         "set": SetRule,
         "recognition": Recognition,
-        "reference": ReferenceSection,
+        "reference": Reference,
     }
     *parents, key = map(str, location)
     section = sections.get(parents[0], ModelCard) if parents else ModelCard

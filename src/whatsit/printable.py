@@ -1,11 +1,11 @@
-"""Text of strangers, made fit for terminals, tables and spreadsheets."""
+"""Untrusted text, made safe for terminals, tables and spreadsheets."""
 
 import re
 
 _CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 CONTROL = re.compile(f"[{_CONTROLS}]")
-"""Control characters, line ends of all kinds, marks that reorder text, and bytes that are no UTF-8,
-which Python keeps as surrogates."""
+"""Control characters, line ends of all kinds, marks that reorder text, and bytes that are not
+UTF-8, which Python keeps as surrogates."""
 UNSAFE = re.compile(rf"[\\{_CONTROLS}]")
 """Those, and the backslash, which they are escaped with."""
 
@@ -24,7 +24,7 @@ def make_printable(text: str) -> str:
 
 
 def make_printable_json(document: str) -> str:
-    """A JSON document that harms no terminal, and says the same to a program.
+    """A JSON document that harms no terminal, and means the same to a program.
 
     Such characters stand in texts only, where JSON may write any of them by its number.
     """
@@ -37,7 +37,7 @@ def escape(found: re.Match[str]) -> str:
     number = ord(character)
     if 0xDC80 <= number <= 0xDCFF:
         return f"\\x{number - 0xDC00:02x}"
-    # What is a character, and not a byte, has four digits from 0x80 on.
+    # From 0x80 on, a character has four digits; a byte has two.
     return _SHORT.get(character) or (f"\\x{number:02x}" if number < 0x80 else f"\\u{number:04x}")
 
 
@@ -50,5 +50,5 @@ def disarm(cell: str) -> str:
 
 
 def arm(cell: str) -> str:
-    """What `disarm` was given."""
+    """The text that `disarm` was given."""
     return cell.removeprefix("'")

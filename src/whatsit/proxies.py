@@ -1,7 +1,7 @@
-"""The way to a server that the environment prescribes: proxies, and whose certificates to trust.
+"""The connection settings of the environment: proxies, and the certificates to trust.
 
-httpx reads the same variables, but refuses to start over entries that are of no concern for the
-server that is asked, or that other programs take, such as a network in ``NO_PROXY``.
+httpx reads the same variables, but refuses to start because of entries that do not concern the
+server in question, or that other programs accept, such as a network in ``NO_PROXY``.
 """
 
 import ipaddress
@@ -18,7 +18,7 @@ _SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 def find_proxy(url: httpx.URL) -> httpx.Proxy | None:
-    """The proxy that the environment names for an address; None for the direct way.
+    """The proxy that the environment names for an address; None for a direct connection.
 
     ``HTTP_PROXY``, ``HTTPS_PROXY`` and ``ALL_PROXY`` name one; ``NO_PROXY`` lists hosts, domains,
     addresses and networks that are asked directly. This machine itself always is, because a proxy
@@ -53,21 +53,21 @@ def find_proxy(url: httpx.URL) -> httpx.Proxy | None:
 
 
 def trusted_certificates() -> ssl.SSLContext:
-    """Whose certificates are trusted: those of ``SSL_CERT_FILE`` or ``SSL_CERT_DIR``, else many.
+    """The certificates to trust: those of ``SSL_CERT_FILE`` or ``SSL_CERT_DIR``, else the usual.
 
     Raises:
-        SettingsError: What the variable names can't be read.
+        SettingsError: The certificates that the variable names can't be read.
     """
     try:
         return httpx.create_ssl_context()
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(
-            "SSL_CERT_FILE or SSL_CERT_DIR names no certificates that can be read."
+            "The certificates that SSL_CERT_FILE or SSL_CERT_DIR names can't be read."
         ) from error
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host stands for this machine itself."""
+    """True if a host is this machine itself."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -99,4 +99,4 @@ def _covers(entry: str, host: str, port: int | None) -> bool:
 
 
 def _refusal(variable: str) -> str:
-    return f"{variable} is no address of a proxy. Write it like http://proxy.example.org:3128."
+    return f"{variable} is not the address of a proxy. Write it like http://proxy.example.org:3128."

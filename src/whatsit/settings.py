@@ -1,4 +1,4 @@
-"""Everything that can be set, in one class: ``WHATSIT_...`` in the environment, or an option.
+"""All settings, in one class: ``WHATSIT_...`` in the environment, or an option.
 
 A setting given on the command line wins over the environment, which wins over ``.env`` in the
 working folder, which wins over the default.
@@ -10,33 +10,35 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from whatsit.access.hosts import HostNames, is_loopback, parse_host_names
+from whatsit.access.networks import Network, parse_networks, parse_ports
+from whatsit.access.rates import Rate, parse_rate
 from whatsit.cache.address import require_redis_address
+from whatsit.cache.secrets import add_password, require_long_secret
 from whatsit.errors import SettingsError
-from whatsit.exposure import (
-    HostNames,
-    Network,
-    Rate,
-    is_loopback,
-    parse_host_names,
-    parse_networks,
-    parse_ports,
-    parse_rate,
-)
-from whatsit.images import DEFAULT_MAX_PIXELS, DEFAULT_MAX_UPLOAD_BYTES
+from whatsit.images.decode import DEFAULT_MAX_PIXELS, DEFAULT_MAX_UPLOAD_BYTES
 from whatsit.models.catalogue import DEFAULT_MODEL
-from whatsit.models.store import default_home
-from whatsit.workers import DEFAULT_MAX_QUEUE, DEFAULT_MAX_WAIT_SECONDS
+from whatsit.models.home import default_home
+from whatsit.service.workers import DEFAULT_MAX_QUEUE, DEFAULT_MAX_WAIT_SECONDS
 
 _PREFIX = "WHATSIT_"
 _EXPOSED_RATE = Rate(120, "minute")
-_LEAST_SECRET_CHARACTERS = 16
+_PARSERS: dict[str, tuple[frozenset[str], Callable[[str], object]]] = {
+    "rate_limit": (frozenset({"auto", "off"}), parse_rate),
+    "allowed_hosts": (frozenset({"auto", "*"}), parse_host_names),
+    "trusted_proxies": (frozenset(), parse_networks),
+    "fetch_ports": (frozenset(), parse_ports),
+    "fetch_allow": (frozenset(), parse_networks),
+    "redis_url": (frozenset(), require_redis_address),
+    "cache_secret": (frozenset(), require_long_secret),
+}
+"""Settings that are texts in a form of their own: words beside it, and its parser."""
 _NOT_OURS = frozenset({"WHATSIT_SHARED", "WHATSIT_KEY"})
 """Read by the test-suite, and by the command line when it asks a server."""
 
@@ -52,23 +54,23 @@ class Settings(BaseSettings):
     port: int = Field(8501, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     api_keys: Literal["auto", "required", "off"] = Field(
         "auto",
-        description="Whether the API asks for keys. "
-        "auto: as soon as it can be reached from another machine.",
+        description="Keys for the API: required or off. "
+        "auto: required as soon as other machines can reach the server.",
     )
     rate_limit: str = Field(
         "auto",
         description="Requests that one key or address may send, such as 120/minute, or off. "
-        "auto: 120/minute as soon as the server can be reached from another machine.",
+        "auto: 120/minute as soon as other machines can reach the server.",
     )
     allowed_hosts: str = Field(
         "auto",
-        description="Host names that are answered to, with commas, such as *.example.org; "
+        description="Host names that the server answers to, with commas, such as *.example.org; "
         "* for any. auto: the names of this machine while only it can reach the server, else any.",
     )
     trusted_proxies: str = Field(
         "",
         description="Addresses or networks, with commas, of proxies whose X-Forwarded-For and "
-        "X-Forwarded-Proto are believed; whoever has one can be reached from another machine.",
+        "X-Forwarded-Proto are trusted. A server with one counts as reachable from other machines.",
     )
     max_connections_per_address: int = Field(
         100,
@@ -95,13 +97,13 @@ class Settings(BaseSettings):
         default_factory=lambda: (os.cpu_count() or 1) + 2,
         ge=1,
         le=256,
-        description="Pictures worked on at the same time.",
+        description="Pictures in progress at the same time.",
     )
     max_queue: int = Field(
         DEFAULT_MAX_QUEUE,
         ge=0,
         le=10_000,
-        description="Pictures that may wait to be worked on; the next one is told to try later.",
+        description="Pictures that may wait for a worker; the next one is refused for now.",
     )
     max_wait_seconds: float = Field(
         DEFAULT_MAX_WAIT_SECONDS,
@@ -116,7 +118,7 @@ class Settings(BaseSettings):
         200_000_000,
         ge=1_000_000,
         description="Bytes of pictures held in memory at the same time, those that still arrive "
-        "included; beyond it a picture is told to try later. A quarter of it is for one caller.",
+        "included; beyond it a picture is refused for now. One caller gets a quarter of it.",
     )
     body_grace_seconds: float = Field(
         8.0,
@@ -127,7 +129,7 @@ class Settings(BaseSettings):
     )
     fetch_urls: Literal["on", "off"] = Field(
         "off",
-        description="Whether pictures are fetched from addresses that callers send; "
+        description="Fetch pictures from addresses that callers send; "
         "public ones only, see security.md.",
     )
     fetch_ports: str = Field(
@@ -136,7 +138,7 @@ class Settings(BaseSettings):
     fetch_allow: str = Field(
         "",
         description="Networks, with commas, such as 10.0.0.0/8, that pictures are fetched from "
-        "although they are not public; callers can then have anything asked there.",
+        "although they are not public; callers can then reach any address in them.",
     )
     max_pixels: int = Field(
         DEFAULT_MAX_PIXELS,
@@ -144,7 +146,7 @@ class Settings(BaseSettings):
         le=89_000_000,  # from 89.5 million on, Pillow itself objects
         description="Largest picture, width x height; each may cost 6 bytes of memory.",
     )
-    cache: Literal["on", "off"] = Field("on", description="Whether answers are kept at all.")
+    cache: Literal["on", "off"] = Field("on", description="Keep answers to use them again.")
     cache_ttl_seconds: int = Field(
         604_800,
         ge=1,
@@ -158,8 +160,8 @@ class Settings(BaseSettings):
     )
     cache_secret: SecretStr | None = Field(
         None,
-        description="What entries in Redis are signed with, 16 characters or more, the same for "
-        "all servers that share them; entries that others wrote are then not believed. "
+        description="Secret that signs the entries in Redis, 16 characters or more, the same for "
+        "all servers that share them; entries without its signature are ignored. "
         "Empty: a checksum.",
     )
     cache_memory_entries: int = Field(
@@ -185,7 +187,7 @@ class Settings(BaseSettings):
         1_000_000,
         ge=1,
         description="Corrections that are kept, about 400 bytes each; beyond it the next one is "
-        "refused, and none is lost.",
+        "refused, and all others stay.",
     )
     feedback_max_kept_bytes: int = Field(
         1_000_000_000,
@@ -208,11 +210,11 @@ class Settings(BaseSettings):
         "they are drawn: twice as many at once, then each every six seconds.",
     )
     page_sign_in: Literal["off", "required"] = Field(
-        "off", description="Whether people sign in, by OpenID Connect, before they see the page."
+        "off", description="Sign-in by OpenID Connect before people see the page: required or off."
     )
     page_secrets: Path | None = Field(
         None,
-        description="How people sign in; see sign-in.md. Empty: `secrets.toml` in the store.",
+        description="Set-up of the sign-in; see sign-in.md. Empty: `secrets.toml` in the store.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much is logged."
@@ -232,7 +234,7 @@ class Settings(BaseSettings):
     @field_validator("store", "keys_folder", "page_secrets", "redis_password_file")
     @classmethod
     def _means_the_same_everywhere(cls, value: Path | None) -> Path | None:
-        # Of a shell nobody expands ``~`` in ``.env``, in a unit file or behind ``--store=``.
+        # Without a shell, ``~`` stays as it is: in ``.env``, a unit file or behind ``--store=``.
         if value is None:
             return None
         try:
@@ -245,69 +247,46 @@ class Settings(BaseSettings):
                 {"path": str(value)},
             ) from error
 
-    @field_validator("redis_url")
+    @field_validator(*_PARSERS)
     @classmethod
-    def _is_of_a_redis(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            _require_sentence(require_redis_address, value.get_secret_value())
+    def _can_be_parsed(
+        cls, value: str | SecretStr | None, info: ValidationInfo
+    ) -> str | SecretStr | None:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        words, parse = _PARSERS[str(info.field_name)]
+        if text is not None and text not in words:
+            _require_sentence(parse, text)
         return value
-
-    @field_validator("rate_limit", "allowed_hosts", "trusted_proxies", "fetch_ports", "fetch_allow")
-    @classmethod
-    def _can_be_parsed(cls, value: str, info: ValidationInfo) -> str:
-        words, parse = {
-            "rate_limit": ({"auto", "off"}, parse_rate),
-            "allowed_hosts": ({"auto", "*"}, parse_host_names),
-            "trusted_proxies": (set[str](), parse_networks),
-            "fetch_ports": (set[str](), parse_ports),
-            "fetch_allow": (set[str](), parse_networks),
-        }[str(info.field_name)]
-        if value not in words:
-            _require_sentence(parse, value)
-        return value
-
-    @field_validator("cache_secret")
-    @classmethod
-    def _is_long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None and len(secret.get_secret_value()) < _LEAST_SECRET_CHARACTERS:
-            raise PydanticCustomError(
-                "short",
-                "{sentence}",
-                {
-                    "sentence": f"A secret has {_LEAST_SECRET_CHARACTERS} characters or more; "
-                    "make one with: openssl rand -hex 32"
-                },
-            )
-        return secret
 
     @property
     def is_exposed(self) -> bool:
-        """Whether others than the programs of this machine can reach the server."""
+        """True if other machines can reach the server, directly or through a proxy."""
         return not is_loopback(self.host) or bool(self.proxy_networks)
 
     @property
     def keys_store(self) -> Path:
-        """Where the file of the API keys is."""
+        """Folder of the file of the API keys."""
         return self.keys_folder or self.store
 
     @property
     def keys_required(self) -> bool:
-        """Whether the API asks for keys."""
+        """True if the API asks for keys."""
         return self.api_keys == "required" or (self.api_keys == "auto" and self.is_exposed)
 
     @property
     def rate(self) -> Rate | None:
-        """What one caller may send; None where nobody counts."""
+        """The rate of one caller; None without a limit."""
         if self.rate_limit == "auto":
             return _EXPOSED_RATE if self.is_exposed else None
         return None if self.rate_limit == "off" else parse_rate(self.rate_limit)
 
     @property
     def host_names(self) -> HostNames | None:
-        """What requests may be meant for; None where that may be anything.
+        """The host names that requests may be meant for; None for any.
 
-        On a machine of one's own only its own names are right: a page of another name whose
-        address was changed to this machine's would else be let in (DNS rebinding).
+        A server that only its own machine can reach answers to that machine's names alone.
+        Otherwise a page of another name, whose address was changed to that of this machine, could
+        use it (DNS rebinding).
         """
         if self.allowed_hosts == "*":
             return None
@@ -319,17 +298,17 @@ class Settings(BaseSettings):
 
     @property
     def proxy_networks(self) -> tuple[Network, ...]:
-        """Where proxies are that tell the truth about whom they speak for."""
+        """Networks of proxies whose forwarding headers are trusted."""
         return parse_networks(self.trusted_proxies)
 
     @property
     def fetchable_ports(self) -> frozenset[int]:
-        """Which ports the address of a picture may name."""
+        """Ports that the address of a picture may name."""
         return parse_ports(self.fetch_ports)
 
     @property
     def fetch_networks(self) -> tuple[Network, ...]:
-        """Where pictures are fetched from although it is not public."""
+        """Networks that pictures are fetched from although they are not public."""
         return parse_networks(self.fetch_allow)
 
 
@@ -367,27 +346,13 @@ def masked(settings: Settings) -> dict[str, str]:
 def _with_redis_password(settings: Settings) -> Settings:
     if settings.redis_password_file is None:
         return settings
-    variable = f"{_PREFIX}REDIS_PASSWORD_FILE"
-    url = urlsplit(settings.redis_url.get_secret_value() if settings.redis_url else "")
-    if not url.hostname:
-        raise SettingsError(f"{variable} is of no use without an address in WHATSIT_REDIS_URL.")
-    if url.password:
-        raise SettingsError(f"WHATSIT_REDIS_URL has a password already; leave out {variable}.")
-    try:
-        password = settings.redis_password_file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"{variable}: {settings.redis_password_file} can't be read ({error})."
-        ) from error
-    if not password:
-        raise SettingsError(f"{variable}: {settings.redis_password_file} is empty.")
-    user, _, host = url.netloc.rpartition("@")
-    located = url._replace(netloc=f"{user}:{quote(password, safe='')}@{host}")
-    return settings.model_copy(update={"redis_url": SecretStr(located.geturl())})
+    url = "" if settings.redis_url is None else settings.redis_url.get_secret_value()
+    located = add_password(url, settings.redis_password_file)
+    return settings.model_copy(update={"redis_url": SecretStr(located)})
 
 
 def _require_sentence(parse: Callable[[str], object], value: str) -> None:
-    """Have a `ValueError` of `parse` told as it is, without the library's own words before it."""
+    """Report a `ValueError` of `parse` as it is, without the library's own words before it."""
     try:
         parse(value)
     except ValueError as error:
@@ -395,7 +360,7 @@ def _require_sentence(parse: Callable[[str], object], value: str) -> None:
 
 
 def _find_dotenv() -> Path | None:
-    """The ``.env`` of the working folder; None where there is none, or nobody may enter it."""
+    """The ``.env`` of the working folder; None where there is none, or it can't be entered."""
     path = Path(".env")
     try:
         return path if stat.S_ISREG(path.stat().st_mode) else None
@@ -410,10 +375,10 @@ def _read_dotenv(path: Path | None) -> dict[str, str | None]:
         return dotenv_values(path)
     except UnicodeDecodeError as error:
         raise SettingsError(
-            "The file .env in the working folder can't be read as UTF-8 text. Save it as that."
+            "The file .env in the working folder can't be read as UTF-8 text. Save it as UTF-8."
         ) from error
     except OSError as error:
-        # It may hold what keeps others out, so whatsit does not start without it.
+        # It may hold settings for access, so whatsit does not start without it.
         raise SettingsError(
             f"The file .env in the working folder can't be read: {error.strerror}. "
             "Let this user read it, or start whatsit in another folder."
@@ -431,4 +396,4 @@ def _require_known_variables(environment: Mapping[str, str | None]) -> None:
         if name not in known:
             near = get_close_matches(name, known, n=1, cutoff=0.7)
             hint = f" Did you mean {_PREFIX}{near[0]}?" if near else ""
-            raise SettingsError(f"There is no setting {variable}.{hint}")
+            raise SettingsError(f"The setting {variable} does not exist.{hint}")

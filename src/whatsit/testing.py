@@ -1,6 +1,6 @@
 """Stand-ins for tests of programs and plug-ins that use whatsit.
 
-The fake model knows three colours. Its answer can be told by hand, and it needs no weights.
+The fake model knows three colours. You can compute its answer by hand, and it needs no weights.
 
 Example:
     >>> classifier = fake_classifier()
@@ -15,9 +15,9 @@ from PIL import Image
 
 from whatsit.answer import Logits
 from whatsit.classifier import Classifier
-from whatsit.labels import LabelEntry, LabelSet
+from whatsit.images.preprocess import ImageHWC
+from whatsit.labels.label_set import LabelEntry, LabelSet
 from whatsit.model_card import ModelCard, build_card
-from whatsit.preprocess import ImageHWC
 
 COLOURS = LabelSet(
     "colours", tuple(LabelEntry(f"{name} thing", None, "a") for name in ("red", "green", "blue"))

@@ -9,7 +9,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 from whatsit.cli.azure_ml import local, validate
 from whatsit.errors import PipelineError, SettingsError
 from whatsit.pipeline.azure_ml import load_pipeline, run_pipeline, with_inputs
@@ -90,7 +90,7 @@ def test_a_folder_that_only_azure_ml_has_is_asked_for(small, tmp_path):
 
 
 def test_a_folder_that_is_missing_is_named(small, tmp_path):
-    with pytest.raises(PipelineError, match="there is no such folder"):
+    with pytest.raises(PipelineError, match="this folder does not exist"):
         run(small, tmp_path / "nowhere", tmp_path / "out")
 
 
@@ -161,12 +161,12 @@ def test_interrupting_ends_the_job_that_runs(small, data, tmp_path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    assert wait_until(lambda: marker.exists() and marker.read_text().strip(), seconds=20)
+    assert wait_until(lambda: marker.exists() and marker.read_text().strip())
     process.send_signal(signal.SIGINT)
     process.wait(20)
 
     job = int(marker.read_text())
-    assert wait_until(lambda: not _runs(job), seconds=5)
+    assert wait_until(lambda: not _runs(job))
 
 
 def _runs(process: int) -> bool:

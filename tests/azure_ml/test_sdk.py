@@ -260,7 +260,7 @@ def test_the_image_is_built_from_what_the_dockerfile_copies_and_nothing_else(sdk
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"image": "whatsit-training:latest"}, "has no digest"),
+        ({"image": "whatsit-training:latest"}, "lacks a digest"),
         ({"image": None}, "--image IMAGE@sha256"),
         ({"values": {"epochs": "0"}}, "must be an integer from 1 to 1000"),
     ],

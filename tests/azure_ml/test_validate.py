@@ -161,7 +161,7 @@ REFUSED = {
         ("pipeline.yml", "settings", {"continue_on_step_failure": True}),
         "pipeline.yml must say continue_on_step_failure: false",
     ),
-    "no jobs": (("pipeline.yml", "jobs", {}), "pipeline.yml has no jobs."),
+    "no jobs": (("pipeline.yml", "jobs", {}), "pipeline.yml defines no jobs."),
 }
 
 
@@ -192,7 +192,7 @@ def test_no_yaml_is_refused_with_its_place(small):
     file = small.write()
     file.write_text("jobs: [", encoding="utf-8")
 
-    with pytest.raises(PipelineError, match=r"pipeline.yml is no YAML: .* line 1"):
+    with pytest.raises(PipelineError, match=r"pipeline.yml is not YAML: .* line 1"):
         load_pipeline(file)
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.private_redis import PrivateRedis
-from tests.waiting import wait_until
+from tests.support.private_redis import PrivateRedis
+from tests.support.waiting import wait_until
 from whatsit.cache.base import PredictionCache
-from whatsit.cache.behind import WriteBehind
 from whatsit.cache.memory import MemoryCache
 from whatsit.cache.redis import RedisCache, connect
+from whatsit.cache.write_behind import WriteBehind
 from whatsit.prediction import Prediction
 from whatsit.testing import fake_classifier, plain_picture
 
@@ -24,7 +24,7 @@ class Settled(WriteBehind):
 
     def put(self, key, prediction):
         super().put(key, prediction)
-        assert wait_until(lambda: self.get(key) == prediction, seconds=5)
+        assert wait_until(lambda: self.get(key) == prediction)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_an_entry_is_gone_after_its_time_to_live(make_cache, prediction, tmp_pat
     cache.put(f"{tmp_path}:brief", prediction)
     assert cache.get(f"{tmp_path}:brief") == prediction
 
-    assert wait_until(lambda: cache.get(f"{tmp_path}:brief") is None, seconds=3)
+    assert wait_until(lambda: cache.get(f"{tmp_path}:brief") is None)
 
 
 def test_labels_beyond_ascii_survive(make_cache, prediction, tmp_path):

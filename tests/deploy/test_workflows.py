@@ -13,6 +13,7 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 WRITING = {
     ("release.yml", "build"): {"packages"},
     ("release.yml", "publish"): {"contents", "packages", "id-token", "attestations"},
+    ("release.yml", "site"): {"pages", "id-token"},
     ("release.yml", "registry"): {"id-token"},
     ("release.yml", "deploy"): {"actions"},
     ("deploy.yml", "plan"): {"id-token"},

@@ -13,7 +13,7 @@ import trustme
 
 from tests.docker.compose import Compose
 from tests.docker.test_tls import HTTP, HTTPS, proxy_image
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.docker
 
@@ -90,7 +90,7 @@ def test_a_certificate_is_ordered_without_anybodys_doing(compose):
             return False
         return answer.status_code == 200
 
-    assert wait_until(answers, seconds=40), compose("logs", "caddy")
+    assert wait_until(answers), compose("logs", "caddy")
     said = compose("logs", "caddy")
     assert "certificate obtained successfully" in said
     assert "authority/acme/local/directory" in said

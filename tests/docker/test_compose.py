@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from tests.conftest import ROOT
 from tests.docker.compose import PASSWORD_FILE, Compose, docker, open_page_in_container
 from tests.e2e.visitor import choose, picture_file, require_answer
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 
 pytestmark = pytest.mark.docker
@@ -110,7 +110,7 @@ def test_prometheus_gets_a_key_that_works_and_another_when_that_is_revoked(compo
     assert status_with(first) == 200
     assert make_key() == first
     compose("exec", "-T", "app", "whatsit", "keys", "revoke", first.split("_")[1])
-    assert wait_until(lambda: status_with(first) == 401, seconds=5)
+    assert wait_until(lambda: status_with(first) == 401)
     assert status_with(make_key()) == 200
     assert file.stat().st_ino == inode, "the container would still see the old file"
 
@@ -183,7 +183,7 @@ def test_a_restart_of_redis_loses_no_answer(compose, client):
     while restart.poll() is None or len(answers) < 20:
         answers.append(client.post("/api/v1/classify?cache=refresh", content=picture))
     assert [answer.status_code for answer in answers] == [200] * len(answers)
-    assert wait_until(lambda: client.get("/readyz").json()["cache"] == "reachable", seconds=20)
+    assert wait_until(lambda: client.get("/readyz").json()["cache"] == "reachable")
 
 
 def test_a_new_password_of_redis_is_taken_and_no_answer_is_lost(compose, client):
@@ -199,7 +199,7 @@ def test_a_new_password_of_redis_is_taken_and_no_answer_is_lost(compose, client)
         check=False,
     )
     assert "WRONGPASS" in said
-    assert wait_until(lambda: client.get("/readyz").json()["cache"] == "reachable", seconds=20)
+    assert wait_until(lambda: client.get("/readyz").json()["cache"] == "reachable")
     assert client.post("/api/v1/classify", content=picture).json()["cache"] == "hit"
 
 

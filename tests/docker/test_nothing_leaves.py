@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.docker.compose import docker
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 
 pytestmark = pytest.mark.docker
@@ -76,7 +76,7 @@ def container(resolver: Resolver) -> Iterator[str]:
     )
     try:
         url = f"http://{docker('port', NAME, '8501').splitlines()[0]}"
-        assert wait_until(lambda: _answers(url), seconds=60), docker("logs", NAME)
+        assert wait_until(lambda: _answers(url)), docker("logs", NAME)
         yield url
     finally:
         docker("rm", "--force", "--volumes", NAME)

@@ -14,7 +14,7 @@ import trustme
 
 from tests.docker.compose import Compose, docker, image_to_run, open_page_in_container
 from tests.e2e.visitor import choose, new_picture, picture_file, require_answer
-from tests.proxies import CADDY, find_nginx
+from tests.support.proxies import CADDY, find_nginx
 from whatsit.data import example_pictures
 
 pytestmark = pytest.mark.docker

@@ -1,134 +1,118 @@
 """What the documents claim is run, and what they list is complete."""
 
+import contextlib
+import io
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from click.testing import CliRunner
 from pydantic import BaseModel
 
 from scripts.build_docs import PAGES
 from tests.conftest import ROOT
-from tests.waiting import wait_until
+from tests.docs.fences import Fence, all_fences, pages
+from tests.support.waiting import wait_until
+from whatsit.cli import cli
 from whatsit.data import example_pictures
 from whatsit.model_card import ModelCard
 
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-RUN_ELSEWHERE = {
-    "make run": "test_make_run_starts_the_page",
-    "make test": "the run that runs this",
-    "make check": "continuous integration runs it",
-    "make fix": "changes files",
-    "make up": "make test-docker starts them",
-    "make down": "make test-docker stops them",
-    "pip install 'whatsit[training]'": "make test-training installs it",
-    "whatsit models import": "make test-training imports networks",
-    "docker compose": "tests/unit/test_compose_files.py reads them",
-    "git pull": "changes files",
-    "apt-get": "needs root",
-    "python scripts/build_labels.py": "needs WordNet",
-    "whatsit pipeline": "test_pipeline_page.py runs them in order",
-}
+SERVER = "http://localhost:8501"
+BEYOND_CLICK = re.compile(r"[|&;<>$`()*~]")
 
 
-def blocks(document: Path, language: str) -> list[str]:
-    """The code blocks of one language in a Markdown file."""
-    text = document.read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+def fences(language: str) -> list[Fence]:
+    """The fences of one language that are run here."""
+    return [fence for fence in all_fences() if fence.language == language and not fence.note]
 
 
-def commands() -> list[tuple[str, str]]:
-    """Every shell command in the documents, with the document's name."""
-    found = []
-    for document in DOCUMENTS:
-        for block in blocks(document, "sh"):
-            lines = block.replace("\\\n", " ").splitlines()
-            found += [
-                (document.name, line.split(" #")[0].strip()) for line in lines if line.strip()
-            ]
-    return found
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store for all commands."""
+    return tmp_path_factory.mktemp("store")
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with the pictures that the documents speak of."""
+def folder(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with the pictures that the documents speak of."""
     for name, picture in example_pictures().items():
         (tmp_path / f"{name}.jpg").write_bytes(picture)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("WHATSIT_STORE", str(store))
+    monkeypatch.setenv("WHATSIT_MODEL", "efficientnet-lite2")
     return tmp_path
 
 
-def environment(tmp_path: Path) -> dict[str, str]:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {
-        **os.environ,
-        "PATH": path,
-        "WHATSIT_STORE": str(tmp_path / "home"),
-        "WHATSIT_MODEL": "efficientnet-lite2",
-    }
-
-
-def test_there_are_commands_to_run():
-    assert len(commands()) > 10
-
-
-@pytest.mark.parametrize(("document", "command"), commands())
-def test_a_command_works(document, command, folder, server):
-    if command.startswith(tuple(RUN_ELSEWHERE)):
-        return
-    command = command.replace("http://localhost:8501", server.url)
+def run_command(command: str) -> tuple[str, str]:
+    """Run a command, and give what it prints: ours in this process, others in a shell."""
+    words = shlex.split(command) if not BEYOND_CLICK.search(command) else []
+    settings = {}
+    while words and re.match(r"[A-Z_]+=", words[0]):
+        name, _, settings[name] = words.pop(0).partition("=")
+    if words and words[0] == "whatsit":
+        ran = CliRunner().invoke(cli, words[1:], env=settings)
+        if ran.exception is not None:
+            raise ran.exception
+        return ran.stdout, ran.stderr
     done = subprocess.run(
-        ["bash", "-euc", command],
-        cwd=folder,
-        env=environment(folder),
-        capture_output=True,
-        text=True,
-        timeout=120,
+        ["bash", "-euc", command], capture_output=True, text=True, timeout=120, check=False
     )
-
     assert done.returncode == 0, done.stderr
-    # A command that writes a file tells so beside the results.
-    assert done.stdout.strip() or ("--out" in command and done.stderr.strip())
-    assert '"code"' not in done.stdout, "an HTTP problem"
+    return done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_python_blocks_run_and_print(document, folder, server):
-    for block in blocks(document, "python"):
-        block = block.replace("localhost:8501", server.url.removeprefix("http://"))
-        done = subprocess.run(
-            [sys.executable, "-c", block],
-            cwd=folder,
-            env=environment(folder),
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
-        assert "bee" in done.stdout
+@pytest.mark.parametrize("fence", fences("sh"), ids=str)
+def test_commands_work(fence, folder, server):
+    for command in fence.commands:
+        printed, noted = run_command(command.replace(SERVER, server.url))
+
+        # A command that writes a file says so on standard error.
+        assert printed.strip() or ("--out" in command and noted.strip()), command
+        assert '"code"' not in printed, "an HTTP problem"
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_javascript_blocks_run_and_print(document, server, browser):
-    for block in blocks(document, "js"):
-        page = browser.new_page()
-        printed: list[str] = []
-        page.on("console", lambda message, printed=printed: printed.append(message.text))
-        page.route("**/bee.jpg", lambda route: route.fulfill(body=example_pictures()["bee"]))
-        page.goto(f"{server.url}/api/docs")
-        page.evaluate(f"async () => {{ {block} }}")
-        page.close()
-        assert any("bee" in line for line in printed)
+@pytest.mark.filterwarnings("ignore")  # of other people's clients
+@pytest.mark.parametrize("fence", fences("python"), ids=str)
+def test_python_runs_and_prints(fence, folder, server):
+    block = fence.text.replace(SERVER, server.url).replace(
+        SERVER.removeprefix("http://"), server.url.removeprefix("http://")
+    )
+    printed = io.StringIO()
+    # In a thread of its own, where no event loop of a browser runs.
+    with contextlib.redirect_stdout(printed), ThreadPoolExecutor(1) as thread:
+        thread.submit(exec, compile(block, str(fence), "exec"), {"__name__": "__main__"}).result()
+
+    assert "bee" in printed.getvalue()
+
+
+@pytest.mark.parametrize("fence", fences("js"), ids=str)
+def test_javascript_runs_and_prints(fence, server, browser):
+    page = browser.new_page()
+    printed: list[str] = []
+    page.on("console", lambda message: printed.append(message.text))
+    page.route("**/bee.jpg", lambda route: route.fulfill(body=example_pictures()["bee"]))
+    page.goto(f"{server.url}/api/docs")
+    page.evaluate(f"async () => {{ {fence.text} }}")
+    page.close()
+
+    assert any("bee" in line for line in printed)
 
 
 def test_every_route_is_shown_in_an_example(server):
     with server.client() as client:
         described = client.get("/api/openapi.json").json()["paths"]
-    shown = "".join((ROOT / "docs" / name).read_text("utf-8") for name in ("api.md", "clients.md"))
+    shown = "".join(
+        (ROOT / "docs" / "use" / name).read_text("utf-8") for name in ("api.md", "clients.md")
+    )
 
     missing = [
         f"{method.upper()} {path}"
@@ -139,11 +123,32 @@ def test_every_route_is_shown_in_an_example(server):
     assert not missing
 
 
-def test_every_page_stands_in_the_table_of_contents():
-    contents = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+def test_every_page_stands_in_the_table_of_contents_and_in_the_site():
+    docs = ROOT / "docs"
+    contents = (docs / "README.md").read_text(encoding="utf-8")
+    decisions = (docs / "decisions" / "README.md").read_text(encoding="utf-8")
+    navigation = (ROOT / "zensical.toml").read_text(encoding="utf-8")
+    names = [page.relative_to(docs).as_posix() for page in sorted(docs.rglob("*.md"))]
+    numbered = [page for page in names if re.match(r"decisions/\d", page)]
 
-    for page in sorted((ROOT / "docs").glob("*.md")):
-        assert page.name == "README.md" or f"({page.name})" in contents
+    assert len(names) > 30
+    assert [page for page in numbered if f"({Path(page).name})" not in decisions] == []
+    others = [page for page in names if page not in numbered]
+    assert [page for page in others if f'"{page}"' not in navigation] == []
+    assert [page for page in others if page != "README.md" and f"({page})" not in contents] == []
+
+
+def test_every_make_command_that_a_document_names_is_there():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    named = {
+        (target, page.name)
+        for page in pages()
+        for target in re.findall(r"(?:^|`|&& )make ([a-z][a-z-]*)", page.read_text("utf-8"), re.M)
+    }
+
+    assert len(named) > 10
+    assert [where for where in sorted(named) if where[0] not in targets] == []
 
 
 def test_make_run_starts_the_page(tmp_path):
@@ -158,7 +163,7 @@ def test_make_run_starts_the_page(tmp_path):
             start_new_session=True,
         )
     try:
-        assert wait_until(lambda: "whatsit is ready on" in log.read_text(), seconds=60)
+        assert wait_until(lambda: "whatsit is ready on" in log.read_text())
     finally:
         os.killpg(process.pid, signal.SIGINT)
         process.wait(20)
@@ -166,13 +171,13 @@ def test_make_run_starts_the_page(tmp_path):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_pages_made_from_the_code_are_fresh(page):
-    written = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    written = (ROOT / "docs" / "reference" / page).read_text(encoding="utf-8")
 
     assert written == PAGES[page](), "Run: python scripts/build_docs.py"
 
 
 def test_every_key_of_the_card_is_documented():
-    page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "models" / "models.md").read_text(encoding="utf-8")
     sections = 0
     for name, field in ModelCard.model_fields.items():
         # A section that a card may lack is annotated as "section or None".
@@ -185,18 +190,11 @@ def test_every_key_of_the_card_is_documented():
     assert sections >= 6
 
 
-def test_links_within_the_repository_lead_somewhere():
-    for document in DOCUMENTS:
-        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
-            if not target.startswith("http"):
-                assert (document.parent / target).exists(), f"{document.name}: {target}"
+def test_the_first_screen_of_the_readme_starts_it():
+    first_screen = "\n".join((ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:26])
 
-
-def test_the_two_commands_stand_in_the_first_screen_of_the_readme():
-    first_screen = "\n".join((ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:25])
-
+    assert "docker compose up" in first_screen
     assert "make run" in first_screen
-    assert "make test" in first_screen
 
 
 def test_the_makefile_lists_its_commands():

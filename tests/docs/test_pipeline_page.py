@@ -1,12 +1,13 @@
-"""The commands of docs/pipeline.md are run in their order, for each needs what was made before."""
+"""The commands of docs/models/pipeline.md run in the order of the page."""
 
 import shutil
-import subprocess
 from pathlib import Path
 
-from tests.conftest import ROOT
-from tests.datasets import photographs, write_folders
-from tests.docs.test_documents import blocks, environment
+from click.testing import CliRunner
+
+from tests.docs.fences import all_fences
+from tests.support.datasets import photographs, write_folders
+from whatsit.cli import cli
 from whatsit.models.catalogue import bundled_folder
 from whatsit.pipeline.report import read_report
 
@@ -20,15 +21,18 @@ NEED_TRAINING = {
 
 def verbs_and_commands() -> list[tuple[str, str]]:
     found = []
-    for block in blocks(ROOT / "docs" / "pipeline.md", "sh"):
-        command = block.strip()
-        assert "\n" not in command, "one command a block"
-        if command.startswith("whatsit pipeline "):
-            found.append((command.split()[2], command))
+    for fence in all_fences():
+        if fence.page.endswith("pipeline.md") and fence.language == "sh":
+            for command in fence.commands:
+                if command.startswith("whatsit pipeline "):
+                    found.append((command.split()[2], command))
     return found
 
 
-def test_the_steps_run_in_the_order_of_the_page(tmp_path):
+def test_the_steps_run_in_the_order_of_the_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WHATSIT_STORE", str(tmp_path / "home"))
+    monkeypatch.setenv("WHATSIT_MODEL", "efficientnet-lite2")
     write_folders(tmp_path / "pictures", photographs())
     ran = []
     for verb, command in verbs_and_commands():
@@ -39,15 +43,9 @@ def test_the_steps_run_in_the_order_of_the_page(tmp_path):
             continue
         if verb == "promote":
             command += " --latency-budget-ms 60000"  # this is not about speed
-        done = subprocess.run(
-            ["bash", "-euc", command],
-            cwd=tmp_path,
-            env=environment(tmp_path),
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
+        done = CliRunner().invoke(cli, command.split()[1:])
+        if done.exception is not None:
+            raise done.exception
         assert done.stdout.strip()
         assert read_report(tmp_path / "work" / verb, verb)
         ran.append(verb)

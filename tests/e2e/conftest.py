@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from scripts.install_browser import find_browser
-from tests.running import RunningServer, start_server
+from tests.support.running import RunningServer, start_server
+
+# A busy machine is not a fault of the page.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from tests.e2e.ask_parts import (
     small_targets,
     until,
 )
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -79,7 +79,7 @@ def search(dialog: Locator) -> Locator:
 
 
 def options(dialog: Locator) -> Locator:
-    return dialog.get_by_role("listbox", name="Labels that fit").get_by_role("option")
+    return dialog.get_by_role("listbox", name="Matching labels").get_by_role("option")
 
 
 def test_a_right_answer_is_confirmed_with_one_click(page):
@@ -231,25 +231,25 @@ def test_where_the_search_fails_own_words_are_still_taken(page):
     plan(page, "failures", "labels", [{"status": 503, "detail": "The service is busy."}])
     dialog = open_dialog(page, "bee")
     search(dialog).fill("  my dog Rex ")
-    expect(dialog.get_by_text("The search does not work now: The service is busy.")).to_be_visible()
+    expect(dialog.get_by_text("The search is not available: The service is busy.")).to_be_visible()
     options(dialog).filter(has_text="Use my own words: “my dog Rex”").click()
 
     assert result(page)[0]["label"] == "my dog Rex"
     assert sent(page)[0]["wnid"] is None
 
 
-def test_an_own_label_has_at_most_80_characters(page):
+def test_a_label_in_own_words_is_as_long_as_the_server_takes(page):
     dialog = open_dialog(page, "bee")
-    search(dialog).fill("🦊" * 81)
+    search(dialog).fill("🦊" * 31)
     expect(
-        dialog.get_by_text("An own label has at most 80 characters; this one has 81.")
+        dialog.get_by_text("Your own label can have at most 30 characters; this one has 31.")
     ).to_be_visible()
     expect(options(dialog)).to_have_count(0)
-    search(dialog).fill("🦊" * 80)
-    expect(dialog.get_by_text("No label of the model fits.")).to_be_visible()
+    search(dialog).fill("🦊" * 30)
+    expect(dialog.get_by_text("No label of the model matches.")).to_be_visible()
     options(dialog).click()
 
-    assert sent(page)[0]["label"] == "🦊" * 80
+    assert sent(page)[0]["label"] == "🦊" * 30
 
 
 def test_a_picture_is_sent_only_if_the_person_agrees(page):
@@ -396,7 +396,7 @@ def test_an_undo_that_fails_is_told_and_can_be_tried_again(page):
     plan(page, "failures", "undoFeedback", [{"status": 503, "detail": "The service is busy."}])
     press(open_dialog(page, "bee"), "Yes, right")
     notice(page).get_by_role("button", name="Undo").click()
-    expect(notice(page)).to_contain_text("Not undone: The service is busy.")
+    expect(notice(page)).to_contain_text("Could not undo: The service is busy.")
     assert corrections(page)[0]["verdict"] == "right"
     notice(page).get_by_role("button", name="Try again").click()
 
@@ -533,7 +533,7 @@ def test_it_is_large_enough_and_breaks_no_accessibility_rule(browser, address, l
 
         press(dialog, "Try again")
         notice(page).get_by_role("button", name="Undo").wait_for()
-        assert wait_until(lambda: "saved" in notice(page).inner_text(), seconds=2)
+        assert wait_until(lambda: "saved" in notice(page).inner_text())
         assert broken_rules(page) == []
         assert small_targets(page, ".w-correct-notice") == []
         assert sideways_scroll(page) <= 0

@@ -23,8 +23,8 @@ from tests.e2e.visitor import (
     require_answer,
     sentence,
 )
-from tests.running import RunningServer
-from tests.waiting import wait_until
+from tests.support.running import RunningServer
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 
 pytestmark = pytest.mark.browser
@@ -95,9 +95,7 @@ def test_the_camera_takes_a_picture_and_goes_off(page):
     switch.click()
     video = page.locator("video")
     expect(video).to_be_visible()
-    assert wait_until(
-        lambda: page.evaluate("document.querySelector('video').videoWidth > 0"), seconds=5
-    )
+    assert wait_until(lambda: page.evaluate("document.querySelector('video').videoWidth > 0"))
     page.evaluate("window.tracks = document.querySelector('video').srcObject.getTracks()")
     page.get_by_role("button", name="Take picture").click()
 
@@ -111,9 +109,7 @@ def test_the_camera_takes_a_picture_and_goes_off(page):
 @pytest.mark.parametrize("way", ["Close", "Escape", "hidden", "left"])
 def test_the_camera_goes_off_when_nobody_looks_through_it(page, way):
     page.get_by_role("button", name="Camera", exact=True).click()
-    assert wait_until(
-        lambda: page.evaluate("document.querySelector('video').videoWidth > 0"), seconds=5
-    )
+    assert wait_until(lambda: page.evaluate("document.querySelector('video').videoWidth > 0"))
     page.evaluate("window.tracks = document.querySelector('video').srcObject.getTracks()")
     if way == "Close":
         page.get_by_role("button", name="Close").click()
@@ -127,7 +123,7 @@ def test_the_camera_goes_off_when_nobody_looks_through_it(page, way):
     else:
         page.get_by_role("link", name="The model").first.click()
 
-    assert wait_until(lambda: page.evaluate("window.tracks[0].readyState === 'ended'"), seconds=5)
+    assert wait_until(lambda: page.evaluate("window.tracks[0].readyState === 'ended'"))
 
 
 def test_a_camera_that_may_not_be_used_gets_a_sentence(browser, server):
@@ -207,7 +203,7 @@ def test_a_busy_server_is_asked_again_when_it_said_and_not_before(page):
     expect(page.get_by_text(re.compile("The server is busy; going on in"))).to_be_visible()
     require_answer(page, "A bee")
     assert len(asked) == 2
-    assert 1.9 < asked[1] - asked[0] < 4
+    assert asked[1] - asked[0] > 1.9
 
 
 def test_many_pictures_can_be_cancelled(page):
@@ -233,7 +229,7 @@ def test_what_is_too_large_is_refused_before_it_is_sent(page, tmp_path):
         file.truncate(21_000_000)
     choose(page, large)
 
-    expect(page.get_by_role("alert").filter(has_text="more than 20 MB")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="larger than 20 MB")).to_be_visible()
     assert sent == []
 
 
@@ -324,7 +320,7 @@ def run(command: list[str], folder: Path) -> str:
 def test_a_link_to_an_answer_that_is_gone_says_so_kindly(page, server):
     page.goto(f"{server.url}/?answer={'0' * 64}")
 
-    expect(page.get_by_role("alert").filter(has_text="no longer known here")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="no longer stored here")).to_be_visible()
     choose(page, picture_file("bee.jpg", example_pictures()["bee"]))
     require_answer(page, "A bee")
     expect(page).to_have_url(re.compile(r"^[^?]*$"))

@@ -14,7 +14,7 @@ from tests.e2e.visitor import (
     picture_file,
     require_answer,
 )
-from tests.running import RunningServer, start_server
+from tests.support.running import RunningServer, start_server
 from whatsit.data import example_pictures
 
 pytestmark = pytest.mark.browser
@@ -48,7 +48,7 @@ def test_the_page_answers_without_a_key_and_is_counted_by_its_address(page, lock
     choose(page, picture_file("bee.jpg", example_pictures()["bee"]))
     require_answer(page, "A bee")
     page.get_by_role("button", name="Why?").click()
-    expect(page.get_by_role("img", name="is bright")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("img", name="are bright")).to_be_visible(timeout=15_000)
     page.get_by_text("Ask from a program").click()
     expect(page.get_by_role("tabpanel")).to_contain_text("Authorization: Bearer YOUR_KEY")
     expect(page.get_by_text("Put your API key in place of YOUR_KEY.")).to_be_visible()

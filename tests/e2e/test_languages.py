@@ -1,35 +1,63 @@
 """The page speaks the person's language, or the best it has."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.running import RunningServer
+from tests.support.running import RunningServer
+from whatsit.answer import top_k, word_answer
+from whatsit.documents import describe_prediction
+from whatsit.labels.load import load_labels
+from whatsit.model_card import Thresholds
+from whatsit.prediction import ImageFacts, ModelId, Prediction
 
-BEE = {"label": "bee", "wnid": "n02206856", "score": 0.994}
-CATS = [
-    {"label": "Egyptian cat", "wnid": "n02124075", "score": 0.77},
-    {"label": "tiger cat", "wnid": "n02123159", "score": 0.137},
-]
-
-
-def answer(**changes: Any) -> dict[str, Any]:
-    return {
-        **{"text": "A bee (99 %).", "certainty": "sure", "recognised": True, "level": "class"},
-        **{"path": ["animal", "insect", "bee"], "set": [BEE]},
-        **BEE,
-        **changes,
-    }
+LABELS = load_labels("imagenet-1k", Path("no-such-folder"))
+INDEXES = {entry.label: index for index, entry in enumerate(LABELS.entries)}
+THRESHOLDS = Thresholds(sure=0.9, probably=0.8)
 
 
-CAT = answer(
-    text="A domestic cat, almost certainly (99 %); probably an Egyptian cat (77 %).",
-    **{"label": "domestic cat", "wnid": "n02121808", "score": 0.99, "level": "group", "set": CATS},
-)
-UNSURE = answer(certainty="unsure", set=CATS, text="I am not sure.")
-UNKNOWN = answer(certainty="unsure", recognised=False, set=[], text="I do not recognise this.")
+def answer(scores: dict[str, float], *, recognised: bool = True) -> dict[str, Any]:
+    """The document's answer when these labels have these scores, and all others share the rest."""
+    spread = np.full(len(LABELS), (1 - sum(scores.values())) / len(LABELS), dtype=np.float32)
+    for label, score in scores.items():
+        spread[INDEXES[label]] += score
+    top = top_k(spread, LABELS, 20)
+    said = word_answer(spread, top, LABELS, THRESHOLDS, recognised=recognised)
+    facts = ImageFacts(1, 1, "PNG", "0" * 64)
+    document: Any = describe_prediction(Prediction(ModelId("a", "b"), said, top, facts), top)
+    return dict(document["answer"])
+
+
+DOGS = ["beagle", "basset hound", "pug", "Samoyed", "Pomeranian", "keeshond", "Leonberger"]
+BEE = answer({"bee": 0.994})
+CAT = answer({"Egyptian cat": 0.5, "tiger cat": 0.3, "tabby cat": 0.19})
+ANSWERS = {
+    "a class": BEE,
+    "probably a class": answer({"bee": 0.85}),
+    "a group, probably one of its classes": CAT,
+    "a group, probably one class": answer({"Egyptian cat": 0.85, "tiger cat": 0.1}),
+    "a group, perhaps one of its classes": answer(dict.fromkeys(DOGS, 0.14)),
+    "a group, probably a narrower one, perhaps its classes": answer(
+        {"Bernese mountain dog": 0.5, "Appenzeller mountain dog": 0.35, "pug": 0.07, "bee": 0.05}
+    ),
+    "probably a group": answer({"Egyptian cat": 0.5, "tiger cat": 0.35}),
+    "not sure of three": answer({"bee": 0.4, "pug": 0.3, "teapot": 0.2}),
+    "not sure of one": answer({"bee": 0.4}),
+    "not recognised": answer({"bee": 0.994}, recognised=False),
+}
+HEDGES = {
+    "de": {"almost_certain": "fast sicher", "probable": "wahrscheinlich"}
+    | {"possible": "vielleicht|könnte", "closest": "am nächsten"},
+    "es": {"almost_certain": "casi con seguridad", "probable": "probablemente"}
+    | {"possible": "quizá|podría", "closest": "más parecido"},
+    "pt-BR": {"almost_certain": "quase com certeza", "probable": "provavelmente"}
+    | {"possible": "talvez|pode ser", "closest": "mais se aproxima"},
+}
 
 
 @pytest.fixture
@@ -92,23 +120,87 @@ def test_a_choice_is_remembered(speaking):
     assert page.evaluate("() => words.language()") == "de"
 
 
+def heard_in(clause: str, language: str) -> set[str]:
+    return {hedge for hedge, word in HEDGES[language].items() if re.search(f"(?i){word}", clause)}
+
+
+@pytest.mark.parametrize("language", HEDGES)
+def test_a_sentence_promises_as_much_in_every_language(speaking, language):
+    page = speaking(language)
+
+    for kind, said in ANSWERS.items():
+        parts = said["parts"]
+        clauses = re.findall(r"(.*?) ?\((\d+) %\)", sentence(page, said))
+        names = page.evaluate("(parts) => parts.map((part) => words.nameOf(part))", parts)
+        assert [percent for _, percent in clauses] == re.findall(r"(\d+) %", said["text"])
+        before = None
+        for (clause, _), part, name in zip(clauses, parts, names, strict=True):
+            hedge = (part["role"], part["hedge"])
+            is_new = part["hedge"] != "certain" and hedge != before
+            assert heard_in(clause, language) == ({part["hedge"]} if is_new else set()), kind
+            assert name.casefold() in clause.casefold(), kind
+            before = hedge
+
+
 @pytest.mark.parametrize(
-    ("locale", "bee", "cat"),
+    ("language", "bee", "cats", "unsure"),
     [
-        ("en", "A bee (99 %).", CAT["text"]),
-        ("de", "Biene (99 %).", "fast sicher (99 %); wahrscheinlich"),
-        ("es", "Abeja (99 %).", "casi con seguridad (99 %); probablemente"),
-        ("pt-BR", "Abelha (99 %).", "quase com certeza (99 %); provavelmente"),
+        (
+            "de",
+            "Eine Biene (99 %).",
+            "Eine Hauskatze, fast sicher (99 %); wahrscheinlich eine Ägyptische Katze (50 %), "
+            "eine Tigerkatze (30 %) oder eine getigerte Katze (19 %).",
+            "Ich bin nicht sicher. Es könnte eine Biene (40 %), ein Mops (30 %) oder "
+            "eine Teekanne (20 %) sein.",
+        ),
+        (
+            "es",
+            "Una abeja (99 %).",
+            "Un gato doméstico, casi con seguridad (99 %); probablemente un gato egipcio (50 %), "
+            "un gato tigre (30 %) o un gato atigrado (19 %).",
+            "No lo sé con certeza. Podría ser una abeja (40 %), un carlino (30 %) o "
+            "una tetera (20 %).",
+        ),
+        (
+            "pt-BR",
+            "Uma abelha (99 %).",
+            "Um gato doméstico, quase com certeza (99 %); provavelmente um gato egípcio (50 %), "
+            "um gato tigrado (30 %) ou um gato malhado (19 %).",
+            "Não tenho certeza. Pode ser uma abelha (40 %), um pug (30 %) ou "
+            "um bule de chá (20 %).",
+        ),
     ],
 )
-def test_sentences(speaking, locale, bee, cat):
-    page = speaking(locale)
+def test_a_sentence_has_its_articles(speaking, language, bee, cats, unsure):
+    page = speaking(language)
 
-    assert sentence(page, answer()) == bee
-    assert cat in sentence(page, CAT)
-    probably = answer(certainty="probably", text="Probably a bee (80 %).")
-    assert sentence(page, probably) != bee
-    assert len({sentence(page, one) for one in (answer(), CAT, UNSURE, UNKNOWN)}) == 4
+    assert sentence(page, BEE) == bee
+    assert sentence(page, CAT) == cats
+    assert sentence(page, ANSWERS["not sure of three"]) == unsure
+
+
+def test_an_english_sentence_is_that_of_the_server(speaking):
+    page = speaking("en")
+
+    assert [sentence(page, said) for said in ANSWERS.values()] == [
+        said["text"] for said in ANSWERS.values()
+    ]
+
+
+def test_an_answer_kept_without_its_parts_stays_english(speaking):
+    kept = {key: value for key, value in BEE.items() if key != "parts"}
+
+    assert sentence(speaking("de"), kept) == "A bee (99 %)."
+
+
+@pytest.mark.parametrize("score", [0.0, 0.005, 0.125, 0.135, 0.485, 0.5049999, 0.995, 1.0])
+def test_a_percentage_is_rounded_as_the_server_rounds_it(speaking, score):
+    percent = min(99, max(1, round(score * 100)))
+
+    assert (
+        speaking("de").evaluate("(score) => words.formatPercent(score)", max(score, 0.005))
+        == f"{percent}\u00a0%"
+    )
 
 
 def test_a_group_is_named_by_its_english_label_alone(speaking):

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.e2e.visitor import choose, open_page, picture_file, require_answer
 from tests.observing import Observed
-from tests.running import start_server
+from tests.support.running import start_server
 from whatsit.data import example_pictures
 
 pytestmark = pytest.mark.browser
@@ -36,7 +36,7 @@ def served(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Observ
         choose(page, picture_file("bee.jpg", example_pictures()["bee"]))
         require_answer(page, "A bee")
         page.get_by_role("button", name="Why?").click()
-        expect(page.get_by_role("img", name="is bright")).to_be_visible(timeout=15_000)
+        expect(page.get_by_role("img", name="are bright")).to_be_visible(timeout=15_000)
         context.close()
     observed.await_end(server.process.pid)
     return observed

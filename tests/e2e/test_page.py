@@ -21,21 +21,25 @@ from tests.e2e.visitor import (
     require_answer,
     require_fits,
 )
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.testing import plain_picture
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(params=["desktop light", "desktop dark", "phone light", "phone dark"])
+LOOKS = ("desktop light", "desktop dark", "phone light", "phone dark")
+in_every_look = pytest.mark.parametrize("page", LOOKS, indirect=True)
+
+
+@pytest.fixture
 def page(request: pytest.FixtureRequest, browser: Browser, server: RunningServer) -> Iterator[Page]:
-    device, scheme = request.param.split()
+    look: str = getattr(request, "param", LOOKS[0])
     context = browser.new_context(
-        viewport=DESKTOP if device == "desktop" else PHONE,
-        color_scheme=scheme,
-        has_touch=device == "phone",
+        viewport=DESKTOP if "desktop" in look else PHONE,
+        color_scheme="dark" if "dark" in look else "light",
+        has_touch="phone" in look,
     )
     page = context.new_page()
     complaints = Complaints(page, server.url)
@@ -62,6 +66,7 @@ def test_the_first_visit_shows_examples_that_are_answered_already(page):
     expect(examples).to_have_count(4)
 
 
+@pytest.mark.parametrize("page", ["desktop light", "phone dark"], indirect=True)
 def test_a_chosen_picture_is_answered(page):
     choose(page, picture_file("coffee.jpg", example_pictures()["coffee"]))
 
@@ -103,19 +108,19 @@ def test_why_shows_where_the_model_looked_for_each_label(page):
     why = page.get_by_role("button", name="Why?")
     why.click()
 
-    overlay = page.get_by_role("img", name=re.compile("what speaks for bee is bright"))
+    overlay = page.get_by_role("img", name=re.compile("parts that support bee are bright"))
     expect(overlay).to_be_visible(timeout=15_000)  # the first time, the model is opened once more
     box, picture = overlay.bounding_box(), page.get_by_role("img", name="A bee").bounding_box()
     assert box is not None
     assert picture is not None
     assert box == pytest.approx(picture, abs=0.5)
     assert box["width"] > 200
-    page.get_by_label("What speaks for").select_option("cardoon")
-    expect(page.get_by_role("img", name=re.compile("speaks for cardoon is bright"))).to_be_visible()
+    page.get_by_label("Evidence for").select_option("cardoon")
+    expect(page.get_by_role("img", name=re.compile("support cardoon are bright"))).to_be_visible()
     expect(overlay).to_have_count(0)
     require_fits(page)
     why.click()
-    expect(page.get_by_role("img", name=re.compile("is bright"))).to_have_count(0)
+    expect(page.get_by_role("img", name=re.compile("are bright"))).to_have_count(0)
 
 
 def test_what_the_model_does_not_know_is_not_named(page):
@@ -147,6 +152,7 @@ def go_to(page: Page, name: str) -> None:
         page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
 
 
+@in_every_look
 def test_nothing_has_to_be_scrolled_sideways(page):
     require_fits(page)
     choose(page, picture_file("a" * 90 + ".jpg", example_pictures()["cat"]))
@@ -156,18 +162,20 @@ def test_nothing_has_to_be_scrolled_sideways(page):
     require_fits(page)
 
 
+@in_every_look
 def test_no_accessibility_rule_is_broken(page):
     require_accessible(page)
     choose(page, picture_file("cat.jpg", example_pictures()["cat"]))
     guesses(page).first.wait_for()
     page.get_by_text("Ask from a program").click()
     page.get_by_role("button", name="Why?").click()
-    page.get_by_role("img", name=re.compile("is bright")).wait_for()
+    page.get_by_role("img", name=re.compile("are bright")).wait_for()
     page.get_by_role("button", name="Camera").click()
 
     require_accessible(page)
 
 
+@pytest.mark.parametrize("page", ["desktop light", "phone dark"], indirect=True)
 def test_everything_that_is_pressed_is_large_enough_for_a_thumb(page):
     choose(page, picture_file("cat.jpg", example_pictures()["cat"]))
     guesses(page).first.wait_for()
@@ -196,13 +204,13 @@ def test_the_keyboard_alone_is_enough(page):
     page.on("filechooser", lambda chooser: choosers.append(chooser))
     tab_to("Choose pictures")
     page.keyboard.press("Enter")
-    assert wait_until(lambda: page.wait_for_timeout(50) or bool(choosers), seconds=10)
+    assert wait_until(lambda: page.wait_for_timeout(50) or bool(choosers))
     choosers[0].set_files(picture_file("coffee.jpg", example_pictures()["coffee"]))
     require_answer(page, "espresso")
     tab_to("Why?")
     page.keyboard.press("Space")
     # The first map of a server has the model compiled once more.
-    expect(page.get_by_role("img", name=re.compile("is bright"))).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("img", name=re.compile("are bright"))).to_be_visible(timeout=20_000)
     tab_to("Ask from a program")
     page.keyboard.press("Enter")
     tab_to("curl")

@@ -53,7 +53,7 @@ def test_the_page_works_within_its_policy(tab, server, complaints):
     choose(tab, picture_file("bee.jpg", example_pictures()["bee"]))
     expect(guesses(tab)).to_have_count(5)
     tab.get_by_role("button", name="Why?").click()
-    overlay = tab.get_by_role("img", name=re.compile("what speaks for bee is bright"))
+    overlay = tab.get_by_role("img", name=re.compile("parts that support bee are bright"))
     expect(overlay).to_be_visible(timeout=15_000)
     assert overlay.evaluate("image => image.naturalWidth") > 100
     tab.get_by_role("link", name="The model").first.click()

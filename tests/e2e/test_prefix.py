@@ -9,10 +9,10 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.e2e.visitor import Complaints, choose, open_page, picture_file, require_answer
-from tests.private_redis import free_port
-from tests.proxies import CADDY
-from tests.running import RunningServer
-from tests.waiting import wait_until
+from tests.support.private_redis import free_port
+from tests.support.proxies import CADDY
+from tests.support.running import RunningServer
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 
 pytestmark = pytest.mark.browser
@@ -51,7 +51,7 @@ def address(server: RunningServer, tmp_path: Path) -> Iterator[str]:
 
     at = f"http://127.0.0.1:{port}/pictures/"
     try:
-        assert wait_until(answers, seconds=20), (tmp_path / "log").read_text()
+        assert wait_until(answers), (tmp_path / "log").read_text()
         yield at
     finally:
         proxy.terminate()

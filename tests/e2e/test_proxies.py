@@ -21,9 +21,9 @@ from tests.e2e.visitor import (
     picture_file,
     sentence,
 )
-from tests.private_redis import PrivateRedis
-from tests.proxies import CADDY, RunningProxy, start_caddy, start_nginx
-from tests.running import RunningServer, start_server
+from tests.support.private_redis import PrivateRedis
+from tests.support.proxies import CADDY, RunningProxy, start_caddy, start_nginx
+from tests.support.running import RunningServer, start_server
 from whatsit.data import example_pictures
 
 pytestmark = [

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.e2e.visitor import open_page
-from tests.running import start_server
+from tests.support.running import start_server
 
 pytestmark = pytest.mark.browser
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.e2e.test_page import require_accessible
 from tests.e2e.visitor import DESKTOP, PHONE, Complaints, require_fits
 from tests.integration.test_drift import DRIFT, odd_pictures, window_of
-from tests.running import RunningServer, start_server
+from tests.support.running import RunningServer, start_server
 
 pytestmark = [pytest.mark.browser, pytest.mark.shared]
 
@@ -39,7 +39,7 @@ def test_the_page_tells_usual_pictures_from_others(browser: Browser, shared, tmp
         expect(latest).to_contain_text(f"as usual · {len(photographs)} new pictures")
         assert "as usual" in signal_row(page, "Likeness to photographs")
         expect(page.get_by_text("Next:")).to_have_count(0)
-        expect(page.get_by_text("Nobody has said yet")).to_be_visible()
+        expect(page.get_by_text("No answer has a verdict yet")).to_be_visible()
         require_accessible(page)
 
         ask(server, odd_pictures(100))

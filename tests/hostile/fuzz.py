@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.hostile import properties
-from tests.running import start_server
+from tests.support.running import start_server
 
 EXAMPLES_A_ROUND = 2_000
 

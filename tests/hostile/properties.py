@@ -12,7 +12,7 @@ from PIL import Image
 from tests.hostile.pictures import base_pictures, chunk, directory, riff, segment
 from tests.hostile.requests import CAT, CLASSIFY
 from whatsit.errors import InputError
-from whatsit.images import decode_image, encode_preview
+from whatsit.images.decode import decode_image, encode_preview
 from whatsit.web.api.schemas import ClassifyDocument, ProblemDocument
 
 MAX_PIXELS = 300_000

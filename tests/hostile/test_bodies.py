@@ -10,8 +10,8 @@ import httpx
 
 from tests.hostile.requests import CLASSIFY
 from tests.hostile.test_hostile import MB, Memory
-from tests.running import RunningServer
-from tests.waiting import wait_until
+from tests.support.running import RunningServer
+from tests.support.waiting import wait_until
 from whatsit.testing import plain_picture
 
 ALLOWED_BYTES = 100 * MB
@@ -70,16 +70,16 @@ def test_one_caller_can_neither_keep_others_out_nor_take_the_memory(api: Running
         normal = api.resident_bytes()
         memory.reset()
         with flooded(api, ["127.0.0.2"] * 10):
-            assert wait_until(lambda: api.metric("whatsit_held_bytes") > 35 * MB, seconds=10)
+            assert wait_until(lambda: api.metric("whatsit_held_bytes") > 35 * MB)
             assert ask(honest, *range(2, 10)) == {200}
         peak = memory.peak_bytes()
 
     assert peak - normal < ALLOWED_BYTES, f"{(peak - normal) / MB:.0f} MB more"
-    assert wait_until(lambda: api.metric("whatsit_held_bytes") == 0, seconds=2)
+    assert wait_until(lambda: api.metric("whatsit_held_bytes") == 0)
 
 
 def test_several_callers_together_keep_nobody_out(api: RunningServer):
     hosts = [f"127.0.0.{number}" for number in range(2, 7)] * 3
     with api.client() as honest, flooded(api, hosts):
-        assert wait_until(lambda: api.metric("whatsit_held_bytes") > 150 * MB, seconds=10)
+        assert wait_until(lambda: api.metric("whatsit_held_bytes") > 150 * MB)
         assert ask(honest, *range(10, 18)) == {200}

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import redis
 
-from tests.private_redis import PrivateRedis
+from tests.support.private_redis import PrivateRedis
+from whatsit.access.counters import RedisCounters, Window
 from whatsit.cache.base import CacheEntry
 from whatsit.cache.bounded import MAX_ANSWER_BYTES, AnswerTooLong, BoundedParser
 from whatsit.cache.codec import (
@@ -24,14 +25,15 @@ from whatsit.cache.codec import (
     encode_heat_map,
     encode_prediction,
 )
-from whatsit.cache.counters import RedisCounters, Window
 from whatsit.cache.key import build_cache_key
 from whatsit.cache.memory import MemoryCache
 from whatsit.cache.redis import LEASE, RedisCache, connect
 from whatsit.cache.tiers import TieredCache
 from whatsit.errors import CacheError
-from whatsit.explain import draw_picture, explain
-from whatsit.service import Service
+from whatsit.explain import explain
+from whatsit.images.overlay import draw_picture
+from whatsit.picture import Picture
+from whatsit.service.service import Service
 from whatsit.testing import fake_classifier, plain_picture
 
 PICTURE = plain_picture("red")
@@ -95,6 +97,19 @@ WRONG_PREDICTIONS: dict[str, Forge] = {
     "negative set": put(ANSWER, 7, -1),
     "set larger than the list": put(ANSWER, 7, 4),
     "number as recognised": put(ANSWER, 8, 1),
+    "text as parts": put(ANSWER, 9, "2"),
+    "endless parts": put(ANSWER, 9, [["guess", "possible", 0]] * 9),
+    "a part that is too short": put(ANSWER, 9, [["guess", "possible"]]),
+    "unknown role": put(ANSWER, 9, [["oath", "possible", 0]]),
+    "unknown hedge": put(ANSWER, 9, [["guess", "never", 0]]),
+    "list as hedge": put(ANSWER, 9, [["guess", ["possible"], 0]]),
+    "a part behind the list": put(ANSWER, 9, [["guess", "possible", 20]]),
+    "a part before the list": put(ANSWER, 9, [["guess", "possible", -1]]),
+    "a part of another level": put(ANSWER, 9, [["guess", "possible", ["a", None, "kin", 0.5]]]),
+    "a part with a number as label": put(
+        ANSWER, 9, [["guess", "possible", [1, None, "class", 0.5]]]
+    ),
+    "a part that scores above 1": put(ANSWER, 9, [["guess", "possible", ["a", None, "class", 2]]]),
     "no labels": put(TOP, []),
     "labels as object": put(TOP, {"a": 1}),
     "too many labels": put(TOP, [["a", None, 0, 0.1]] * 21),
@@ -248,17 +263,17 @@ def prediction_document() -> Any:
 
 @pytest.mark.parametrize("odd", ODD_VALUES)
 def test_odd_values_under_every_key_of_a_picture_cost_nothing_but_time(stack, odd):
-    stack.service.classify(PICTURE)
+    stack.service.classify(Picture.of(PICTURE))
     keys = [file_key(), pixels_key(stack.inside)]
     for key in keys:
         stack.inside.delete(key, f"{key}{LEASE}")
         ODD_VALUES[odd](stack.inside, key)
 
-    reply = stack.service.classify(PICTURE)
+    reply = stack.service.classify(Picture.of(PICTURE))
 
     assert (reply.prediction, reply.cache) == (PREDICTION, "miss")
     assert stack.failures == ([] if odd.startswith("heat map") else ["damaged"] * 2)
-    assert stack.service.classify(PICTURE).cache == "hit"
+    assert stack.service.classify(Picture.of(PICTURE)).cache == "hit"
 
 
 @pytest.mark.parametrize("odd", ["list", "100 MB", "forged"])
@@ -271,14 +286,14 @@ def test_odd_heat_maps_are_made_again(stack, odd):
     else:
         ODD_VALUES[odd](stack.inside, key)
 
-    assert stack.service.explain(PICTURE).cache == "miss"
+    assert stack.service.explain(Picture.of(PICTURE)).cache == "miss"
     assert stack.failures == ["damaged"]
-    assert stack.service.explain(PICTURE).cache == "hit"
+    assert stack.service.explain(Picture.of(PICTURE)).cache == "hit"
 
 
 @pytest.mark.parametrize("odd", ["eternal", "list", "100 MB"])
 def test_odd_leases_hold_nobody_up_for_long(stack, odd):
-    stack.service.classify(PICTURE)
+    stack.service.classify(Picture.of(PICTURE))
     key = pixels_key(stack.inside)
     stack.inside.delete(file_key(), key, f"{key}{LEASE}")
     if odd == "eternal":
@@ -286,7 +301,7 @@ def test_odd_leases_hold_nobody_up_for_long(stack, odd):
     else:
         ODD_VALUES[odd](stack.inside, f"{key}{LEASE}")
 
-    assert stack.service.classify(PICTURE).prediction == PREDICTION
+    assert stack.service.classify(Picture.of(PICTURE)).prediction == PREDICTION
     assert stack.failures == []
 
 

@@ -9,18 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_models import as_onnx
+from tests.support.tiny_models import as_onnx
 from tests.unit.test_models import make_folder
+from whatsit.access.keys import KeyFile
 from whatsit.cache.embedded import EmbeddedValkey
 from whatsit.errors import CacheError, InvalidModelCard, ModelUnavailable, WhatsitError
-from whatsit.feedback.database import FeedbackDatabase, url_in_store
+from whatsit.feedback.connect import url_in_store
+from whatsit.feedback.database import FeedbackDatabase
 from whatsit.feedback.pictures import KeptPictures
-from whatsit.keys import KeyFile
 from whatsit.model_card import read_card
 from whatsit.models.catalogue import BUNDLED_MODEL, catalogue
 from whatsit.models.download import download
+from whatsit.models.folder import open_folder
 from whatsit.models.live import LiveAlias
-from whatsit.models.store import ModelStore, open_folder
+from whatsit.models.store import ModelStore
 
 SECRET = "AWS_SECRET=hunter2"
 IS_ROOT = os.geteuid() == 0
@@ -152,7 +154,7 @@ def test_a_lock_that_is_held_ends_in_a_sentence(tmp_path, act):
 def test_a_pipe_in_the_place_of_a_file_makes_nobody_wait(tmp_path, file):
     os.mkfifo(tmp_path / file)
 
-    with pytest.raises(WhatsitError, match="no plain file"):
+    with pytest.raises(WhatsitError, match="not a regular file"):
         KeyFile(tmp_path).create("shop")
 
 
@@ -260,7 +262,7 @@ def test_weights_with_a_second_file_beside_them_are_not_taken_for_whole(tmp_path
     content = b'<?xml version="1.0"?><net name="model" version="11"/>'
     folder = make_folder(tmp_path / "birds", content)
     (folder / "model.bin").write_bytes(b"weights")
-    with pytest.raises(WhatsitError, match=r"model\.onnx is no ONNX file"):
+    with pytest.raises(WhatsitError, match=r"model\.onnx is not an ONNX file"):
         open_folder(folder)
 
     with pytest.raises(InvalidModelCard, match=r"weights\.file.*\.onnx"):

@@ -21,9 +21,9 @@ import pytest
 
 from bench.page import open_page
 from tests.hostile.floods import FLOODS, flooding
-from tests.load import Outcome, Request, closed_loop, get, percentile_ms, post
-from tests.pictures import small_bitmap
-from tests.running import RunningServer, start_server
+from tests.support.load import Outcome, Request, closed_loop, get, percentile_ms, post
+from tests.support.pictures import small_bitmap
+from tests.support.running import RunningServer, start_server
 from tests.trouble.answers import CLASSIFY
 
 FLOOD_SECONDS = float(os.environ.get("FLOOD_SECONDS", "4"))

@@ -19,8 +19,8 @@ from PIL import Image
 from tests.hostile.pictures import ANSWERED, flat_png, flat_webp, hostile_pictures, photo
 from tests.hostile.protocols import protocol_requests
 from tests.hostile.requests import CAT, CLASSIFY, Answer, hostile_requests, slow_requests
-from tests.running import RunningServer
-from whatsit.web.api.oip_documents import InferenceDocument
+from tests.support.running import RunningServer
+from whatsit.web.api.oip.response import InferenceDocument
 from whatsit.web.api.schemas import ClassifyDocument, ErrorDocument, ProblemDocument
 
 MB = 1_000_000
@@ -127,6 +127,7 @@ def require_good_answer(client: httpx.Client) -> None:
     assert "cat" in ClassifyDocument.model_validate(good.json()).answer.label
 
 
+@pytest.mark.extended
 def test_no_picture_breaks_the_server(api: RunningServer):
     memory, report, logged = Memory(api), Report(), len(api.log)
     with api.client() as client:
@@ -181,6 +182,7 @@ def test_no_request_breaks_the_server(api: RunningServer):
     assert "A request failed" not in api.log[logged:]
 
 
+@pytest.mark.extended
 def test_large_pictures_at_once_take_no_more_memory_than_one(api: RunningServer):
     memory = Memory(api)
     large = [flat_png(7_071, 7_071, 8, colour) for colour in (2, 6, 4)] + [flat_webp(6_000, 4_000)]

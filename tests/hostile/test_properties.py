@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.hostile import properties
-from tests.running import RunningServer
+from tests.support.running import RunningServer
 
 brief = settings(
     max_examples=300,

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.running import RunningServer
-from tests.waiting import wait_until
+from tests.support.running import RunningServer
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.testing import plain_picture
 from whatsit.web.api.schemas import (
@@ -193,7 +193,8 @@ def test_labels_are_named_in_any_capitals_or_by_index(client, cat):
 
 
 @pytest.mark.parametrize(
-    ("label", "words"), [("daisey", "'daisy'"), ("1000", "999"), ("-1", "no label"), ("", "no")]
+    ("label", "words"),
+    [("daisey", "'daisy'"), ("1000", "999"), ("-1", "does not exist"), ("", "no")],
 )
 def test_an_unknown_label_is_refused_with_the_nearest(client, cat, label, words):
     response = client.post(EXPLAIN, params={"label": label}, content=cat)
@@ -317,7 +318,7 @@ def test_one_log_line_a_request_without_content_or_name(server, client, cat):
         return [line for line in server.log.splitlines() if "line-of-mine" in line]
 
     # The line is written once the answer has left.
-    assert wait_until(lambda: bool(lines()), seconds=5)
+    assert wait_until(lambda: bool(lines()))
     assert len(lines()) == 1
     assert "POST /api/v1/classify 200" in lines()[0]
     assert "my-secret-holiday" not in server.log

@@ -12,8 +12,8 @@ from PIL import Image
 
 from tests.hostile.pictures import twelve_bits
 from tests.integration.test_api import CLASSIFY, require_problem
-from tests.running import RunningServer
-from tests.tiffs import DEFLATE, FLOATING, RGB, write_tiff
+from tests.support.running import RunningServer
+from tests.support.tiffs import DEFLATE, FLOATING, RGB, write_tiff
 from whatsit.data import example_pictures
 
 MB = 1_000_000

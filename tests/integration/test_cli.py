@@ -134,7 +134,7 @@ def test_why_writes_a_picture_of_what_speaks_for_the_label(run, pictures):
 
     assert done.returncode == 0, done.stderr
     assert "A bee" in done.stdout
-    assert done.stderr == "why.png shows what speaks for 'bee'.\n"
+    assert done.stderr == "why.png shows the evidence for 'bee'.\n"
     with Image.open(pictures / "why.png") as overlay, Image.open(pictures / "bee.jpg") as picture:
         assert (overlay.format, overlay.size) == ("PNG", picture.size)
 
@@ -255,7 +255,7 @@ def test_the_cache_is_warmed_counted_and_cleared(run, tmp_path):
     assert counted[0].split() == ["fingerprint", "entries"]
     # One entry under the digest of each file, one under that of its pixels.
     assert counted[-1].split() == ["all", "6"]
-    assert run("cache", "clear").stdout == "6 entries are gone.\n"
+    assert run("cache", "clear").stdout == "6 entries deleted.\n"
     assert run("cache", "stats").stdout.splitlines()[-1].split() == ["all", "0"]
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from scripts.odd_pictures import draw_odd_picture
 from tests.integration.test_api import CLASSIFY
-from tests.running import start_server
-from tests.waiting import wait_until
-from whatsit.drift import SIGNALS
-from whatsit.pipeline.odd_pictures import draw_odd_picture
+from tests.support.running import start_server
+from tests.support.waiting import wait_until
+from whatsit.drift.signals import SIGNALS
 from whatsit.web.api.schemas import DriftDocument
 
 DRIFT = "/api/v1/drift"
@@ -60,7 +60,7 @@ def test_odd_pictures_are_counted_once_and_told_by_every_process(processes, tmp_
 
         # The others tell what they counted every second. A picture that is computed again by
         # another process than before counts there as well.
-        assert wait_until(lambda: counted() >= 60, seconds=10)
+        assert wait_until(lambda: counted() >= 60)
         assert counted() <= 60 + 10 * (processes - 1)
         for _ in range(4):
             with server.client() as client:

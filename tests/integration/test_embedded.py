@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 from whatsit.cache.embedded import EmbeddedValkey
 from whatsit.cache.redis import RedisCache, connect
 from whatsit.errors import CacheError
@@ -93,7 +93,7 @@ def kill_owner(folder: Path, thread: str, meanwhile: Callable[[], object] = lamb
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends it with its parent")
 def test_it_ends_with_a_process_that_is_killed(tmp_path):
     kill_owner(tmp_path, "main thread")
-    assert wait_until(lambda: server_processes(tmp_path) == [], seconds=10)
+    assert wait_until(lambda: server_processes(tmp_path) == [])
 
 
 @pytest.mark.parametrize("end", ["killed", "closed"])
@@ -109,8 +109,8 @@ def test_it_ends_where_it_cannot_save(tmp_path, end):
             shutil.move(folder / "valkey.sock", tmp_path / "valkey.sock")
             shutil.rmtree(folder)
             folder.symlink_to(tmp_path)  # it is still reached, but its own folder is gone
-        assert time.monotonic() - start < 4
-    assert wait_until(lambda: server_processes(tmp_path) == [], seconds=10)
+        assert time.monotonic() - start < 30
+    assert wait_until(lambda: server_processes(tmp_path) == [])
 
 
 def test_a_server_left_behind_is_taken_over_and_stopped(tmp_path):
@@ -120,7 +120,7 @@ def test_a_server_left_behind_is_taken_over_and_stopped(tmp_path):
     with EmbeddedValkey(tmp_path) as valkey:
         assert open_cache(valkey).ping()
         assert len(server_processes(tmp_path)) == 1
-    assert wait_until(lambda: server_processes(tmp_path) == [], seconds=5)
+    assert wait_until(lambda: server_processes(tmp_path) == [])
 
 
 def test_a_long_path_is_no_obstacle(tmp_path):

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from tests.integration.test_api import CLASSIFY, require_problem
-from tests.private_postgresql import find_programs, open_postgresql
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.private_postgresql import find_programs, open_postgresql
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.testing import plain_picture
 from whatsit.web.api.schemas import ClassifyDocument, FeedbackDocument, LabelDocument
@@ -320,10 +320,10 @@ def test_two_processes_share_one_store_and_a_restart_keeps_it(tmp_path, picture)
         assert told() == {None}
         correct(client, sha256=digest(picture), verdict="other", label="wasp")
         made = correct(client, sha256=digest(picture), verdict="other", label="hornet")
-        assert wait_until(lambda: told() == {"hornet"}, seconds=10)
+        assert wait_until(lambda: told() == {"hornet"})
         with pair.client() as fresh:
             fresh.delete(f"{FEEDBACK}/{made['id']}")
-        assert wait_until(lambda: told() == {"wasp"}, seconds=10)
+        assert wait_until(lambda: told() == {"wasp"})
     with (
         start_server(tmp_path, "--no-ui", model=MODEL) as again,
         again.client() as client,
@@ -372,9 +372,7 @@ def test_a_database_that_is_damaged_disturbs_no_answer(tmp_path, picture):
         assert "Traceback" not in server.log
 
         (tmp_path / "feedback.db").unlink()
-        assert wait_until(
-            lambda: client.post(FEEDBACK, json=document).status_code == 201, seconds=10
-        )
+        assert wait_until(lambda: client.post(FEEDBACK, json=document).status_code == 201)
         assert correction_of(client, picture)["verdict"] == "none"
 
 
@@ -395,9 +393,7 @@ def test_corrections_in_postgresql(tmp_path, picture):
             assert correction_of(client, picture)["label"] == "wasp"
             require_problem(client.post(FEEDBACK, json=document), 503, "feedback_unavailable")
             database.start()
-            assert wait_until(
-                lambda: client.post(FEEDBACK, json=document).status_code == 201, seconds=10
-            )
+            assert wait_until(lambda: client.post(FEEDBACK, json=document).status_code == 201)
         assert not (tmp_path / "feedback.db").exists()
 
 
@@ -493,10 +489,10 @@ def test_corrections_are_listed_and_forgotten(home):
 
     assert cli(home, "feedback", "forget").returncode == 2
     assert cli(home, "feedback", "forget", "--sha256", "bee").returncode == 2
-    assert cli(home, "feedback", "forget", "--sha256", bee).stdout == "2 corrections are gone.\n"
+    assert cli(home, "feedback", "forget", "--sha256", bee).stdout == "2 corrections deleted.\n"
     assert bee not in kept_pictures(home)
     assert len(kept_pictures(home)) == 2
-    assert cli(home, "feedback", "forget", "--all").stdout == "5 corrections are gone.\n"
+    assert cli(home, "feedback", "forget", "--all").stdout == "5 corrections deleted.\n"
     assert kept_pictures(home) == set()
     assert rows(home) == []
     assert bee.encode() not in (home / "feedback.db").read_bytes()
@@ -513,6 +509,6 @@ def test_forgetting_reaches_a_running_server(server, client, picture):
     correct(client, sha256=digest(picture), verdict="none")
     assert correction_of(client, picture) is not None
     forgotten = cli(server.home, "feedback", "forget", "--sha256", digest(picture))
-    assert forgotten.stdout == "1 corrections are gone.\n"
+    assert forgotten.stdout == "1 corrections deleted.\n"
 
-    assert wait_until(lambda: correction_of(client, picture) is None, seconds=5)
+    assert wait_until(lambda: correction_of(client, picture) is None)

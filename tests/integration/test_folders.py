@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.pictures import small_bitmap
-from tests.scripted_server import SILENCE, Prepared, ScriptedServer
-from tests.waiting import wait_until
+from tests.support.pictures import small_bitmap
+from tests.support.scripted_server import SILENCE, Prepared, ScriptedServer
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 
 MODEL = ("--model", "efficientnet-lite2")
@@ -143,7 +143,7 @@ def test_odd_names_break_neither_table_nor_terminal(run, tmp_path):
     assert "\x1b" not in shown[1]
     assert r"two\nlines.jpg: A bee" in shown[1]
     assert run(*MODEL, ".", "--out", "results.csv", "--resume")[2].endswith(
-        "5 were there already.\n"
+        "5 were answered earlier.\n"
     )
 
 
@@ -159,13 +159,13 @@ def test_an_interrupted_run_goes_on_where_it_stopped(start, run, tmp_path, suffi
         return out.read_bytes().splitlines(keepends=True) if out.exists() else []
 
     process = start(*MODEL, "pictures", "--out", out.name, "--threads", "2")
-    assert wait_until(lambda: len(lines()) > 70, seconds=30)
+    assert wait_until(lambda: len(lines()) > 70)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     stopped = lines()
 
     assert process.returncode == 130
-    assert f"Stopped after {len(stopped) - (suffix == 'csv')} of 201. Go on with" in errors
+    assert f"Stopped after {len(stopped) - (suffix == 'csv')} of 201. To continue" in errors
     assert "Traceback" not in errors
     assert 70 < len(stopped) < 200
     assert all(line.endswith(b"\n") for line in stopped)
@@ -178,7 +178,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(start, run, tmp_path, suffi
 
     kept = len(stopped) - (suffix == "csv") - 1
     assert status == 1
-    assert errors == f"202 pictures: 201 answered, 1 refused. {kept} were there already.\n"
+    assert errors == f"202 pictures: 201 answered, 1 refused. {kept} were answered earlier.\n"
     rows = read_csv(out) if suffix == "csv" else [json.loads(line) for line in lines()]
     assert Counter(row["path"] for row in rows).most_common(1)[0][1] == 1
     assert len(rows) == 202
@@ -188,7 +188,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(start, run, tmp_path, suffi
     before = out.read_bytes()
     status, _, errors = run(*MODEL, "pictures", "--out", out.name, "--resume")
     assert status == 1
-    assert errors == "202 pictures: 201 answered, 1 refused. 202 were there already.\n"
+    assert errors == "202 pictures: 201 answered, 1 refused. 202 were answered earlier.\n"
     assert out.read_bytes() == before
 
 
@@ -200,11 +200,11 @@ def test_an_interrupted_run_goes_on_where_it_stopped(start, run, tmp_path, suffi
         (("--out", "results.txt"), ".csv or .jsonl"),
         (("--out", "nowhere/results.csv"), "can't be written"),
         (("--out", "there.csv"), "--resume"),
-        (("--out", "there.csv", "--resume"), "something else"),
+        (("--out", "there.csv", "--resume"), "not from whatsit"),
         (("--out", "results.csv", "--json"), ".jsonl"),
         (("--out", "results.csv", "--why", "why.png"), "one picture"),
         (("--threads", "0"), "--threads"),
-        (("--server", "localhost:8501"), "no address"),
+        (("--server", "localhost:8501"), "not the address"),
         (("--server", "http://localhost:1", "--model", "resnet50"), "--model"),
     ],
 )
@@ -287,7 +287,7 @@ def test_a_server_shows_why(run, folder, tmp_path, server):
     done = run("--server", server.url, "pictures/bee.jpg", "--why", "why.png")
 
     assert done[0] == 0
-    assert done[2] == "why.png shows what speaks for 'bee'.\n"
+    assert done[2] == "why.png shows the evidence for 'bee'.\n"
     assert (tmp_path / "why.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -314,7 +314,7 @@ def test_a_server_that_ends_under_way_stops_it_and_what_is_written_stays(run, fo
         )
 
     assert status == 1
-    assert "Stopped after 1 of 3. Go on with: --resume" in errors
+    assert "Stopped after 1 of 3. To continue: --resume" in errors
     assert "unknown or was revoked" in errors
     assert [row["error"] for row in read_csv(tmp_path / "out.csv")] == ["It is cut short."]
 
@@ -334,7 +334,7 @@ def test_an_interrupt_does_not_wait_for_a_server_that_is_to_be_waited_for(start,
     busy = Prepared(503, headers={"Retry-After": "60"})
     with ScriptedServer(Prepared(200, MODELS), busy) as server:
         process = start("--server", server.url, "pictures", "--out", "out.csv")
-        assert wait_until(lambda: len(server.heads) >= 4, seconds=20)
+        assert wait_until(lambda: len(server.heads) >= 4)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=10)
 
@@ -345,7 +345,7 @@ def test_an_interrupt_does_not_wait_for_a_server_that_is_to_be_waited_for(start,
 def test_a_server_that_is_silent_can_be_left(start, folder):
     with ScriptedServer(Prepared(200, MODELS), SILENCE) as server:
         process = start("--server", server.url, "pictures", "--out", "out.csv")
-        assert wait_until(lambda: len(server.heads) >= 4, seconds=20)
+        assert wait_until(lambda: len(server.heads) >= 4)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=10)
 

@@ -14,8 +14,8 @@ import huggingface_hub
 import pytest
 from huggingface_hub.errors import HfHubHTTPError
 
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.testing import plain_picture
 from whatsit.web.api.schemas import ErrorDocument, ProblemDocument
@@ -159,9 +159,9 @@ def test_pictures_come_in_other_ways_too(http, how):
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("nothing", "no JSON document"),
-        ('{"inputs": NaN}', "no JSON document"),
-        ("[" * 1_900, "no JSON document"),
+        ("nothing", "can't be read as JSON"),
+        ('{"inputs": NaN}', "can't be read as JSON"),
+        ("[" * 1_900, "can't be read as JSON"),
         ("[" * 3_000, "2,000 parts"),
         ("[1]", "JSON object"),
         ("{}", "inputs is missing"),
@@ -174,7 +174,7 @@ def test_pictures_come_in_other_ways_too(http, how):
         ('{"inputs": "", "parameters": {"colour": 1}}', "top_k and function_to_apply"),
         ('{"inputs": "", "parameters": {"top_k": true}}', "top_k"),
         ('{"inputs": "", "parameters": {"top_k": 2.5}}', "top_k"),
-        (f'{{"inputs": "", "parameters": {{"top_k": {"9" * 5_000}}}}}', "no JSON document"),
+        (f'{{"inputs": "", "parameters": {{"top_k": {"9" * 5_000}}}}}', "can't be read as JSON"),
     ],
     ids=range(16),
 )
@@ -201,7 +201,7 @@ def test_it_shares_cache_metrics_and_log_with_our_own_api(server, http):
     assert answer.headers["X-Cache"] == "hit"
     route = 'whatsit_http_requests_total{route="/api/hf/models/{name}",status="200"}'
     assert server.metric(route) >= 1
-    assert wait_until(lambda: "request_id=hf-line cache=hit" in server.log, seconds=5)
+    assert wait_until(lambda: "request_id=hf-line cache=hit" in server.log)
 
 
 def test_other_paths_keep_the_problem_document_as_it_is(http):

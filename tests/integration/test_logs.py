@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.test_api import CLASSIFY, EXPLAIN
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 
 _TEXT_LINE = re.compile(r"\d\d:\d\d:\d\d INFO    (?P<method>\w+) (?P<route>\S+) (?P<status>\d+)  ")
@@ -42,7 +42,7 @@ def line_about(server: RunningServer, request_id: str) -> dict[str, str]:
     def lines() -> list[str]:
         return [line for line in server.log.splitlines() if request_id in line]
 
-    assert wait_until(lambda: bool(lines()), seconds=5)
+    assert wait_until(lambda: bool(lines()))
     assert len(lines()) == 1
     return facts_of(lines()[0])
 

@@ -16,10 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import ROOT
 from tests.integration.test_api import CLASSIFY, EXPLAIN
-from tests.running import RunningServer, start_server
+from tests.support.running import RunningServer, start_server
 from whatsit.data import example_pictures
-from whatsit.drift import SHAPE_SIGNALS
-from whatsit.telemetry import Telemetry
+from whatsit.drift.signals import SHAPE_SIGNALS
+from whatsit.telemetry.metrics import Telemetry
 
 FOLDER = ROOT / "deploy" / "monitoring"
 DASHBOARD = json.loads((FOLDER / "grafana-dashboard.json").read_text(encoding="utf-8"))
@@ -217,7 +217,7 @@ def test_every_metric_of_ours_is_exported_as_it_is_documented(exported, workers)
 
 
 def test_every_metric_that_is_exported_is_documented(exported):
-    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
     parts = re.compile(r"_(bucket|count|sum)$")
     for sample, kind in exported.kinds.items():
         name = parts.sub("", sample) if kind == "histogram" else sample
@@ -225,7 +225,7 @@ def test_every_metric_that_is_exported_is_documented(exported):
 
 
 def test_every_alert_says_what_happened_and_what_to_do():
-    page = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "run" / "operate.md").read_text(encoding="utf-8")
     for rule in ALERTS:
         assert set(rule["annotations"]) == {"summary", "description", "runbook"}
         assert rule["labels"]["severity"] in {"warning", "critical"}

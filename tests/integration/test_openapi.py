@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from tests.conftest import ROOT
-from tests.running import RunningServer, start_server
+from tests.support.running import RunningServer, start_server
 from whatsit.data import example_pictures
 from whatsit.errors import InputError, Overloaded, WhatsitError
 from whatsit.web.api.problems import STATUS_BY_ERROR
@@ -135,10 +135,12 @@ def run_schemathesis(server: RunningServer, folder: Path, *options: str) -> None
     assert "No issues found" in done.stdout, done.stdout
 
 
+@pytest.mark.extended
 def test_schemathesis_finds_nothing(server, tmp_path):
     run_schemathesis(server, tmp_path, "--max-examples", "20")
 
 
+@pytest.mark.extended
 def test_schemathesis_finds_nothing_where_keys_are_needed(tmp_path):
     made = subprocess.run(
         [sys.executable, "-m", "whatsit", "keys", "create", "me", "--store", str(tmp_path)],

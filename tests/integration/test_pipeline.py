@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.datasets import (
+from tests.support.datasets import (
     LABELS,
     bitmaps,
     photographs,
@@ -17,18 +17,20 @@ from tests.datasets import (
 )
 from whatsit.classifier import Classifier
 from whatsit.errors import DatasetRejected, GateFailed, ModelError, PipelineError
-from whatsit.labels import LabelEntry, LabelSet
+from whatsit.labels.label_set import LabelEntry, LabelSet
 from whatsit.model_card import read_card, write_card
 from whatsit.models.catalogue import BUNDLED_MODEL, bundled_folder
+from whatsit.models.folder import open_folder
 from whatsit.models.live import LiveAlias
-from whatsit.models.store import ModelStore, open_folder
+from whatsit.models.store import ModelStore
 from whatsit.pipeline.candidate import open_candidate
-from whatsit.pipeline.evaluate import evaluate, match_classes
+from whatsit.pipeline.evaluate import evaluate
 from whatsit.pipeline.manifest import DatasetClass, read_manifest
 from whatsit.pipeline.prepare import prepare
 from whatsit.pipeline.promote import promote
 from whatsit.pipeline.register import register
 from whatsit.pipeline.report import read_report, write_report
+from whatsit.pipeline.truth import match_classes
 
 SLOW_MS = 60_000.0
 """A budget that no machine exceeds, where a test is not about time."""

@@ -11,8 +11,8 @@ import pytest
 
 from tests.integration.test_api import CLASSIFY
 from tests.integration.test_embedded import server_processes
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.testing import plain_picture
 
@@ -57,13 +57,13 @@ def worker_pids(server: RunningServer) -> set[int]:
 def test_both_processes_answer_and_share_one_cache(pair):
     picture = example_pictures()["bee"]
     assert answer_of(pair, picture) == ("miss", "bee")
-    assert wait_until(lambda: answer_of(pair, picture)[0] == "hit", seconds=5)
+    assert wait_until(lambda: answer_of(pair, picture)[0] == "hit")
 
     outcomes = {answer_of(pair, picture) for _ in range(40)}
     assert outcomes == {("hit", "bee")}
     counts = answers_by_process(pair)
     assert set(counts) == {"1", "2"}
-    assert wait_until(lambda: sum(answers_by_process(pair).values()) >= 42, seconds=5)
+    assert wait_until(lambda: sum(answers_by_process(pair).values()) >= 42)
     assert len(server_processes(pair.home)) == 1
 
 
@@ -72,10 +72,8 @@ def test_a_process_that_dies_is_replaced(pair):
     assert len(before) == 2
     os.kill(min(before), signal.SIGKILL)
 
-    assert wait_until(lambda: len(worker_pids(pair) - before) == 1, seconds=10)
-    assert wait_until(
-        lambda: all(answer_of(pair, plain_picture("red"))[1] for _ in range(5)), seconds=10
-    )
+    assert wait_until(lambda: len(worker_pids(pair) - before) == 1)
+    assert wait_until(lambda: all(answer_of(pair, plain_picture("red"))[1] for _ in range(5)))
     assert "is replaced" in pair.log
 
 
@@ -96,8 +94,8 @@ def test_stopping_ends_all_processes_and_their_cache(tmp_path):
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(20) == 0
 
-        assert wait_until(lambda: not any(is_alive(pid) for pid in pids), seconds=5)
-        assert wait_until(lambda: server_processes(tmp_path) == [], seconds=5)
+        assert wait_until(lambda: not any(is_alive(pid) for pid in pids))
+        assert wait_until(lambda: server_processes(tmp_path) == [])
         assert "Traceback" not in server.log
 
 
@@ -107,7 +105,7 @@ def test_processes_end_when_the_first_one_is_killed(tmp_path):
         assert len(pids) == 2
         server.process.kill()
 
-        assert wait_until(lambda: not any(is_alive(pid) for pid in pids), seconds=15)
+        assert wait_until(lambda: not any(is_alive(pid) for pid in pids))
     for pid in server_processes(tmp_path):  # the next start would have taken it over
         os.kill(pid, signal.SIGTERM)
 

@@ -16,10 +16,10 @@ import redis
 import trustme
 
 from tests.integration.test_api import CLASSIFY
-from tests.private_redis import PrivateRedis, free_port
-from tests.proxy import Proxy
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.private_redis import PrivateRedis, free_port
+from tests.support.proxy import Proxy
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.cache.key import build_cache_key
 from whatsit.cache.reasons import Trouble
 from whatsit.cache.redis import LEASE, RedisCache, connect
@@ -88,7 +88,7 @@ def test_redis_may_be_unreachable_at_start_and_come_later(tmp_path, private_redi
 
         with private_redis:
             assert hits_return(server)
-            assert wait_until(lambda: cache_state(server) == "reachable", seconds=5)
+            assert wait_until(lambda: cache_state(server) == "reachable")
 
 
 def test_redis_may_be_killed_and_come_back(tmp_path, private_redis):
@@ -132,7 +132,7 @@ def entries(inside: redis.Redis) -> set[bytes]:
 
 
 def await_entries(inside: redis.Redis, number: int) -> set[bytes]:
-    assert wait_until(lambda: len(entries(inside)) == number, seconds=5)
+    assert wait_until(lambda: len(entries(inside)) == number)
     return entries(inside)
 
 
@@ -170,7 +170,7 @@ def test_keys_lie_in_the_namespace_and_expire(tmp_path, private_redis):
             for key in await_entries(inside, 2):
                 assert key.startswith(b"whatsit:")
                 assert 0 < inside.ttl(key) <= 604_800 * 1.1
-            assert wait_until(lambda: len(inside.keys()) == 2, seconds=5), "a lease does not end"
+            assert wait_until(lambda: len(inside.keys()) == 2), "a lease does not end"
 
 
 def test_another_file_with_the_same_pixels_is_a_hit(tmp_path, private_redis):
@@ -309,11 +309,11 @@ def alter(inside: redis.Redis, *commands: str) -> None:
         ("CONFIG SET requirepass other", "", "/0?protocol=2", "password", "asks for a password"),
         ("ACL SETUSER app on >geheim ~* -@all +ping", f"app:{SECRET}@", "/0", "permission", "SET"),
         ("ACL SETUSER app on >geheim ~x +@all", f"app:{SECRET}@", "/0", "permission", "these keys"),
-        ("PING", "", "/99", "database", "no database of that number"),
+        ("PING", "", "/99", "database", "no database with that number"),
         ("REPLICAOF 127.0.0.1 1", "", "/0", "read_only", "read-only replica"),
         ("CONFIG SET maxmemory 1 maxmemory-policy noeviction", "", "/0", "full", "is full"),
-        ("CONFIG SET min-replicas-to-write 1", "", "/0", "disk", "takes no writes"),
-        ("CONFIG SET maxclients 1", "", "/0", "clients", "as many clients"),
+        ("CONFIG SET min-replicas-to-write 1", "", "/0", "disk", "accepts no writes"),
+        ("CONFIG SET maxclients 1", "", "/0", "clients", "limit of clients"),
     ],
 )
 def test_redis_says_why_it_refuses(private_redis, before, user, path, reason, said):

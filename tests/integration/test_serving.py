@@ -7,8 +7,8 @@ import pytest
 
 from tests.integration.test_api import CLASSIFY
 from tests.integration.test_embedded import server_processes
-from tests.running import start_server
-from tests.waiting import wait_until
+from tests.support.running import start_server
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 
 MODEL = "efficientnet-lite2"
@@ -21,7 +21,7 @@ def test_a_stopped_server_takes_its_cache_along_and_keeps_the_answers(tmp_path, 
         assert len(server_processes(tmp_path)) == 1
         os.kill(server.process.pid, number)
         server.process.wait(20)
-    assert wait_until(lambda: server_processes(tmp_path) == [], seconds=5)
+    assert wait_until(lambda: server_processes(tmp_path) == [])
 
     with start_server(tmp_path, "--no-ui", model=MODEL) as server, server.client() as client:
         assert client.post(CLASSIFY, content=example_pictures()["bee"]).json()["cache"] == "hit"

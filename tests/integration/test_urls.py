@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from tests.integration.test_api import CLASSIFY, require_problem
-from tests.picture_servers import PictureServer, answer, wait_for_leaving
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.picture_servers import PictureServer, answer, wait_for_leaving
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.data import example_pictures
 from whatsit.testing import plain_picture
-from whatsit.web.api.fetch import MAX_CALLER_FETCHES, MAX_FETCHES
+from whatsit.web.api.fetching.fetcher import MAX_CALLER_FETCHES, MAX_FETCHES
 from whatsit.web.api.schemas import ClassifyDocument
 
 MAX_HELD_BYTES = 1_000_000
@@ -210,7 +210,7 @@ def test_a_few_at_once_of_each_caller_and_a_few_more_of_all(fetching, pictures):
 
     def begin(*hosts: str) -> list[Future[httpx.Response | None]]:
         begun = [pool.submit(ask, "silent", host) for host in hosts * MAX_CALLER_FETCHES]
-        assert wait_until(lambda: pictures.connections == before + len(slow + begun), seconds=1.5)
+        assert wait_until(lambda: pictures.connections == before + len(slow + begun))
         return begun
 
     slow: list[Future[httpx.Response | None]] = []
@@ -238,4 +238,4 @@ def test_a_few_at_once_of_each_caller_and_a_few_more_of_all(fetching, pictures):
 def test_nothing_stays_held(fetching, client, pictures):
     client.post(CLASSIFY, json={"url": f"{pictures.url}/half"})
 
-    assert wait_until(lambda: fetching.metric("whatsit_held_bytes") == 0, seconds=5)
+    assert wait_until(lambda: fetching.metric("whatsit_held_bytes") == 0)

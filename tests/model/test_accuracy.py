@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.integration.test_api import CLASSIFY
-from tests.running import RunningServer
+from tests.support.running import RunningServer
 from whatsit.data import example_pictures
 
 FLOORS = [

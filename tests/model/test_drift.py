@@ -8,21 +8,24 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
+from scripts.odd_pictures import draw_odd_picture
 from whatsit.classifier import Classifier
-from whatsit.drift import Bins, RecentPictures, Reference, WindowDrift, describe_reference
-from whatsit.pipeline.odd_pictures import draw_odd_picture
+from whatsit.drift.bins import Bins
+from whatsit.drift.reference import describe_reference
+from whatsit.drift.report import WindowDrift, measure_window
+from whatsit.drift.signals import describe_signals
+from whatsit.drift.watch import LATEST
+from whatsit.drift.windows import RecentPictures
+from whatsit.model_card import Reference
 from whatsit.pipeline.reference import measure_reference
-from whatsit.watch import LATEST
 
 pytestmark = pytest.mark.shared
 Signals = dict[str, float]
 
 
 def signals_of(classifier: Classifier, image_bytes: bytes) -> Signals:
-    signals: Signals = {}
-    pixels, facts = classifier.prepare(image_bytes)
-    classifier.predict(pixels, facts, signals=signals)
-    return signals
+    computed = classifier.compute(*classifier.prepare(image_bytes))
+    return describe_signals(computed.prediction, computed.familiarity, computed.statistics)
 
 
 def measure(reference: Reference, pictures: Iterable[Signals]) -> WindowDrift:
@@ -30,7 +33,7 @@ def measure(reference: Reference, pictures: Iterable[Signals]) -> WindowDrift:
     recent = RecentPictures(bins.size)
     for number, signals in enumerate(pictures):
         recent.add(str(number), bins.sort(signals), 0.0)
-    return bins.measure(LATEST, recent.counts())
+    return measure_window(LATEST, recent.counts(), bins)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +48,7 @@ def photographs(bundled: Classifier, files: list[Path]) -> list[Signals]:
 
 @pytest.fixture
 def reference(bundled: Classifier) -> Reference:
-    found = Reference.of(bundled.card)
+    found = bundled.card.reference
     assert found is not None
     return found
 

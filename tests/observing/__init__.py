@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 _CALLS = (
     *("connect", "sendto", "sendmsg", "sendmmsg", "openat", "?open", "?creat", "?openat2"),
@@ -97,7 +97,7 @@ class Observed:
         """Wait until the tracer has written all about a command that has ended."""
         if self.sees_native_code:
             ended = re.compile(rf"^{pid} +exit_group\(", re.MULTILINE)
-            assert wait_until(lambda: bool(ended.search(self._read_calls())), seconds=10)
+            assert wait_until(lambda: bool(ended.search(self._read_calls())))
 
     def new_files(self) -> list[str]:
         """Everything in the folders that were empty, the store left out."""

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.load import Load, Request, open_loop, percentile_ms, post
-from tests.pictures import known_pictures, new_picture
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.load import Load, Request, open_loop, percentile_ms, post
+from tests.support.pictures import known_pictures, new_picture
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.models.store import LIVE
 from whatsit.pipeline.report import read_report
 

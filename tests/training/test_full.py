@@ -12,7 +12,7 @@ import pytest
 
 from whatsit.classifier import Classifier
 from whatsit.errors import ModelUnavailable, PipelineError
-from whatsit.models.store import open_folder
+from whatsit.models.folder import open_folder
 from whatsit.pipeline.finetune import finetune
 from whatsit.pipeline.report import read_report
 
@@ -123,7 +123,7 @@ def test_the_exported_model_is_a_model_folder(few, through):
 
 
 def test_checkpoints_of_another_run_are_refused(few, tmp_path):
-    from whatsit.pipeline.checkpoints import Checkpoints, Progress
+    from whatsit.pipeline.training.checkpoints import Checkpoints, Progress
 
     Checkpoints(tmp_path, {"seed": 0, "base": "MobileNet"}).save(Progress(step=3), [])
 

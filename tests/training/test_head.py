@@ -8,7 +8,7 @@ import pytest
 from whatsit.classifier import Classifier
 from whatsit.errors import PipelineError, SettingsError
 from whatsit.models.catalogue import BUNDLED_MODEL, bundled_folder
-from whatsit.models.store import open_folder
+from whatsit.models.folder import open_folder
 from whatsit.pipeline.finetune import finetune
 from whatsit.pipeline.manifest import read_manifest, read_picture
 from whatsit.pipeline.optimise import optimise

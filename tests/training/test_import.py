@@ -8,12 +8,10 @@ import pytest
 
 from whatsit.classifier import Classifier
 from whatsit.errors import InvalidModelCard, SettingsError
-from whatsit.models.importers.keras import (
-    describe_input,
-    find_architecture,
-    import_keras,
-    require_same_logits,
-)
+from whatsit.models.importers.architectures import find_architecture
+from whatsit.models.importers.keras import import_keras
+from whatsit.models.importers.onnx_export import require_same_logits
+from whatsit.models.importers.preprocessing import describe_input
 from whatsit.models.store import ModelStore
 from whatsit.pipeline.optimise import optimise
 from whatsit.pipeline.report import read_report

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.load import Outcome, closed_loop, post
-from tests.running import RunningServer
+from tests.support.load import Outcome, closed_loop, post
+from tests.support.running import RunningServer
 
 CLASSIFY = "/api/v1/classify"
 COMPUTATIONS = 'whatsit_stage_seconds_count{stage="infer"}'

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.private_redis import PrivateRedis
+from tests.support.private_redis import PrivateRedis
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -111,7 +111,7 @@ def test_no_picture_is_written_over(tmp_path, monkeypatch, way, option):
     done = CliRunner().invoke(cli, ["classify", "p.csv", option, target])
 
     assert done.exit_code == 2
-    assert "would write over what is read" in done.output
+    assert "would overwrite an input" in done.output
     assert (tmp_path / "p.csv").read_bytes() == before
 
 
@@ -137,7 +137,7 @@ def test_no_step_writes_into_the_folder_that_it_reads(tmp_path, monkeypatch, arg
     done = CliRunner().invoke(cli, arguments)
 
     assert done.exit_code == 2
-    assert "would write over what is read" in done.output
+    assert "would overwrite an input" in done.output
     assert [each.name for each in (tmp_path / "f").iterdir()] == ["l.csv"]
 
 

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count, pairwise
 
-from tests.load import Load, Outcome, Request, open_loop, percentile_ms, post
-from tests.pictures import known_pictures, new_picture, with_comment
-from tests.private_redis import PrivateRedis
-from tests.running import start_server
+from tests.support.load import Load, Outcome, Request, open_loop, percentile_ms, post
+from tests.support.pictures import known_pictures, new_picture, with_comment
+from tests.support.private_redis import PrivateRedis
+from tests.support.running import start_server
 from tests.trouble.answers import CLASSIFY, RightAnswer, compute_answers
 
 KNOWN_SHARE, RETAGGED_SHARE = 0.8, 0.1  # the rest has pixels that nobody has sent before

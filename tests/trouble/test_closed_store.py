@@ -8,12 +8,13 @@ import pytest
 from click.testing import CliRunner
 
 from tests.unit.test_models import make_folder
+from whatsit.access.keys import KeyFile
 from whatsit.cli import cli
 from whatsit.errors import FeedbackUnavailable, SettingsError, StoreUnusable, WhatsitError
-from whatsit.keys import KeyFile
 from whatsit.models.catalogue import BUNDLED_MODEL, bundled_folder, catalogue
 from whatsit.models.live import LiveAlias
 from whatsit.models.store import ModelStore
+from whatsit.picture import Picture
 
 WRITING: dict[str, tuple[str, ...]] = {
     "add": ("models", "add", str(bundled_folder()), "--name", "petals"),
@@ -95,13 +96,13 @@ def test_what_only_reads_works(closed, command):
 
 
 def test_an_answer_needs_no_store(closed, tmp_path, monkeypatch):
-    from whatsit.bootstrap import open_service
     from whatsit.data import example_pictures
+    from whatsit.opening import open_service
     from whatsit.settings import load_settings
 
     monkeypatch.setenv("WHATSIT_MODEL", BUNDLED_MODEL)
     monkeypatch.setenv("WHATSIT_STORE", str(closed))
     with open_service(load_settings()) as running:
-        reply = running.service.classify(example_pictures()["bee"], top_k=1)
+        reply = running.service.classify(Picture.of(example_pictures()["bee"]), top_k=1)
 
     assert reply.top[0].label == "bee"

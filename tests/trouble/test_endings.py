@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.hostile.floods import RERUN, handshake
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 
 MODEL = "efficientnet-lite2"
 END_SECONDS = 5.0
@@ -83,7 +83,7 @@ def test_hanging_up_ends_all_processes_that_follow_nothing(tmp_path):
 def test_ctrl_c_twice_ends_at_once_and_leaves_nothing(tmp_path):
     with start_server(tmp_path, "--no-ui", model=MODEL) as server, connect(server) as half:
         half.sendall(HALF_A_REQUEST)
-        assert wait_until(lambda: server.metric("whatsit_held_bytes") > 0, seconds=10)
+        assert wait_until(lambda: server.metric("whatsit_held_bytes") > 0)
         since = time.monotonic()
         for _ in range(3):
             server.process.send_signal(signal.SIGINT)

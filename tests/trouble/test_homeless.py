@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import start_server
+from tests.support.running import start_server
 from whatsit.data import example_pictures
 
 MODEL = "efficientnet-lite2"
@@ -79,7 +79,7 @@ def test_without_a_home_and_a_store_a_sentence_says_what_to_set(tmp_path):
 
     assert done.returncode == 2
     assert done.stderr == (
-        "whatsit: This user has no home folder (HOME). Say in WHATSIT_STORE which folder to use.\n"
+        "whatsit: This user has no home folder (HOME). Set WHATSIT_STORE to the folder to use.\n"
     )
 
 

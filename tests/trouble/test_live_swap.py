@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from tests.integration.test_api import CLASSIFY, EXPLAIN
-from tests.load import Load, Outcome, Request, closed_loop, percentile_ms, post
-from tests.pictures import known_pictures, new_picture
-from tests.running import RunningServer, start_server
-from tests.waiting import wait_until
+from tests.support.load import Load, Outcome, Request, closed_loop, percentile_ms, post
+from tests.support.pictures import known_pictures, new_picture
+from tests.support.running import RunningServer, start_server
+from tests.support.waiting import wait_until
 from whatsit.classifier import Classifier
 from whatsit.client import Client
 from whatsit.data import example_pictures
@@ -255,7 +255,7 @@ def test_the_model_changes_under_load_without_a_failed_request_or_a_mixed_answer
     print(f"memory: {memory_before / 1e6:.0f} MB, then {grown / 1e6:+.0f} MB")
     assert grown < MOST_GROWTH_BYTES
     assert live.metric(SWAPS % "switched") == switched + 4
-    assert f"{BROKEN} can't be opened, so {BUNDLED_MODEL} goes on answering" in live.log
+    assert f"{BROKEN} can't be opened, so {BUNDLED_MODEL} continues to answer" in live.log
 
 
 def test_what_is_live_since_when_and_what_was_before_is_told(live):

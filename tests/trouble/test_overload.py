@@ -10,9 +10,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
-from tests.load import Load, Outcome, Request, closed_loop, get, open_loop, percentile_ms, post
-from tests.pictures import small_bitmap
-from tests.running import start_server
+from tests.support.load import (
+    Load,
+    Outcome,
+    Request,
+    closed_loop,
+    get,
+    open_loop,
+    percentile_ms,
+    post,
+)
+from tests.support.pictures import small_bitmap
+from tests.support.running import start_server
 from tests.trouble.answers import CLASSIFY
 
 OVERLOAD_SECONDS = float(os.environ.get("OVERLOAD_SECONDS", "10"))

@@ -11,9 +11,9 @@ from itertools import count
 
 import pytest
 
-from tests.load import Outcome, Request, burst, closed_loop, post
-from tests.pictures import known_pictures, large_png, small_bitmap
-from tests.running import RunningServer, start_server
+from tests.support.load import Outcome, Request, burst, closed_loop, post
+from tests.support.pictures import known_pictures, large_png, small_bitmap
+from tests.support.running import RunningServer, start_server
 from tests.trouble.answers import CLASSIFY
 
 MODEL = "efficientnet-lite2"

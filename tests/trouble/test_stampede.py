@@ -10,10 +10,10 @@ from contextlib import ExitStack
 import pytest
 from PIL import Image
 
-from tests.load import Load, burst, post, send_and_leave
-from tests.pictures import large_png, new_picture, png_with_text, with_comment, with_exif
-from tests.private_redis import PrivateRedis
-from tests.running import RunningServer, start_server
+from tests.support.load import Load, burst, post, send_and_leave
+from tests.support.pictures import large_png, new_picture, png_with_text, with_comment, with_exif
+from tests.support.private_redis import PrivateRedis
+from tests.support.running import RunningServer, start_server
 from tests.trouble.answers import CLASSIFY, COMPUTATIONS, compute_answers
 from whatsit.data import example_pictures
 

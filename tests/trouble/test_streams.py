@@ -86,7 +86,7 @@ def test_every_way_to_write_survives_every_encoding(encoding):
         ("whatsit --help > /dev/full", "No space left on device"),
         ("whatsit models list > /dev/full", "No space left on device"),
         ("whatsit settings >&-", "Standard output is closed."),
-        ("{ sleep 0.1; whatsit settings; } | true", "Nobody reads the standard output"),
+        ("{ sleep 0.1; whatsit settings; } | true", "The reader of standard output"),
     ],
 )
 @pytest.mark.parametrize("buffering", ["", "1"], ids=["buffered", "unbuffered"])

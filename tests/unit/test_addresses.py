@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from whatsit.access.networks import parse_networks, parse_ports
 from whatsit.errors import InvalidParameter
-from whatsit.exposure import parse_networks, parse_ports
-from whatsit.web.api.addresses import MAX_URL_LENGTH, is_fetchable, parse_picture_url
+from whatsit.web.api.fetching.addresses import MAX_URL_LENGTH, is_fetchable, parse_picture_url
 
 PORTS = frozenset({80, 443})
 
@@ -245,5 +245,5 @@ def test_ports_are_a_list_with_commas():
 
 @pytest.mark.parametrize("text", ["", ",", "http", "0", "65536", "-1", "80;443", "80 443", "٨٠"])
 def test_what_is_no_list_of_ports_is_refused_with_a_sentence(text):
-    with pytest.raises(ValueError, match="is no list of ports; write something like 80, 443"):
+    with pytest.raises(ValueError, match="is not a list of ports; write something like 80, 443"):
         parse_ports(text)

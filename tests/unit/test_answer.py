@@ -11,7 +11,8 @@ from hypothesis.extra.numpy import arrays
 
 from whatsit.answer import select_set, softmax, state_level, top_k, word_answer
 from whatsit.errors import InvalidParameter
-from whatsit.labels import LabelEntry, LabelSet, load_labels
+from whatsit.labels.label_set import LabelEntry, LabelSet
+from whatsit.labels.load import load_labels
 from whatsit.model_card import SetRule, Thresholds
 from whatsit.prediction import Answer, ScoredLabel
 
@@ -313,6 +314,111 @@ def test_less_evidence_never_makes_what_is_sure_more_specific(scores, one, other
     )
 
     assert stated_levels(weak, only_sure) <= stated_levels(strong, only_sure)
+
+
+# The parts of the sentence
+
+_NAMED = re.compile(
+    r"(?P<before>probably|perhaps|might be|closest is|or)? ?\ban? (?P<name>[a-z]+)"
+    r"(?P<after>, almost certainly)? \((?P<percent>\d+) %\)",
+    re.IGNORECASE,
+)
+_HEDGES = {"probably": "probable", "perhaps": "possible", "might be": "possible"}
+
+
+def read_sentence(text: str) -> list[tuple[str, str, int]]:
+    """What a person reads: how strongly, what, and with which percentage."""
+    found: list[tuple[str, str, int]] = []
+    for match in _NAMED.finditer(text):
+        before = (match["before"] or "").lower()
+        hedge = "almost_certain" if match["after"] else _HEDGES.get(before, "certain")
+        hedge = {"or": found[-1][0] if found else "", "closest is": "closest"}.get(before, hedge)
+        found.append((hedge, match["name"], int(match["percent"])))
+    return found
+
+
+def in_percent(score: float) -> int:
+    return min(99, max(1, round(round(score, 6) * 100)))
+
+
+some_pets = arrays(np.float32, 5, elements=st.floats(0, 1, width=32)).map(
+    lambda weights: (weights + np.float32(1e-6)) / (weights + np.float32(1e-6)).sum()
+)
+some_thresholds = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(
+    lambda two: Thresholds(sure=max(two), probably=min(two))
+)
+
+
+@given(some_pets, some_thresholds, st.booleans())
+def test_the_parts_are_what_the_sentence_says(scores, thresholds, recognised):
+    top = top_k(scores, PETS, 5)
+    said = word_answer(scores, top, PETS, thresholds, recognised=recognised)
+
+    parts = [(part.hedge, part.label, in_percent(part.score)) for part in said.parts]
+    assert read_sentence(said.text) == parts
+    first = said.parts[0]
+    assert [part.role for part in said.parts[1:]] == ["guess"] * (len(parts) - 1)
+    assert (first.role == "stated") == (said.certainty != "unsure")
+    assert (first.label, first.wnid, first.level, first.score) == (
+        *(said.label, said.wnid, said.level, said.score),
+    )
+    assert {"certain", "almost_certain"} & {first.hedge} or said.certainty != "sure"
+
+
+@pytest.mark.parametrize(
+    ("scores", "parts"),
+    [
+        ((0.93, 0.03, 0.01, 0.01, 0.02), ["stated certain class beagle"]),
+        (
+            (0.48, 0.31, 0.17, 0.02, 0.02),
+            [
+                "stated almost_certain group dog",
+                "guess probable class beagle",
+                "guess probable class basset",
+                "guess probable class pug",
+            ],
+        ),
+        (
+            (0.46, 0.36, 0.03, 0.12, 0.03),
+            [
+                "stated almost_certain group animal",
+                "guess probable group dog",
+                "guess possible class beagle",
+                "guess possible class basset",
+            ],
+        ),
+        (
+            (0.50, 0.28, 0.03, 0.01, 0.18),
+            [
+                "stated probable group dog",
+                "guess possible class beagle",
+                "guess possible class basset",
+            ],
+        ),
+        ((0.03, 0.02, 0.0, 0.15, 0.8), ["stated probable class teapot"]),
+        (
+            (0.4, 0.0, 0.0, 0.2, 0.4),
+            [
+                "guess possible class beagle",
+                "guess possible class teapot",
+                "guess possible class owl",
+            ],
+        ),
+    ],
+)
+def test_the_parts_carry_role_hedge_and_level(scores, parts):
+    said = pet(*scores)
+
+    assert [f"{each.role} {each.hedge} {each.level} {each.label}" for each in said.parts] == parts
+
+
+def test_an_unrecognised_picture_has_one_part_that_is_only_the_closest():
+    scores = np.array([0.93, 0.03, 0.01, 0.01, 0.02], dtype=np.float32)
+    said = word_answer(scores, top_k(scores, PETS, 5), PETS, FITTED, recognised=False)
+
+    assert [(part.role, part.hedge, part.label) for part in said.parts] == [
+        ("guess", "closest", "beagle")
+    ]
 
 
 # The set

@@ -9,19 +9,22 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from whatsit.access.page_tokens import PageTokens
 from whatsit.answer import Logits
-from whatsit.bootstrap import Running
+from whatsit.drift.watch import Watch
 from whatsit.errors import Overloaded
-from whatsit.models.store import ModelStore, resolve_model
-from whatsit.preprocess import ImageHWC
-from whatsit.service import Service
-from whatsit.serving import LineUp, Serving
+from whatsit.images.preprocess import ImageHWC
+from whatsit.models.resolve import resolve_model
+from whatsit.models.store import ModelStore
+from whatsit.running import Running
+from whatsit.service.line_up import LineUp, Serving
+from whatsit.service.service import Service
+from whatsit.service.workers import Workers
 from whatsit.settings import Settings
-from whatsit.telemetry import Telemetry
+from whatsit.telemetry.metrics import Telemetry
 from whatsit.testing import FakeEngine, fake_card, fake_classifier
-from whatsit.web.guard.passes import PagePasses
+from whatsit.web.api.feedback.request import FEEDBACK_BODY
 from whatsit.web.ui import bridge
-from whatsit.workers import Workers
 
 OpenPage = Callable[..., AppTest]
 
@@ -49,12 +52,12 @@ def script() -> None:
 
 
 @pytest.fixture
-def passes() -> PagePasses:
-    return PagePasses()
+def tokens() -> PageTokens:
+    return PageTokens()
 
 
 @pytest.fixture
-def open_page(tmp_path: Path, workers: Workers, passes: PagePasses) -> OpenPage:
+def open_page(tmp_path: Path, workers: Workers, tokens: PageTokens) -> OpenPage:
     def open_page(engine: FakeEngine, **settings: Any) -> AppTest:
         store = ModelStore(tmp_path)
         running = Running(
@@ -62,11 +65,12 @@ def open_page(tmp_path: Path, workers: Workers, passes: PagePasses) -> OpenPage:
             resolve_model(store, "efficientnet-lite2"),
             store,
             Telemetry(),
+            Watch(),
             None,
             None,
             Settings(store=tmp_path, model="efficientnet-lite2", **settings),
         )
-        bridge.install(running, passes)
+        bridge.install(running, tokens)
         return AppTest.from_function(script, default_timeout=20).run()
 
     return open_page
@@ -79,9 +83,9 @@ def handed_over(page: AppTest) -> dict[str, Any]:
     return facts
 
 
-def admits(passes: PagePasses, token: str) -> bool:
+def admits(tokens: PageTokens, token: str) -> bool:
     headers = [(b"x-whatsit-page", token.encode())]
-    return passes.admit({"method": "POST", "path": "/api/v1/classify", "headers": headers})
+    return tokens.admit({"method": "POST", "path": "/api/v1/classify", "headers": headers})
 
 
 def test_running_again_changes_nothing_for_the_part_in_the_browser(open_page):
@@ -93,18 +97,18 @@ def test_running_again_changes_nothing_for_the_part_in_the_browser(open_page):
     assert handed_over(page) == first
 
 
-def test_each_visitor_has_a_pass_that_ends_with_the_session(open_page, passes):
+def test_each_visitor_has_a_pass_that_ends_with_the_session(open_page, tokens):
     one, other = open_page(FakeEngine()), open_page(FakeEngine())
     token = handed_over(one)["pass"]
 
-    assert admits(passes, token)
+    assert admits(tokens, token)
     assert handed_over(other)["pass"] != token
     # What becomes of a session whose visitor has left or signed out.
     one.session_state._state._state.clear()
     del one
     gc.collect()
-    assert not admits(passes, token)
-    assert admits(passes, handed_over(other)["pass"])
+    assert not admits(tokens, token)
+    assert admits(tokens, handed_over(other)["pass"])
 
 
 def test_the_examples_are_answered_already(open_page):
@@ -146,5 +150,12 @@ def test_what_the_operator_decided_is_told(open_page):
     facts = handed_over(open_page(FakeEngine(), **settings))
 
     assert facts["keysRequired"] is True
-    assert facts["maxUploadBytes"] == 5_000_000
+    assert facts["limits"]["uploadBytes"] == 5_000_000
     assert facts["urls"] is False
+
+
+def test_a_label_may_be_as_long_in_the_page_as_in_the_api(open_page):
+    limits = handed_over(open_page(FakeEngine()))["limits"]
+    form = FEEDBACK_BODY["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+
+    assert limits["labelCharacters"] == form["label"]["maxLength"]

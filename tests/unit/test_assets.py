@@ -1,6 +1,7 @@
 """The files of the page's own part: where they are, and how long a browser may keep them."""
 
 import asyncio
+import posixpath
 import re
 
 import httpx
@@ -31,7 +32,7 @@ def ask(path: str, method: str = "GET", **headers: str) -> httpx.Response:
     ("path", "media_type"),
     [
         ("ask/main.js", "text/javascript"),
-        ("ask/theme.css", "text/css"),
+        ("ask/css/theme.css", "text/css"),
         ("ask/strings/en/page.json", "application/json"),
         ("examples/bee.jpg", "image/jpeg"),
     ],
@@ -85,8 +86,8 @@ def test_other_paths_pass_and_other_methods_do_not():
 def test_the_colours_come_before_what_uses_them_and_every_sheet_is_there():
     addresses = style_addresses()
 
-    assert addresses[0] == asset_address("ask/theme.css")
-    assert asset_address("ask/answer.css") in addresses
+    assert addresses[0] == asset_address("ask/css/theme.css")
+    assert asset_address("ask/css/answer.css") in addresses
     assert len(set(addresses)) == len(addresses)
     assert all(ask(address).status_code == 200 for address in addresses)
 
@@ -101,8 +102,8 @@ def test_modules_load_nothing_from_elsewhere_and_name_only_modules_that_exist():
     for path, source in sources.items():
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|\beval\(", source), path
         for imported in re.findall(r'from "([^"]+)"', source):
-            assert imported.startswith("./"), path
-            assert f"ask/{imported.removeprefix('./')}" in sources, f"{path}: {imported}"
+            assert imported.startswith(("./", "../")), path
+            assert posixpath.normpath(f"{path}/../{imported}") in sources, f"{path}: {imported}"
 
 
 def test_every_string_that_our_modules_ask_for_exists_and_none_is_left_over():

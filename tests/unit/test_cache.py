@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsit.cache.behind import WriteBehind
 from whatsit.cache.breaker import CircuitBreaker
 from whatsit.cache.codec import decode_prediction, encode_prediction
 from whatsit.cache.key import build_cache_key
 from whatsit.cache.memory import MemoryCache
 from whatsit.cache.redis import connect
 from whatsit.cache.tiers import TieredCache
+from whatsit.cache.write_behind import WriteBehind
 from whatsit.errors import CacheError, SettingsError
-from whatsit.prediction import Answer, ScoredLabel
+from whatsit.prediction import Answer, AnswerPart, ScoredLabel
 from whatsit.testing import fake_classifier, plain_picture
 
 PREDICTION = fake_classifier().classify(plain_picture("red"))
@@ -53,12 +53,19 @@ def test_a_prediction_survives_the_codec():
     assert decode_prediction("key", encode_prediction("key", PREDICTION)) == PREDICTION
 
 
-def test_a_group_its_path_and_the_set_survive_the_codec():
+def test_a_group_its_path_the_set_and_the_parts_survive_the_codec():
     entries = tuple(
         ScoredLabel(name, None, index, 0.5 / (index + 1))
         for index, name in enumerate(("beagle", "basset", "teapot"))
     )
-    said = Answer("A dog.", "dog", "n1", 0.75, "sure", "group", ("animal", "dog"), entries[:2])
+    said = Answer(
+        *("A dog.", "dog", "n1", 0.75, "sure", "group", ("animal", "dog"), entries[:2]),
+        parts=(
+            AnswerPart("stated", "almost_certain", "dog", "n1", "group", 0.75),
+            AnswerPart("guess", "possible", "basset", None, "class", 0.25),
+            AnswerPart("guess", "possible", "not among the best", None, "class", 0.001),
+        ),
+    )
     prediction = replace(PREDICTION, top=entries, answer=said)
 
     assert decode_prediction("key", encode_prediction("key", prediction)) == prediction

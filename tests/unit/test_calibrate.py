@@ -9,24 +9,24 @@ from hypothesis import strategies as st
 
 from whatsit.answer import softmax
 from whatsit.errors import DatasetRejected
-from whatsit.labels import LabelEntry, LabelSet
+from whatsit.labels.label_set import LabelEntry, LabelSet
+from whatsit.labels.taxonomy import Taxonomy
 from whatsit.model_card import Thresholds
 from whatsit.pipeline.calibrate import (
     CalibrationReport,
-    Measurements,
     apply_calibration,
     calibrate,
-    calibration_error,
-    chance_calibration_error,
-    fit,
-    fit_set,
-    fit_temperature,
-    measure,
     measure_pictures,
-    reliability,
 )
 from whatsit.pipeline.reliability import draw_reliability
-from whatsit.taxonomy import Taxonomy
+from whatsit.quality.fit import fit, fit_set, fit_temperature
+from whatsit.quality.measure import (
+    calibration_error,
+    chance_calibration_error,
+    measure,
+    reliability,
+)
+from whatsit.quality.measurements import Measurements
 from whatsit.testing import fake_card, fake_classifier, plain_picture
 
 CLASSES = 8
@@ -246,9 +246,11 @@ def test_probabilities_are_turned_back_into_logits(folder):
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
-        ("name,class\n0.png,0\n", "columns file and class_index"),
-        ("file,class_index\n0.png,zero\n", "columns file and class_index"),
-        ("file,class_index\n0.png\n", "columns file and class_index"),
+        ("name,class\n0.png,0\n", "has no column 'file'"),
+        ("file,class\n0.png,0\n", "has no column 'class_index'"),
+        ("file,class_index\n0.png,zero\n", "Line 2 of labels.csv .* must be a whole number"),
+        ("file,class_index\n0.png\n", "Line 2 of labels.csv .* must be a whole number"),
+        ("file,class_index\n\xb2.png,\xb2\n", "must be a whole number"),
         ("file,class_index\n0.png,3\n", "between 0 and 2"),
         ("file,class_index\n0.png,-1\n", "between 0 and 2"),
         ("file,class_index\n0.png,0\n", "needs 100 or more"),

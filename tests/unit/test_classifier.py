@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from whatsit.answer import Logits, softmax
 from whatsit.cache.codec import decode_prediction, encode_prediction
 from whatsit.classifier import Classifier, Stopwatch, build_fingerprint
+from whatsit.data import example_pictures
 from whatsit.errors import (
     ImageTooLarge,
     ImageTooManyPixels,
@@ -18,8 +21,8 @@ from whatsit.errors import (
     InferenceFailed,
     InvalidModelCard,
 )
-from whatsit.labels import LabelEntry, LabelSet
-from whatsit.preprocess import ImageHWC
+from whatsit.images.preprocess import ImageHWC
+from whatsit.labels.label_set import LabelEntry, LabelSet
 from whatsit.testing import COLOURS, FakeEngine, fake_card, fake_classifier, plain_picture
 
 INPUT = fake_card().input.model_dump()
@@ -344,3 +347,33 @@ def test_what_is_not_recognised_stays_so_in_the_cache():
     prediction = recognising(threshold=0.0).classify(plain_picture("white"))
 
     assert decode_prediction("key", encode_prediction("key", prediction)) == prediction
+
+
+LOADED = """
+import sys
+import whatsit.classifier
+print(*(name for name in sys.modules if name.startswith("whatsit.")))
+"""
+
+
+def test_a_classifier_needs_no_store_no_cache_and_no_drift():
+    run = subprocess.run(
+        [sys.executable, "-c", LOADED], capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = {tuple(name.split(".")[1:3]) for name in run.stdout.split()}
+
+    assert {("models", "store"), ("models", "live"), ("models", "download")} & loaded == set()
+    assert {first for first, *_ in loaded} & {"cache", "drift", "service", "telemetry"} == set()
+
+
+def test_what_is_computed_brings_its_measurements_where_the_card_has_a_profile(bundled):
+    computed = bundled.compute(*bundled.prepare(example_pictures()["bee"]))
+
+    assert computed.prediction == bundled.classify(example_pictures()["bee"])
+    assert computed.familiarity is not None
+    assert computed.familiarity < 0
+    assert computed.statistics is not None
+    assert computed.statistics.shape == (6,)
+    plain = fake_classifier()
+    unmeasured = plain.compute(*plain.prepare(plain_picture("red")))
+    assert (unmeasured.familiarity, unmeasured.statistics) == (None, None)

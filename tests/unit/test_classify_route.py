@@ -10,10 +10,10 @@ from whatsit.cache.memory import MemoryCache
 from whatsit.cache.tiers import TieredCache
 from whatsit.errors import InferenceFailed
 from whatsit.feedback.correction import Correction
-from whatsit.service import Service
+from whatsit.service.service import Service
 from whatsit.testing import FakeEngine, fake_classifier, plain_picture
 from whatsit.web.api.classify import CLASSIFY_PATH, Classify
-from whatsit.web.intake import Intake
+from whatsit.web.intake.intake import Intake
 
 
 class FailingEngine(FakeEngine):
@@ -90,7 +90,6 @@ def answer(route: Classify, picture: bytes) -> bytes:
         "path": CLASSIFY_PATH,
         "query_string": b"",
         "headers": [],
-        "whatsit.request_id": "1",
     }
     asyncio.run(route(scope, receive, send))
     return bytes(sent[1]["body"])

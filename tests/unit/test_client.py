@@ -13,8 +13,9 @@ import httpx
 import pytest
 from PIL import Image
 
-from whatsit.client.exchange import (
-    build_reply,
+from whatsit import documents
+from whatsit.client.pictures import read_picture
+from whatsit.client.protocol import (
     describe_silence,
     judge,
     parse_target,
@@ -22,7 +23,6 @@ from whatsit.client.exchange import (
     read_models,
     read_reply,
 )
-from whatsit.client.pictures import read_picture
 from whatsit.client.retries import Attempts, RetryPolicy, asked_pause, parse_retry_after
 from whatsit.data import example_pictures
 from whatsit.errors import (
@@ -57,7 +57,6 @@ from whatsit.errors import (
     WhatsitError,
 )
 from whatsit.testing import fake_classifier, plain_picture
-from whatsit.web.api.classify import describe
 from whatsit.web.api.problems import STATUS_BY_ERROR, problem_for
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -196,7 +195,7 @@ def test_a_name_that_nobody_has_is_not_tried_again():
 
 def over_http(classifier: Any, picture: bytes, top_k: int) -> tuple[Any, dict[str, Any]]:
     prediction = classifier.classify(picture)
-    described = describe(prediction, prediction.top[:top_k])
+    described = documents.describe_prediction(prediction, prediction.top[:top_k])
     document = {"id": "a", "cache": "hit", "timings_ms": {"total": 1.5}, **described}
     return prediction, json.loads(json.dumps(document))
 
@@ -213,7 +212,7 @@ def rounded(value: Any) -> Any:
 @pytest.mark.parametrize("name", sorted(example_pictures()))
 def test_a_prediction_survives_the_way_through_a_document(bundled, name):
     prediction, document = over_http(bundled, example_pictures()[name], 20)
-    reply = build_reply(document)
+    reply = documents.read_reply(document)
 
     assert prediction.answer.set
     assert type(reply.prediction) is type(prediction)
@@ -225,18 +224,18 @@ def test_a_prediction_survives_the_way_through_a_document(bundled, name):
 def test_the_client_gets_as_many_labels_as_it_asked_for():
     prediction, document = over_http(fake_classifier(), plain_picture("red"), 2)
 
-    assert [each.label for each in build_reply(document).top] == [
+    assert [each.label for each in documents.read_reply(document).top] == [
         each.label for each in prediction.top[:2]
     ]
 
 
 def test_what_a_newer_server_says_beyond_is_passed_over():
     _, document = over_http(fake_classifier(), plain_picture("red"), 3)
-    expected = build_reply(document)
+    expected = documents.read_reply(document)
     document["correction"] = {"id": 1}
     document["answer"]["mood"] = "good"
 
-    assert build_reply(document) == expected
+    assert documents.read_reply(document) == expected
 
 
 @pytest.mark.parametrize(
@@ -247,7 +246,7 @@ def test_an_answer_that_is_none_is_an_error_of_the_server(content):
     response = httpx.Response(200, content=content)
 
     for read in (read_reply, read_models):
-        with pytest.raises(ServerError, match="something else than whatsit"):
+        with pytest.raises(ServerError, match="does not answer like whatsit"):
             read(response, TARGET)
 
 
@@ -337,7 +336,7 @@ def test_what_is_not_known_is_an_error_of_the_server(status, content, code, word
 def test_a_server_that_sends_elsewhere_is_not_followed_with_the_key():
     response = httpx.Response(308, headers={"Location": "http://elsewhere/"})
 
-    assert "sends elsewhere" in read_failure(response, TARGET).detail
+    assert "redirects" in read_failure(response, TARGET).detail
 
 
 # Addresses and keys
@@ -347,13 +346,13 @@ def test_a_server_that_sends_elsewhere_is_not_followed_with_the_key():
     "url", ["", "localhost:8501", "ftp://localhost", "http://", "http://[", "/api", "http://a b/"]
 )
 def test_what_is_no_address_is_refused(url):
-    with pytest.raises(InvalidParameter, match="no address"):
+    with pytest.raises(InvalidParameter, match="not the address"):
         parse_target(url, None, 30)
 
 
 @pytest.mark.parametrize("key", ["", "a\r\nX-Evil: 1", "schlüssel", " "])
 def test_what_is_no_key_is_refused(key):
-    with pytest.raises(InvalidParameter, match="no API key"):
+    with pytest.raises(InvalidParameter, match="not an API key"):
         parse_target("http://localhost", key, 30)
 
 
@@ -430,5 +429,5 @@ def test_the_client_loads_nothing_of_the_server():
     ).stdout.split()
 
     assert "httpx" in loaded
-    heavy = {"numpy", "openvino", "pydantic", "PIL", "fastapi", "redis", "whatsit.service"}
+    heavy = {"numpy", "openvino", "pydantic", "PIL", "fastapi", "redis", "whatsit.service.service"}
     assert heavy.isdisjoint(loaded)

@@ -16,7 +16,7 @@ from whatsit.cli import cli
 AZURE_ML = "deploy/azure/ml/environment/Dockerfile"
 VM_VARIABLES = "deploy/azure/terraform/stacks/vm/variables.tf"
 FILES = ("compose.yaml", "compose.tls.yaml", "compose.monitoring.yaml", "compose.build.yaml")
-PAGE = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "run" / "containers.md").read_text(encoding="utf-8")
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # it comes without types

@@ -6,7 +6,7 @@ from PIL import Image
 
 from tests.hostile.pictures import FAST_HEIC, crop, encode, photo, resized, with_properties
 from whatsit.errors import ImageTooManyPixels, ImageUnreadable, InputError
-from whatsit.images import decode_image
+from whatsit.images.decode import decode_image
 
 WIDTH, HEIGHT = 640, 480
 TURN, MIRROR = b"irot", b"imir"

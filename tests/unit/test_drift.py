@@ -7,33 +7,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsit.drift import (
-    BINS,
-    CERTAINTIES,
+from whatsit.drift.bins import Bins
+from whatsit.drift.reference import BINS, describe_reference, place_edges
+from whatsit.drift.report import (
     MIN_PICTURES,
-    SIGNALS,
-    Bins,
     Drift,
-    HourlyPictures,
-    RecentPictures,
-    Reference,
     SignalDrift,
-    SignalReference,
-    WindowCounts,
     WindowDrift,
-    chance_index,
-    chance_limit,
-    describe_reference,
-    describe_signals,
+    measure_window,
     next_step,
-    place_edges,
-    population_stability_index,
 )
+from whatsit.drift.signals import CERTAINTIES, SIGNALS, describe_signals
+from whatsit.drift.stability_index import chance_index, chance_limit, population_stability_index
+from whatsit.drift.watch import DAY, LATEST, Watch, WatchReport
+from whatsit.drift.windows import HourlyPictures, RecentPictures, WindowCounts
+from whatsit.model_card import Reference, ReferenceSignal
 from whatsit.prediction import Answer, ImageFacts, ModelId, Prediction, ScoredLabel
-from whatsit.watch import DAY, LATEST, Watch, WatchReport
 
 MANY = 10**9
-ONE_SIGNAL = Reference(300, {"score": SignalReference((0.5, 0.9), (0.2, 0.3, 0.5))}, "photographs")
+ONE_SIGNAL = Reference(
+    pictures=300,
+    dataset="photographs",
+    signals={"score": ReferenceSignal(edges=(0.5, 0.9), shares=(0.2, 0.3, 0.5))},
+)
 MODEL, OTHER = ModelId("birds", "a" * 64), ModelId("owls", "b" * 64)
 
 
@@ -162,18 +158,18 @@ def test_pictures_like_the_references_are_as_usual(observed):
     rng = np.random.default_rng(observed)
     said = []
     for _ in range(300):
-        reference = Reference(300, dict.fromkeys(SIGNALS, _drawn(rng, 300)))
+        reference = Reference(pictures=300, signals=dict.fromkeys(SIGNALS, _drawn(rng, 300)))
         bins = Bins(reference)
         counts = np.concatenate([rng.multinomial(observed, [1 / BINS] * BINS) for _ in SIGNALS])
         counted = WindowCounts(observed, 0.0, tuple(counts.tolist()))
-        said.append(bins.measure(LATEST, counted).drift)
+        said.append(measure_window(LATEST, counted, bins).drift)
 
     assert said.count("as usual") >= 298
 
 
-def _drawn(rng: np.random.Generator, pictures: int) -> SignalReference:
+def _drawn(rng: np.random.Generator, pictures: int) -> ReferenceSignal:
     shares = rng.multinomial(pictures, [1 / BINS] * BINS) / pictures
-    return SignalReference(tuple(range(BINS - 1)), tuple(shares.tolist()))
+    return ReferenceSignal(edges=tuple(range(BINS - 1)), shares=tuple(shares.tolist()))
 
 
 @pytest.mark.parametrize(
@@ -190,16 +186,16 @@ def _drawn(rng: np.random.Generator, pictures: int) -> SignalReference:
 def test_what_is_said_depends_on_the_index_and_on_how_many_pictures_there_are(
     pictures, counts, drift
 ):
-    reference = Reference(pictures, ONE_SIGNAL.signals)
+    reference = Reference(pictures=pictures, signals=ONE_SIGNAL.signals)
     counted = WindowCounts(sum(counts), 0.0, counts)
 
-    assert Bins(reference).measure(LATEST, counted).drift == drift
+    assert measure_window(LATEST, counted, Bins(reference)).drift == drift
 
 
 def test_size_and_shape_alone_are_no_drift():
-    signal = SignalReference((300.0,), (0.5, 0.5))
-    bins = Bins(Reference(300, {"score": signal, "shorter_side": signal}))
-    window = bins.measure(LATEST, WindowCounts(1000, 0.0, (500, 500, 0, 1000)))
+    signal = ReferenceSignal(edges=(300.0,), shares=(0.5, 0.5))
+    bins = Bins(Reference(pictures=300, signals={"score": signal, "shorter_side": signal}))
+    window = measure_window(LATEST, WindowCounts(1000, 0.0, (500, 500, 0, 1000)), bins)
 
     assert [one.drift for one in window.signals] == ["as usual", "different"]
     assert window.drift == "as usual"
@@ -321,7 +317,7 @@ def test_a_value_on_an_edge_belongs_below_it():
     assert watch.totals()["score"].counts == (1, 2, 1)
 
 
-def test_answers_of_another_model_are_not_counted_and_a_swap_begins_anew():
+def test_answers_of_another_model_are_not_counted_and_a_swap_begins_again():
     clock = Clock()
     watch = watching(clock)
     watch.computed(predicted(1, model=OTHER), {"score": 0.7})
@@ -342,7 +338,7 @@ def test_without_a_reference_nothing_is_counted():
 
     report = reported(watch)
     assert (report.reference, report.windows) == (None, ())
-    assert (watch.leave(), watch.totals()) == ("", {})
+    assert (watch.snapshot(), watch.totals()) == ("", {})
 
 
 def test_processes_add_up_what_they_counted_for_the_same_model():
@@ -353,7 +349,7 @@ def test_processes_add_up_what_they_counted_for_the_same_model():
         first.computed(predicted(number, 0.3), {"score": 0.3})
         second.computed(predicted(number, 0.3), {"score": 0.3})
         third.computed(predicted(number, 0.3, OTHER), {"score": 0.3})
-    alone, joined = reported(first), reported(first, second.leave(), third.leave())
+    alone, joined = reported(first), reported(first, second.snapshot(), third.snapshot())
 
     assert {window.window for window in joined.windows} == {DAY, LATEST}
     assert [window.pictures for window in joined.windows] == [40, 40]

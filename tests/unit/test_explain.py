@@ -17,10 +17,13 @@ from whatsit.cache.memory import MemoryCache
 from whatsit.cache.tiers import TieredCache
 from whatsit.engines.feature_maps import open_feature_maps
 from whatsit.errors import CacheError, InferenceFailed, InvalidParameter
-from whatsit.explain import HeatMap, draw_overlay, draw_picture, explain, require_class_index
-from whatsit.labels import LabelEntry, LabelSet
-from whatsit.preprocess import ImageHWC
-from whatsit.service import Service
+from whatsit.explain import explain, require_class_index
+from whatsit.images.overlay import draw_overlay, draw_picture
+from whatsit.images.preprocess import ImageHWC
+from whatsit.labels.label_set import LabelEntry, LabelSet
+from whatsit.picture import Picture
+from whatsit.prediction import HeatMap
+from whatsit.service.service import Service
 from whatsit.testing import COLOURS, FakeEngine, fake_card, fake_classifier, plain_picture
 
 
@@ -190,14 +193,17 @@ def test_no_changed_bit_of_a_stored_heat_map_goes_unnoticed(data):
 def test_the_second_map_comes_from_the_cache_and_each_label_has_its_own(spotted, workers):
     engine = CornerEngine()
     service = Service(fake_classifier(engine), TieredCache(MemoryCache(10, 60)), workers=workers)
-    first = service.explain(spotted, label="red thing")
+    first = service.explain(Picture.of(spotted), label="red thing")
     calls = engine.calls
 
-    assert service.explain(spotted, label=0).cache == "hit"
+    assert service.explain(Picture.of(spotted), label=0).cache == "hit"
     assert engine.calls == calls
-    assert [service.explain(spotted).cache, service.explain(spotted).cache] == ["miss", "hit"]
-    assert service.explain(spotted, label=1).cache == "miss"
-    assert service.explain(spotted, label=0, cache="bypass").cache == "bypass"
+    assert [
+        service.explain(Picture.of(spotted)).cache,
+        service.explain(Picture.of(spotted)).cache,
+    ] == ["miss", "hit"]
+    assert service.explain(Picture.of(spotted), label=1).cache == "miss"
+    assert service.explain(Picture.of(spotted), label=0, cache="bypass").cache == "bypass"
     assert first.timings_ms["total"] > 0
 
 
@@ -209,11 +215,11 @@ def test_a_map_under_the_key_of_an_answer_is_not_taken_for_one(spotted, workers)
             return next(iter(self._entries.values()), (0, None))[1]
 
     service = Service(fake_classifier(), TieredCache(OneEntry(1, 60)), workers=workers)
-    service.explain(spotted)
+    service.explain(Picture.of(spotted))
 
-    assert service.classify(spotted).cache == "miss"
-    assert service.explain(spotted).cache == "miss"
-    assert service.explain(spotted, label=1).cache == "miss"
+    assert service.classify(Picture.of(spotted)).cache == "miss"
+    assert service.explain(Picture.of(spotted)).cache == "miss"
+    assert service.explain(Picture.of(spotted), label=1).cache == "miss"
 
 
 def build_network(path: Path, ending: str) -> Path:

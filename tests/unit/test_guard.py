@@ -8,20 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message, Scope
 
-from whatsit.cache.counters import ProcessCounters, Tally, Window
+from whatsit.access.counters import ProcessCounters, Tally, Window
+from whatsit.access.hosts import HostNames
+from whatsit.access.keys import KeyFile, KeyRing
+from whatsit.access.rates import Rate
 from whatsit.errors import CacheError, HostNotAllowed, RateLimited, Unauthorized
-from whatsit.exposure import HostNames, Rate
-from whatsit.keys import KeyFile, KeyRing
-from whatsit.web.guard.door import Door, Rule, is_open, is_open_on_page, refuse
+from whatsit.web.caller import caller_of
+from whatsit.web.guard.door import Door, Rule, refuse
 from whatsit.web.guard.headers import SecurityHeaders
 from whatsit.web.guard.hosts import HostRule
-from whatsit.web.guard.keys import KEY_ID, KeyRule, offered_key
+from whatsit.web.guard.keys import KeyRule, offered_key
 from whatsit.web.guard.rates import (
     RateRule,
-    caller_of,
-    does_work,
     seconds_until_room,
 )
+from whatsit.web.paths import does_work, is_open, is_open_on_page
+from whatsit.web.request_facts import facts_of
 
 
 def http(path: str = "/api/v1/classify", **facts: Any) -> Scope:
@@ -51,7 +53,7 @@ def http(path: str = "/api/v1/classify", **facts: Any) -> Scope:
 )
 def test_health_and_documentation_are_open(path):
     assert is_open(path)
-    assert not does_work(http(path))
+    assert not does_work(path)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ def test_a_valid_key_opens_the_door_and_leaves_its_id(tmp_path):
     scope = http(headers={"X_API_Key": key})
 
     assert asyncio.run(rule.refusal(scope)) is None
-    assert scope[KEY_ID] == key.split("_")[1]
+    assert facts_of(scope).key_id == key.split("_")[1]
     for wrong in ({}, {"X-API-Key": "ü"}, {"X-API-Key": key[:-1]}):
         assert isinstance(asyncio.run(rule.refusal(http(headers=wrong))), Unauthorized)
 
@@ -307,7 +309,9 @@ def test_an_address_is_a_caller_and_so_is_an_ipv6_network(one, other, same):
 
 
 def test_a_key_is_a_caller_wherever_it_comes_from():
-    scopes = [http(client=(host, 1), **{KEY_ID: "0a1b2c3d"}) for host in ("192.0.2.1", "::1")]
+    scopes = [http(client=(host, 1)) for host in ("192.0.2.1", "::1")]
+    for scope in scopes:
+        facts_of(scope).key_id = "0a1b2c3d"
 
     assert caller_of(scopes[0]) == caller_of(scopes[1]) != caller_of(http())
     assert caller_of(http(client=None)) == "somebody"

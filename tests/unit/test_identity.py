@@ -45,8 +45,8 @@ def test_a_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[other]\n", r"no section \[auth\]"),
-        ("auth = 1\n", r"no section \[auth\]"),
+        ("[other]\n", r"section \[auth\] is missing"),
+        ("auth = 1\n", r"section \[auth\] is missing"),
         ("[auth\n", "is not TOML"),
         ("\xff", "UTF-8"),
     ],

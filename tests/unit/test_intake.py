@@ -9,9 +9,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from tests.quick_time import run_quickly
+from tests.support.quick_time import run_quickly
 from whatsit.errors import Overloaded, RateLimited, RequestTooSlow, WhatsitError
-from whatsit.web.intake import MAX_WAITING, Intake, IntakeLayer
+from whatsit.web.intake.intake import Intake
+from whatsit.web.intake.layer import IntakeLayer
+from whatsit.web.intake.shares import MAX_WAITING
 
 SCOPE = {"type": "http", "method": "PUT", "path": "/somewhere", "headers": []}
 GRACE_SECONDS = 8.0

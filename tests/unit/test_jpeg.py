@@ -11,7 +11,7 @@ from PIL import Image
 from tests.hostile import pictures
 from tests.hostile.pictures import encode, photo
 from whatsit.errors import ImageUnreadable, ImageUnsupported, InputError
-from whatsit.images import decode_image
+from whatsit.images.decode import decode_image
 
 KINDS: dict[str, dict[str, Any]] = {
     "baseline": {},

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whatsit.access.keys import KEY_FILE, KeyFile, KeyRing
 from whatsit.errors import InvalidParameter, SettingsError
-from whatsit.keys import KEY_FILE, KeyFile, KeyRing
 
 
 class Clock:
@@ -120,7 +120,7 @@ def test_revoking_twice_keeps_the_first_time_and_an_unknown_id_is_told(file):
     file.path.write_text(file.path.read_text().replace(first.revoked, "2026-01-01T00:00:00+00:00"))
 
     assert file.revoke(first.id).revoked == "2026-01-01T00:00:00+00:00"
-    with pytest.raises(InvalidParameter, match=r"no key 'nothing'.*whatsit keys list"):
+    with pytest.raises(InvalidParameter, match=r"'nothing' does not exist.*whatsit keys list"):
         file.revoke("nothing")
 
 

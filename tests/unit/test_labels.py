@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from whatsit.errors import InvalidModelCard
-from whatsit.labels import LabelEntry, LabelSet, load_labels
+from whatsit.labels.label_set import LabelEntry, LabelSet
+from whatsit.labels.load import load_labels
 
 
 def write_labels(folder: Path, *lines: str) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 from whatsit.cli import cli
 from whatsit.errors import NothingToRollBack, SettingsError, UnknownModel, WeightsRejected
 from whatsit.models.catalogue import BUNDLED_MODEL, bundled_folder
@@ -45,7 +45,7 @@ def roles(listing: str) -> dict[str, str]:
 
 
 def test_a_model_is_made_live_and_rolled_back(run, home):
-    assert "No model was promoted yet" in run("live")
+    assert "No model has been promoted yet" in run("live")
     assert "petals.v1 is live now, unmeasured." in run("set-live", "petals.v1")
     run("set-live", BUNDLED_MODEL)
     assert roles(run("live").replace("petals.v1         ", "petals.v1")) == {
@@ -100,13 +100,13 @@ def test_a_model_that_answers_is_marked_and_can_not_be_removed(run, home):
     with pytest.raises(SettingsError, match="canary --end"):
         run("remove", "petals.v2")
     LiveAlias(home).end_canary()
-    assert "petals.v2 is gone" in run("remove", "petals.v2")
+    assert "petals.v2 is deleted" in run("remove", "petals.v2")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
 def test_the_hangup_signal_looks_but_a_closed_terminal_ends_the_process(tmp_path):
     program = (
-        "import time; from whatsit.web.processes import at_hangup\n"
+        "import time; from whatsit.web.signals import at_hangup\n"
         "at_hangup(lambda: print('looks', flush=True)); print('ready', flush=True); time.sleep(30)"
     )
     terminal, theirs = os.openpty()

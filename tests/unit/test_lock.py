@@ -1,5 +1,6 @@
 """The lock: the versions of `constraints.txt` with hashes, by purpose."""
 
+import json
 import re
 
 import pytest
@@ -53,6 +54,19 @@ def test_a_purpose_that_nothing_is_locked_for_is_refused():
         locked(LOCK, {"run", "servng"})
 
 
+def test_what_checks_the_page_is_locked_by_digest_and_comes_from_npm_itself():
+    lock = json.loads((ROOT / "package-lock.json").read_text(encoding="utf-8"))
+    asked = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))["devDependencies"]
+    own, *packages = lock["packages"].values()
+
+    assert own["devDependencies"] == asked
+    assert len(packages) > len(asked)
+    for package in packages:
+        assert package["integrity"].startswith("sha512-")
+        address = package.get("resolved", "https://registry.npmjs.org/")
+        assert address.startswith("https://registry.npmjs.org/")
+
+
 def test_nothing_is_installed_without_a_hash():
     installing = re.compile(r"pip(?:\"| |$).*\b(?:install|wheel|download)\b")
     for path in (
@@ -67,5 +81,7 @@ def test_nothing_is_installed_without_a_hash():
         for line in lines:
             by_hash = "--require-hashes" in line or "-r deploy/checks.txt" in line
             assert by_hash or "--no-index" in line, f"{path}: {line}"
-    checks = (ROOT / "deploy" / "checks.txt").read_text(encoding="utf-8")
-    assert len(PINS.findall(checks)) == len(re.findall(r"^\S.*\\\n    --hash=sha256", checks, re.M))
+    for name in ("checks.txt", "site.txt"):
+        pins = (ROOT / "deploy" / name).read_text(encoding="utf-8")
+        hashed = re.findall(r"^\S.*\\\n    --hash=sha256", pins, re.M)
+        assert len(PINS.findall(pins)) == len(hashed) > 10

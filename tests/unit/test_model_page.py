@@ -6,19 +6,22 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
+from whatsit.access.page_tokens import PageTokens
 from whatsit.classifier import Classifier
-from whatsit.follow import Follower
+from whatsit.drift.watch import Watch
 from whatsit.models.catalogue import bundled_folder
+from whatsit.models.folder import ModelFolder
 from whatsit.models.live import Canary, LiveAlias, LiveModel, LiveState, resolve_served
-from whatsit.models.store import LIVE, ModelFolder, ModelStore
-from whatsit.service import Service
+from whatsit.models.store import LIVE, ModelStore
+from whatsit.service.follower import Follower
+from whatsit.service.service import Service
+from whatsit.service.workers import Workers
 from whatsit.settings import Settings
-from whatsit.telemetry import Telemetry
+from whatsit.telemetry.metrics import Telemetry
 from whatsit.testing import FakeEngine
-from whatsit.web.guard.passes import PagePasses
-from whatsit.web.ui import bridge, views
-from whatsit.workers import Workers
+from whatsit.web.ui import bridge
+from whatsit.web.ui.views.model import model_history
 
 
 def script() -> None:
@@ -46,7 +49,7 @@ def open_classifier(folder: ModelFolder) -> Classifier:
 @pytest.fixture
 def alias(tmp_path: Path, workers: Workers) -> Iterator[LiveAlias]:
     """What is live, on a page that follows it."""
-    from whatsit.bootstrap import Running
+    from whatsit.running import Running
 
     store, alias, telemetry = ModelStore(tmp_path), LiveAlias(tmp_path), Telemetry()
     for name in ("petals.v1", "petals.v2"):
@@ -57,8 +60,10 @@ def alias(tmp_path: Path, workers: Workers) -> Iterator[LiveAlias]:
     follower = Follower(alias, store, service, open_classifier, telemetry, look_seconds=0.02)
     follower.start()
     settings = Settings(store=tmp_path, model=LIVE)
-    running = Running(service, found, store, telemetry, None, None, settings, follower=follower)
-    bridge.install(running, PagePasses())
+    running = Running(
+        service, found, store, telemetry, Watch(), None, None, settings, follower=follower
+    )
+    bridge.install(running, PageTokens())
     yield alias
     follower.close()
 
@@ -98,7 +103,7 @@ def test_the_history_names_the_live_model_the_canary_and_those_before():
         (LiveModel("b", "2026-02-01T10:00:00Z"), LiveModel("a", "2026-01-01T10:00:00Z")),
         Canary("<c>", "2026-03-01T10:00:00Z", 0.25),
     )
-    rows = views.model_history(state).split("<tr>")[2:]
+    rows = model_history(state).split("<tr>")[2:]
 
     assert [row.split("</td>")[0].split(">")[-1] for row in rows] == [
         "is live",
@@ -107,4 +112,4 @@ def test_the_history_names_the_live_model_the_canary_and_those_before():
     ]
     assert "&lt;c&gt;" in rows[1]
     assert "2026-02-01 10:00:00 UTC" in rows[0]
-    assert "the default one answers" in views.model_history(LiveState())
+    assert "the default one answers" in model_history(LiveState())

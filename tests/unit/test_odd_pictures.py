@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from whatsit.pipeline.odd_pictures import KINDS, UNTOUCHED_KINDS, draw_odd_picture
-from whatsit.recognise import describe_pixels
+from scripts.odd_pictures import KINDS, UNTOUCHED_KINDS, draw_odd_picture
+from whatsit.familiarity import describe_pixels
 
 
 def test_there_are_many_kinds_without_repeats():

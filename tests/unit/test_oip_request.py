@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whatsit.errors import ImageTooLarge, InputError, InvalidParameter
-from whatsit.web.api.oip_request import (
+from whatsit.web.api.oip.request import (
     OUTPUT_NAMES,
     WantedOutput,
     parse_header_length,
@@ -167,7 +167,7 @@ def test_any_document_is_understood_or_refused(document, header):
         (in_json(data=[97]), "must be a text"),
         (in_json(data=["?"]), "Each element of image must be a picture in base64"),
         (in_json(parameters=[]), "parameters must be an object"),
-        (in_json(parameters={"shared_memory_region": "x"}), "no shared memory"),
+        (in_json(parameters={"shared_memory_region": "x"}), "Shared memory"),
         (in_json(parameters={"binary_data_size": 3}), "both data and binary_data_size"),
         ({"inputs": [{**IMAGE, "parameters": {"binary_data_size": 3}}]}, "header Inference-Header"),
         ({**in_json(), "id": 7}, "id must be"),
@@ -193,7 +193,7 @@ def test_any_document_is_understood_or_refused(document, header):
                 **in_json(),
                 "outputs": [{"name": "score", "parameters": {"shared_memory_region": 1}}],
             },
-            "no shared memory",
+            "Shared memory",
         ),
     ],
     ids=range(34),

@@ -8,12 +8,14 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from tests.tiny_models import WEIGHTS, as_onnx, write_tiny_model
+from tests.support.tiny_models import WEIGHTS, as_onnx, write_tiny_model
 from tests.unit.test_models import make_folder
-from whatsit.engines.onnx_file import OnnxFacts, describe_onnx, merge_onnx
+from whatsit.engines.onnx_file import OnnxFacts, describe_onnx
+from whatsit.engines.onnx_merge import merge_onnx
 from whatsit.errors import WeightsRejected
 from whatsit.models.catalogue import bundled_folder
-from whatsit.models.store import ModelStore, open_folder
+from whatsit.models.folder import open_folder
+from whatsit.models.store import ModelStore
 
 
 @pytest.fixture
@@ -77,14 +79,14 @@ def test_what_lies_in_one_file_stays_as_it_is(tmp_path):
 @pytest.mark.parametrize(
     ("location", "complaint"),
     [
-        ("../secret", "no file beside it"),
-        ("/etc/passwd", "no file beside it"),
-        ("sub/weights", "no file beside it"),
-        ("..", "no file beside it"),
-        ("", "no file beside it"),
-        ("gone.data", "no such file beside it"),
+        ("../secret", "not a file beside it"),
+        ("/etc/passwd", "not a file beside it"),
+        ("sub/weights", "not a file beside it"),
+        ("..", "not a file beside it"),
+        ("", "not a file beside it"),
+        ("gone.data", "this file is missing"),
         ("link.data", "symbolic link"),
-        ("pipe.data", "no plain file"),
+        ("pipe.data", "not a regular file"),
         ("short.data", "shorter than"),
     ],
 )
@@ -115,7 +117,7 @@ def test_where_weights_lie_is_said_in_sensible_numbers(tmp_path, split, place):
             entry.value = value
     split.write_bytes(model.SerializeToString())
 
-    with pytest.raises(WeightsRejected, match=r"shorter than|not said in numbers"):
+    with pytest.raises(WeightsRejected, match=r"shorter than|not given as numbers"):
         merge_onnx(split, tmp_path / "merged.onnx")
 
 
@@ -134,7 +136,7 @@ def test_where_weights_lie_is_said_in_sensible_numbers(tmp_path, split, place):
 def test_what_is_no_onnx_is_refused_by_its_name(tmp_path, content):
     (tmp_path / "odd.onnx").write_bytes(content)
 
-    with pytest.raises(WeightsRejected, match=r"odd\.onnx is no ONNX file"):
+    with pytest.raises(WeightsRejected, match=r"odd\.onnx is not an ONNX file"):
         describe_onnx(tmp_path / "odd.onnx")
 
 
@@ -144,7 +146,7 @@ def test_a_file_that_is_nested_without_end_is_refused(tmp_path):
         content = bytes([number << 3 | 2]) + as_onnx(content)[1:]
     (tmp_path / "deep.onnx").write_bytes(b"\x3a" + as_onnx(content)[1:])
 
-    with pytest.raises(WeightsRejected, match="no ONNX file"):
+    with pytest.raises(WeightsRejected, match="not an ONNX file"):
         describe_onnx(tmp_path / "deep.onnx")
 
 
@@ -159,7 +161,7 @@ def test_a_model_folder_is_stored_with_all_of_its_weights_in_one_file(tmp_path):
     folder = make_folder(tmp_path / "birds", content)
     with pytest.raises(WeightsRejected, match=r"'model\.onnx\.data'.*digest.*models add"):
         open_folder(folder)
-    with pytest.raises(WeightsRejected, match="no such file beside it"):
+    with pytest.raises(WeightsRejected, match="this file is missing"):
         ModelStore(tmp_path / "home").add(folder)
 
     (tmp_path / "data" / "model.onnx.data").rename(folder / "model.onnx.data")

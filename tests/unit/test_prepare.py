@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.datasets import bitmaps, write_folders
+from tests.support.datasets import bitmaps, write_folders
 from whatsit.errors import DatasetRejected, InvalidParameter
 from whatsit.feedback.export import COLUMNS
 from whatsit.pipeline.manifest import MANIFEST_FILE, Manifest, read_manifest, read_picture
@@ -344,7 +344,7 @@ def test_a_folder_beside_the_splits_is_refused_by_name(tmp_path, out):
     classes = {"train/a": bitmaps(9), "train/b": bitmaps(9, 9), "dev/a": bitmaps(3, 20)}
     data = write_folders(tmp_path / "data", classes, "bmp")
 
-    with pytest.raises(DatasetRejected, match=r"'dev', which is no split"):
+    with pytest.raises(DatasetRejected, match=r"'dev', which is not a split"):
         prepare(data, out)
 
 
@@ -403,7 +403,7 @@ def test_two_tables_or_no_pictures_or_no_folder_are_refused(data, out, tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetRejected, match="no labelled pictures"):
         prepare(tmp_path / "empty", out)
-    with pytest.raises(DatasetRejected, match="no folder 'nowhere'"):
+    with pytest.raises(DatasetRejected, match="'nowhere' does not exist"):
         prepare(tmp_path / "nowhere", out)
 
 

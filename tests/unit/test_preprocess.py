@@ -6,8 +6,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from whatsit.images.preprocess import fit_image, to_batch
 from whatsit.model_card import InputSpec
-from whatsit.preprocess import fit_image, to_batch
 
 RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,

@@ -10,13 +10,14 @@ from click.testing import CliRunner
 
 from tests.unit.test_models import make_folder
 from whatsit.cli import cli
+from whatsit.feedback.connect import url_in_store
 from whatsit.feedback.correction import CorrectedAnswer
-from whatsit.feedback.database import FeedbackDatabase, url_in_store
+from whatsit.feedback.database import FeedbackDatabase
 from whatsit.feedback.export import export_corrections
 from whatsit.feedback.pictures import KeptPictures
 from whatsit.feedback.store import FeedbackStore, NewCorrection
-from whatsit.jobs.classify import show_answers
-from whatsit.jobs.folder import show_path
+from whatsit.folders.classify import show_answers
+from whatsit.folders.find import show_path
 from whatsit.models.store import ModelStore
 from whatsit.prediction import Answer, ImageFacts, ModelId, Prediction, Reply, ScoredLabel
 

@@ -37,7 +37,14 @@ from whatsit.errors import (
     WeightsRejected,
     WhatsitError,
 )
-from whatsit.web.api.problems import MEDIA_TYPE, STATUS_BY_ERROR, problem, problem_for, report
+from whatsit.web.api.problems import (
+    MEDIA_TYPE,
+    STATUS_BY_ERROR,
+    problem,
+    problem_for,
+    report,
+    title_of,
+)
 
 # Both act when they are imported: one is the program, the other a script of Streamlit's.
 PROGRAMS = {"whatsit.__main__", "whatsit.web.ui.app"}
@@ -158,6 +165,21 @@ def test_an_error_becomes_a_document_with_its_sentence(error, status, code):
         "code": code,
     }
     assert document(error)["title"]
+
+
+@pytest.mark.parametrize(
+    ("status", "title"),
+    [
+        (400, "Bad Request"),
+        (413, "Content Too Large"),
+        (414, "URI Too Long"),
+        (416, "Range Not Satisfiable"),
+        (422, "Unprocessable Content"),
+        (503, "Service Unavailable"),
+    ],
+)
+def test_the_title_does_not_depend_on_the_version_of_python(status, title):
+    assert title_of(status) == title
 
 
 def test_who_should_wait_is_told_how_long():

@@ -5,7 +5,7 @@ import os
 import httpx
 import pytest
 
-from tests.scripted_server import Prepared, ScriptedServer
+from tests.support.scripted_server import Prepared, ScriptedServer
 from whatsit import AsyncClient, Client
 from whatsit.errors import ModelUnavailable, SettingsError
 from whatsit.models.download import download
@@ -69,8 +69,8 @@ def test_the_proxy_of_the_scheme_comes_first(monkeypatch):
 
 WRONG = {
     "ALL_PROXY": ("socks5://secret:secret@127.0.0.1:9", "ALL_PROXY names a SOCKS proxy"),
-    "HTTP_PROXY": ("http://secret:port", "HTTP_PROXY is no address of a proxy"),
-    "http_proxy": ("secret://proxy", "HTTP_PROXY is no address of a proxy"),
+    "HTTP_PROXY": ("http://secret:port", "HTTP_PROXY is not the address of a proxy"),
+    "http_proxy": ("secret://proxy", "HTTP_PROXY is not the address of a proxy"),
     "HTTPS_PROXY": ("http://[::secret", None),
     "NO_PROXY": ("fd00::/8,[secret,http://x,:::", None),
     "SSL_CERT_FILE": ("/secret/ca.pem", None),

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from whatsit.access.counters import RedisCounters
 from whatsit.cache.address import require_redis_address
-from whatsit.cache.counters import RedisCounters
 from whatsit.cache.redis import connect
 from whatsit.errors import SettingsError
 from whatsit.settings import load_settings
@@ -58,15 +58,15 @@ def test_what_a_client_understands_is_taken(url, pem):
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("redis://h/0?family=0", "no option 'family'; known are client_name, db,"),
+        ("redis://h/0?family=0", "option 'family' is unknown; known are client_name, db,"),
         ("redis://h/0?clientname=a", "the nearest is client_name"),
         ("rediss://h/0?ssl_ca_cert=/x", "the nearest is ssl_ca_certs"),
-        ("redis://h/0?ssl_cert_reqs=none", "spelt rediss://"),
-        ("unix:///s?socket_keepalive=yes", "no option 'socket_keepalive'"),
-        ("redis://h/0?decode_responses=true", "no option 'decode_responses'"),
-        ("redis://h/0?connection_class=x", "no option 'connection_class'"),
-        ("redis://h/0?retry_on_error=x", "no option 'retry_on_error'"),
-        ("redis://h/0?retry=3", "no option 'retry'"),
+        ("redis://h/0?ssl_cert_reqs=none", "must begin with rediss://"),
+        ("unix:///s?socket_keepalive=yes", "option 'socket_keepalive' is unknown"),
+        ("redis://h/0?decode_responses=true", "option 'decode_responses' is unknown"),
+        ("redis://h/0?connection_class=x", "option 'connection_class' is unknown"),
+        ("redis://h/0?retry_on_error=x", "option 'retry_on_error' is unknown"),
+        ("redis://h/0?retry=3", "option 'retry' is unknown"),
         ("redis://h/0?socket_timeout=30", "WHATSIT_REDIS_TIMEOUT_SECONDS"),
         ("redis://h/0?db=x", "db must be a whole number"),
         ("redis://h/0?db=-1", "db must be a whole number"),
@@ -85,11 +85,14 @@ def test_what_a_client_understands_is_taken(url, pem):
         ("unix://", "three slashes"),
         ("rediss://h?ssl_cert_reqs=maybe", "required or optional or none"),
         ("rediss://h?ssl_check_hostname=maybe", "true or false"),
-        ("rediss://h?ssl_ca_certs=/nowhere/ca.pem", "names no file: '/nowhere/ca.pem'"),
-        ("rediss://h?ssl_ca_path=/nowhere", "names no folder"),
-        ("rediss://h?ssl_ca_certs={pem}/text.pem", "no file of certificates"),
-        ("rediss://h?ssl_certfile={pem}/ca.pem", "no certificate with its key"),
-        ("rediss://h?ssl_certfile={pem}/own.pem&ssl_keyfile={pem}/text.pem", "no certificate with"),
+        ("rediss://h?ssl_ca_certs=/nowhere/ca.pem", "does not name a file: '/nowhere/ca.pem'"),
+        ("rediss://h?ssl_ca_path=/nowhere", "does not name a folder"),
+        ("rediss://h?ssl_ca_certs={pem}/text.pem", "must name a file of certificates"),
+        ("rediss://h?ssl_certfile={pem}/ca.pem", "must name a certificate with its key"),
+        (
+            "rediss://h?ssl_certfile={pem}/own.pem&ssl_keyfile={pem}/text.pem",
+            "must name a certificate with",
+        ),
         ("rediss://h?ssl_ciphers=none-such", "ciphers that OpenSSL knows"),
     ],
 )

@@ -3,11 +3,10 @@
 import pytest
 
 from whatsit.classifier import Classifier
-from whatsit.drift import Reference, SignalReference
 from whatsit.errors import DatasetRejected
-from whatsit.model_card import build_card
+from whatsit.model_card import Reference, ReferenceSignal, build_card
 from whatsit.models.catalogue import bundled_folder
-from whatsit.models.store import open_folder
+from whatsit.models.folder import open_folder
 from whatsit.pipeline.reference import apply_reference, measure_reference, read_pictures
 from whatsit.testing import FakeEngine, fake_card, fake_classifier, plain_picture
 
@@ -46,11 +45,15 @@ def test_pictures_are_found_in_folders_below_and_nothing_else_is(tmp_path):
 
 
 def test_a_reference_goes_on_a_card_and_comes_back():
-    reference = Reference(123, {"score": SignalReference((0.5,), (0.25, 0.75))}, "shades")
+    reference = Reference(
+        pictures=123,
+        dataset="shades",
+        signals={"score": ReferenceSignal(edges=(0.5,), shares=(0.25, 0.75))},
+    )
     card = apply_reference(fake_card(), reference)
 
-    assert Reference.of(card) == reference
-    assert Reference.of(fake_card()) is None
+    assert card.reference == reference
+    assert fake_card().reference is None
 
 
 def test_the_reference_of_the_bundled_model_does_not_change_its_fingerprint():
@@ -58,7 +61,7 @@ def test_the_reference_of_the_bundled_model_does_not_change_its_fingerprint():
     facts = model.card.model_dump(by_alias=True)
     assert facts.pop("reference")["pictures"] == 300
     without = build_card(facts)
-    other = apply_reference(model.card, Reference(100, {}))
+    other = apply_reference(model.card, Reference(pictures=100, signals={}))
     engine = FakeEngine()
     engine.num_classes = len(model.labels)
 

@@ -6,18 +6,20 @@ import logging
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from tests.quick_time import run_quickly
+from tests.support.quick_time import run_quickly
 from whatsit.errors import RateLimited, Unauthorized, WhatsitError
-from whatsit.telemetry import Telemetry
+from whatsit.telemetry.metrics import Telemetry
+from whatsit.web.envelope import Envelope
 from whatsit.web.guard.door import refuse
-from whatsit.web.requests import RequestScope
+from whatsit.web.journal import Journal
+from whatsit.web.request_facts import facts_of
 
 DENIED = Unauthorized("A key is needed.")
 
 
 async def answer(scope: Scope, receive: Receive, send: Send) -> None:
     """Refuses what a test wants refused."""
-    if "whatsit.refusal" in scope:
+    if facts_of(scope).refusal is not None:
         await refuse(scope, receive, send)
         return
     await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -28,15 +30,15 @@ class Talk:
     """Requests from some addresses."""
 
     def __init__(self) -> None:
-        self._scope = RequestScope(answer, Telemetry())
+        self._envelope = Envelope(answer, Journal(Telemetry()))
 
     async def ask(self, host: str, error: WhatsitError | None = DENIED, times: int = 1) -> None:
         facts: Scope = {"type": "http", "method": "GET", "path": "/api/v1/models", "headers": []}
         for _ in range(times):
             scope = {**facts, "client": (host, 1)}
             if error is not None:
-                scope["whatsit.refusal"] = error
-            await self._scope(scope, receive, send)
+                facts_of(scope).refusal = error
+            await self._envelope(scope, receive, send)
 
 
 async def receive() -> Message:

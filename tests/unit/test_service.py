@@ -1,6 +1,5 @@
 """The service: cache outcomes, limits, and what decides a cached answer."""
 
-import hashlib
 import threading
 import time
 from collections.abc import Iterator
@@ -8,17 +7,28 @@ from typing import Any
 
 import pytest
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
+from whatsit.cache.key import build_cache_key
 from whatsit.cache.memory import MemoryCache
 from whatsit.cache.tiers import TieredCache
 from whatsit.errors import ImageTooLarge, ImageUnreadable, InvalidParameter, Overloaded
-from whatsit.labels import LabelEntry, LabelSet
+from whatsit.labels.label_set import LabelEntry, LabelSet
+from whatsit.picture import Picture
 from whatsit.prediction import ImageFacts, Prediction
-from whatsit.service import Service
+from whatsit.service.service import Service
+from whatsit.service.workers import Workers
 from whatsit.testing import COLOURS, FakeEngine, fake_card, fake_classifier, plain_picture
-from whatsit.workers import Workers
 
-RED = plain_picture("red")
+
+def picture(colour: str, image_format: str = "PNG") -> Picture:
+    return Picture.of(plain_picture(colour, image_format=image_format))
+
+
+def key_of(service: Service, sha256: str) -> str:
+    return build_cache_key("whatsit", service.classifier.model.fingerprint, sha256)
+
+
+RED = picture("red")
 
 
 class Listener:
@@ -26,15 +36,14 @@ class Listener:
 
     def __init__(self) -> None:
         self.answers: list[str] = []
-        self.computed_signals: list[dict[str, float]] = []
+        self.computed_predictions: list[Prediction] = []
 
     def answered(self, prediction, outcome, timings_ms):
         assert timings_ms["total"] >= 0
         self.answers.append(outcome)
 
-    def computed(self, prediction, signals):
-        assert signals["score"] == prediction.top[0].score
-        self.computed_signals.append(signals)
+    def computed(self, computed):
+        self.computed_predictions.append(computed.prediction)
 
 
 @pytest.fixture
@@ -66,15 +75,11 @@ def test_the_second_answer_comes_from_the_cache(service, engine, listener):
     assert listener.answers == ["miss", "hit"]
 
 
-def digest(image_bytes: bytes) -> str:
-    return hashlib.sha256(image_bytes).hexdigest()
-
-
 def test_what_is_kept_is_found_by_its_digest_alone(service, engine, listener):
-    assert service.find(digest(RED)) is None
+    assert service.find(RED.sha256) is None
     asked = service.classify(RED)
 
-    found = service.find(digest(RED), top_k=1)
+    found = service.find(RED.sha256, top_k=1)
     assert (found.prediction, found.cache) == (asked.prediction, "hit")
     assert len(found.top) == 1
     assert found.timings_ms["total"] >= found.timings_ms["cache"] > 0
@@ -85,9 +90,8 @@ def test_what_is_kept_is_found_by_its_digest_alone(service, engine, listener):
 
 def test_an_entry_under_the_key_of_another_picture_is_not_found(service, cache):
     service.classify(RED)
-    mine = service._key(service.classifier.model, digest(RED))
-    other = digest(plain_picture("green"))
-    cache.put(service._key(service.classifier.model, other), cache.get(mine))
+    other = picture("green").sha256
+    cache.put(key_of(service, other), cache.get(key_of(service, RED.sha256)))
 
     assert service.find(other) is None
 
@@ -96,7 +100,7 @@ def test_nothing_is_found_where_nothing_is_kept(engine, workers):
     service = Service(fake_classifier(engine), None, workers=workers)
     service.classify(RED)
 
-    assert service.find(digest(RED)) is None
+    assert service.find(RED.sha256) is None
 
 
 def test_recall_answers_only_what_is_known(service):
@@ -132,12 +136,12 @@ def test_without_a_cache_every_answer_is_computed(engine, workers):
     assert engine.calls == 2
 
 
-def test_signals_are_told_of_what_is_computed_and_of_nothing_else(service, listener):
+def test_what_is_computed_is_reported_and_nothing_else(service, listener):
     for mode in ("use", "use", "refresh", "bypass"):
         service.classify(RED, cache=mode)
 
     assert listener.answers == ["miss", "hit", "miss", "bypass"]
-    assert len(listener.computed_signals) == 3
+    assert len(listener.computed_predictions) == 3
 
 
 def test_top_k_does_not_decide_what_is_stored(service):
@@ -159,27 +163,23 @@ def test_top_k_out_of_range_is_refused(service, top_k):
 def test_refusals_are_not_cached(service, listener):
     for _ in range(2):
         with pytest.raises(ImageUnreadable):
-            service.classify(b"nothing")
+            service.classify(Picture.of(b"nothing"))
     with pytest.raises(ImageTooLarge):
-        service.classify(b"x" * 20_000_001)
+        service.classify(Picture.of(b"x" * 20_000_001))
 
     assert listener.answers == []
 
 
 def test_an_entry_of_another_picture_is_never_given_out(service, cache):
     service.classify(RED)
-    blue = plain_picture("blue")
+    blue = picture("blue")
     wrong = service.classify(RED).prediction
-    cache.put(service._key(service.classifier.model, _sha256(blue)), wrong)
+    cache.put(key_of(service, blue.sha256), wrong)
 
     assert service.recall(blue) is None
     reply = service.classify(blue)
     assert reply.cache == "miss"
     assert reply.prediction.answer.label == "blue thing"
-
-
-def _sha256(picture: bytes) -> str:
-    return hashlib.sha256(picture).hexdigest()
 
 
 OTHER_LABELS = LabelSet("colours", (LabelEntry("crimson thing"), *COLOURS.entries[1:]))
@@ -236,19 +236,19 @@ def test_another_name_or_description_is_still_a_hit(service, cache, workers):
 
 def test_other_bytes_with_the_same_pixels_are_a_hit_with_their_own_facts(service, engine):
     service.classify(RED)
-    same = plain_picture("red", image_format="BMP")
+    same = picture("red", image_format="BMP")
     reply = service.classify(same)
 
     assert reply.cache == "hit"
     assert engine.calls == 1
-    assert reply.prediction.image == ImageFacts(32, 24, "BMP", _sha256(same))
+    assert reply.prediction.image == ImageFacts(32, 24, "BMP", same.sha256)
     assert service.recall(same).prediction == reply.prediction
 
 
 def test_other_pixels_of_the_same_file_size_are_a_miss(service):
     service.classify(RED)
 
-    assert service.classify(plain_picture("blue", image_format="BMP")).cache == "miss"
+    assert service.classify(picture("blue", image_format="BMP")).cache == "miss"
 
 
 class HeldEngine(FakeEngine):
@@ -286,8 +286,8 @@ def test_the_same_picture_in_flight_is_computed_once(held, cache, workers, liste
 
 def test_refusals_reach_everybody_who_waits(held, cache, workers):
     service = Service(fake_classifier(held), cache, workers=workers)
-    broken = RED[:60]
-    blocked = [service.submit(plain_picture(colour)) for colour in ("green", "blue")]
+    broken = Picture.of(RED.image_bytes[:60])
+    blocked = [service.submit(picture(colour)) for colour in ("green", "blue")]
     pending = [service.submit(broken) for _ in range(3)]
     held.released.set()
 
@@ -311,27 +311,27 @@ def test_a_full_queue_refuses_new_pictures_but_answers_known_ones(held, cache, l
     workers = Workers(1, max_queue=1)
     service = Service(fake_classifier(held), cache, workers=workers, events=listener)
     Service(fake_classifier(), cache, workers=workers).classify(RED)
-    taken = [service.submit(plain_picture(colour)) for colour in ("green", "blue")]
+    taken = [service.submit(picture(colour)) for colour in ("green", "blue")]
 
     with pytest.raises(Overloaded):
-        service.submit(plain_picture("white")).reply()
+        service.submit(picture("white")).reply()
     assert service.classify(RED).cache == "hit"
     held.released.set()
     assert [each.reply().cache for each in taken] == ["miss", "miss"]
-    assert service.classify(plain_picture("white")).cache == "miss"
+    assert service.classify(picture("white")).cache == "miss"
     workers.close()
 
 
 def test_who_leaves_gives_the_place_back_unless_others_wait_for_it(held, cache):
     workers = Workers(1, max_queue=1)
     service = Service(fake_classifier(held), cache, workers=workers)
-    running = service.submit(plain_picture("green"))
-    assert wait_until(lambda: workers.running == 1, seconds=5)
+    running = service.submit(picture("green"))
+    assert wait_until(lambda: workers.running == 1)
     leaving, staying = service.submit(RED), service.submit(RED)
 
-    leaving.leave()
+    leaving.abandon()
     assert workers.waiting == 1
-    staying.leave()
+    staying.abandon()
     assert workers.waiting == 0
     held.released.set()
     assert service.submit(RED).reply().cache == "miss"
@@ -364,7 +364,7 @@ def test_what_another_process_computes_is_waited_for(engine, workers):
         fake_classifier(engine), TieredCache(MemoryCache(100, 60), shared), workers=workers
     )
     pending = service.submit(RED)
-    assert wait_until(lambda: len(shared.claimed) > 0, seconds=5)
+    assert wait_until(lambda: len(shared.claimed) > 0)
     shared.put(shared.claimed[0], prediction)
 
     assert pending.reply().cache == "coalesced"
@@ -375,10 +375,10 @@ def test_nobody_waits_for_another_process_longer_than_computing_takes(engine, wo
     cache = TieredCache(MemoryCache(100, 60), OtherProcess(100, 60))
     service = Service(fake_classifier(engine), cache, workers=workers)
     for colour in ("red", "green", "blue", *(f"#{number:06x}" for number in range(40))):
-        assert service.classify(plain_picture(colour)).cache == "miss"
+        assert service.classify(picture(colour)).cache == "miss"
     start = time.perf_counter()
 
-    assert service.classify(plain_picture("white")).cache == "miss"
+    assert service.classify(picture("white")).cache == "miss"
     # The fake model takes far less than the tenth of a second that is first assumed.
     assert time.perf_counter() - start < 0.05
     assert engine.calls == 44

@@ -75,7 +75,7 @@ def test_nothing_was_left_in_english(language):
 
 
 def test_every_string_that_the_page_asks_for_exists_and_none_is_for_nothing():
-    code = "\n".join(path.read_text(encoding="utf-8") for path in sorted(ASK.glob("*.js")))
+    code = "\n".join(path.read_text(encoding="utf-8") for path in sorted(ASK.rglob("*.js")))
     known = {f"{module}.{key}" for module in MODULES for key in strings("en", module)}
     modules = "|".join(MODULES)
     asked = set(re.findall(rf'["`]((?:{modules})\.[a-z_.-]+)["`]', code))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsit.labels import load_labels
-from whatsit.taxonomy import Taxonomy
+from whatsit.labels.load import load_labels
+from whatsit.labels.taxonomy import Taxonomy
 
 # Groups 0..2, classes 3..7: (animal: (dog: beagle, basset), owl), broccoli, (vehicle: car)
 PARENTS = (-1, 0, -1, 1, 1, 0, -1, 2)
@@ -89,12 +89,12 @@ def test_without_groups_every_class_is_a_top():
 @pytest.mark.parametrize(
     ("num_classes", "parents", "sentence"),
     [
-        (1, (-1, -1), "no members"),
+        (1, (-1, -1), "is empty"),
         (1, (0, 0), "under itself"),
         (2, (1, 0, 0, 1), "under itself"),
-        (2, (-1, 1, 0), "no group"),
-        (2, (-1, 0, -2), "no group"),
-        (3, (-1, -1), "no group"),
+        (2, (-1, 1, 0), "not a group"),
+        (2, (-1, 0, -2), "not a group"),
+        (3, (-1, -1), "not a group"),
     ],
 )
 def test_a_broken_tree_is_refused(num_classes, parents, sentence):

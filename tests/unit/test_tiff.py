@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from tests.hostile.pictures import encode, photo
-from tests.tiffs import (
+from tests.support.tiffs import (
     BLACK_IS_ZERO,
     CMYK,
     DEFLATE,
@@ -28,7 +28,7 @@ from tests.tiffs import (
     write_tiff,
 )
 from whatsit.errors import ImageUnsupported, InputError
-from whatsit.images import decode_image
+from whatsit.images.decode import decode_image
 
 HEIGHT, WIDTH = 12, 19
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from whatsit.errors import SettingsError
-from whatsit.models.importers.extra import load_keras, training_extra
+from whatsit.models.importers.require_extra import load_keras, training_extra
 
 
 @pytest.mark.parametrize("module", ["keras", "tensorflow"])

@@ -2,11 +2,12 @@
 
 from starlette.testclient import TestClient
 
-from whatsit.bootstrap import open_service
+from whatsit.opening import open_service
 from whatsit.settings import Settings
-from whatsit.web.api.app import Api
-from whatsit.web.intake import Intake
-from whatsit.web.requests import RequestScope
+from whatsit.web.api.app import build_api
+from whatsit.web.envelope import Envelope
+from whatsit.web.intake.intake import Intake
+from whatsit.web.journal import Journal
 
 
 def test_a_defect_is_told_as_a_problem_and_logged(tmp_path, caplog):
@@ -15,9 +16,9 @@ def test_a_defect_is_told_as_a_problem_and_logged(tmp_path, caplog):
 
     settings = Settings(store=tmp_path, model="efficientnet-lite2", cache="off")
     with open_service(settings) as running:
-        api = Api(running, Intake(10**6, 5))
-        api.described.add_api_route("/api/defect", fail)
-        app = RequestScope(api, running.telemetry)
+        api = build_api(running, Intake(10**6, 5))
+        api.add_api_route("/api/defect", fail)
+        app = Envelope(api, Journal(running.telemetry))
         answer = TestClient(app, raise_server_exceptions=False).get("/api/defect")
 
     assert answer.status_code == 500

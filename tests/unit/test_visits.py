@@ -134,7 +134,7 @@ def test_a_page_too_many_is_told_so_and_opens_when_another_closes():
         told, sentence = await ping(visits, HERE)
         assert told == 503
         assert json.loads(sentence) == (
-            "3 pages are open from your address, which is as many as may be. Close one of them. "
+            "3 pages are open from your address, which is the limit. Close one of them. "
             "This page waits and opens by itself."
         )
         assert (await ping(visits, HERE, "/_stcore/host-config"))[0] == 503

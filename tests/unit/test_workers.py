@@ -6,12 +6,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 from whatsit.errors import Overloaded
-from whatsit.workers import Workers, map_in_order
+from whatsit.parallel import map_in_order
+from whatsit.service.workers import Workers
 
 
 class Gate:
@@ -47,12 +49,12 @@ def test_what_is_submitted_is_done_and_its_errors_come_back(two_and_three):
     assert two_and_three.submit(lambda: 7).result(5) == 7
     with pytest.raises(ZeroDivisionError):
         two_and_three.submit(lambda: 1 // 0).result(5)
-    assert wait_until(lambda: (two_and_three.waiting, two_and_three.running) == (0, 0), seconds=5)
+    assert wait_until(lambda: (two_and_three.waiting, two_and_three.running) == (0, 0))
 
 
 def test_a_full_queue_refuses_at_once_and_takes_more_when_it_has_room(two_and_three, gate):
     taken = [two_and_three.submit(gate) for _ in range(5)]
-    assert wait_until(lambda: gate.started == 2, seconds=5)
+    assert wait_until(lambda: gate.started == 2)
     assert (two_and_three.waiting, two_and_three.running) == (3, 2)
     with pytest.raises(Overloaded) as refused:
         two_and_three.submit(gate)
@@ -66,7 +68,7 @@ def test_a_full_queue_refuses_at_once_and_takes_more_when_it_has_room(two_and_th
 
 def test_cancelled_work_gives_its_place_back_and_is_never_done(two_and_three, gate):
     taken = [two_and_three.submit(gate) for _ in range(5)]
-    assert wait_until(lambda: gate.started == 2, seconds=5)
+    assert wait_until(lambda: gate.started == 2)
 
     assert taken[-1].cancel()
     assert not taken[0].cancel(), "work under way goes on"
@@ -76,12 +78,45 @@ def test_cancelled_work_gives_its_place_back_and_is_never_done(two_and_three, ga
     assert gate.started == 5
 
 
+def test_abandoned_work_takes_no_place_and_is_never_done(two_and_three, gate):
+    abandoned: set[int] = set()
+    taken = [
+        two_and_three.submit(gate, partial(abandoned.__contains__, number)) for number in range(5)
+    ]
+    assert wait_until(lambda: gate.started == 2, seconds=5)
+    abandoned |= {0, 3}
+
+    assert two_and_three.waiting == 2
+    assert taken[3].cancelled()
+    assert not taken[0].cancelled(), "work under way goes on"
+    replacement = two_and_three.submit(gate)
+    abandoned.add(4)
+    another = two_and_three.submit(gate)
+    gate.opened.set()
+    assert [replacement.result(5), another.result(5)] == ["done"] * 2
+    assert gate.started == 5
+
+
+def test_what_is_abandoned_while_it_waits_is_dropped_when_its_turn_comes(gate):
+    workers = Workers(1, max_queue=3)
+    is_abandoned = threading.Event()
+    running = workers.submit(gate)
+    assert wait_until(lambda: gate.started == 1, seconds=5)
+    dropped, after = workers.submit(gate, is_abandoned.is_set), workers.submit(lambda: "after")
+    is_abandoned.set()
+    gate.opened.set()
+
+    assert (running.result(5), after.result(5)) == ("done", "after")
+    assert dropped.cancelled()
+    workers.close()
+
+
 def test_a_wait_that_would_take_too_long_is_refused_before_the_queue_is_full(gate):
     clock = threading.Event()
     workers = Workers(1, max_queue=1_000, max_wait_seconds=0.1)
     workers.submit(lambda: clock.wait(0.06)).result(5)  # now known: about 0.06 s each
     running = workers.submit(gate)
-    assert wait_until(lambda: workers.running == 1, seconds=5)
+    assert wait_until(lambda: workers.running == 1)
     for _ in range(16):
         workers.submit(gate)  # the last of them would wait for a second, but they are only a few
     with pytest.raises(Overloaded) as refused:
@@ -154,7 +189,7 @@ def test_closing_waits_for_what_runs_and_begins_nothing_new():
 
 NICE = """
 import os
-from whatsit.workers import Workers
+from whatsit.service.workers import Workers
 os.nice(10)
 if os.geteuid() == 0:
     os.setuid(65534)

@@ -1,4 +1,4 @@
-"""Which addresses of a Redis are taken; what is wrong with one is said before its use."""
+"""Check the address of a Redis before its use, and say what is wrong with it."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ _FORM = (
     "before it. In a name or password, write : / ? # @ and % as %3A %2F %3F %23 %40 and %25"
 )
 _Judge = Callable[[str], str | None]
-"""What is wrong with the value of an option, as the rest of a sentence; None where nothing is."""
+"""Says what is wrong with an option's value, as the rest of a sentence; None if it is right."""
 _Options = Mapping[str, _Judge]
 _FLAGS = frozenset({"0", "1", "true", "false", "yes", "no", "t", "f", "y", "n"})
 _OPTION_NAME = re.compile(r"[A-Za-z_]{1,50}")
@@ -27,21 +27,19 @@ def require_redis_address(url: str) -> None:
             and options behind a question mark.
 
     Raises:
-        ValueError: What is wrong, as a sentence without its full stop, and without any of the
-            address but the names of options and files.
+        ValueError: The address is unusable. The message is a sentence without its full stop, and
+            without any of the address but the names of options and files.
     """
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:  # a port that is no number: often a password with a slash in it
+    except ValueError as error:  # the port is not a number: often a password with a slash in it
         raise ValueError(_FORM) from error
     if parts.scheme not in ("redis", "rediss", "unix") or parts.fragment or port == 0:
         raise ValueError(_FORM)
     if parts.scheme == "unix":
         if parts.hostname or not parts.path:
-            raise ValueError(
-                "The path of a socket follows on three slashes, like unix:///run/redis"
-            )
+            raise ValueError("The path of a socket follows three slashes, like unix:///run/redis")
     else:
         _require_database(parts.path)
     _require_options(parts)
@@ -50,7 +48,7 @@ def require_redis_address(url: str) -> None:
 def _require_database(path: str) -> None:
     number = unquote(path).strip("/")
     if number and not (number.isascii() and number.isdigit()):
-        raise ValueError("Behind the last slash stands the number of the database, like /0")
+        raise ValueError("After the last slash write the number of the database, like /0")
 
 
 def _require_options(parts: SplitResult) -> None:
@@ -59,18 +57,20 @@ def _require_options(parts: SplitResult) -> None:
     for name, value in options:
         if name in _TIMEOUTS:
             raise ValueError(
-                f"The option {name} is not taken here: WHATSIT_REDIS_TIMEOUT_SECONDS says how "
-                "long Redis is waited for"
+                f"The option {name} is not supported: WHATSIT_REDIS_TIMEOUT_SECONDS sets how "
+                "long whatsit waits for Redis"
             )
         if name in _TLS_OPTIONS and name not in known:
-            raise ValueError(f"The option {name} is one of TLS, which is spelt rediss://")
+            raise ValueError(
+                f"The option {name} is for TLS, so the address must begin with rediss://"
+            )
         if name not in known:
             # Otherwise it may be the rest of a password with a question mark in it.
             if not _OPTION_NAME.fullmatch(name):
                 raise ValueError(_FORM)
             near = get_close_matches(name, known, n=1, cutoff=0.6)
             hint = f"the nearest is {near[0]}" if near else f"known are {', '.join(sorted(known))}"
-            raise ValueError(f"There is no option {name!r}; {hint}")
+            raise ValueError(f"The option {name!r} is unknown; {hint}")
         if (complaint := known[name](value)) is not None:
             raise ValueError(f"The option {name} {complaint}")
     if parts.scheme == "rediss":
@@ -87,20 +87,20 @@ def _require_certificates(options: Mapping[str, str]) -> None:
         try:
             context.load_verify_locations(*authorities)
         except (OSError, ssl.SSLError) as error:
-            raise ValueError("ssl_ca_certs names no file of certificates in PEM form") from error
+            raise ValueError("ssl_ca_certs must name a file of certificates in PEM form") from error
     if certificate:
         try:
             context.load_cert_chain(certificate, key, options.get("ssl_password", ""))
         except (OSError, ssl.SSLError) as error:
             raise ValueError(
-                "ssl_certfile and ssl_keyfile name no certificate with its key in PEM form, or "
+                "ssl_certfile and ssl_keyfile must name a certificate with its key in PEM form, or "
                 "ssl_password does not open the key"
             ) from error
     if (ciphers := options.get("ssl_ciphers")) is not None:
         try:
             context.set_ciphers(ciphers)
         except ssl.SSLError as error:
-            raise ValueError("ssl_ciphers is no list of ciphers that OpenSSL knows") from error
+            raise ValueError("ssl_ciphers is not a list of ciphers that OpenSSL knows") from error
 
 
 def _any(value: str) -> str | None:
@@ -122,11 +122,11 @@ def _word(value: str) -> str | None:
 
 
 def _file(value: str) -> str | None:
-    return None if Path(value).is_file() else f"names no file: {_shown(value)}"
+    return None if Path(value).is_file() else f"does not name a file: {_shown(value)}"
 
 
 def _folder(value: str) -> str | None:
-    return None if Path(value).is_dir() else f"names no folder: {_shown(value)}"
+    return None if Path(value).is_dir() else f"does not name a folder: {_shown(value)}"
 
 
 def _one_of(*words: str) -> _Judge:
@@ -134,7 +134,7 @@ def _one_of(*words: str) -> _Judge:
 
 
 def _shown(text: str) -> str:
-    """As it was written if that can be printed in a line, and not all of what is very long."""
+    """The value as written if it is printable on a line; a very long one is cut."""
     return repr(text[:100])
 
 

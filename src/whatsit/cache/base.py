@@ -1,20 +1,19 @@
-"""What every tier of the prediction cache promises."""
+"""The contract of every tier of the prediction cache."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from whatsit.explain import HeatMap
-from whatsit.prediction import Prediction
+from whatsit.prediction import HeatMap, Prediction
 
 CacheEntry = Prediction | HeatMap
-"""What is kept. The key tells which of them to expect; the reader makes sure."""
+"""A stored entry. The key says which type to expect; the reader checks it."""
 
 
 class PredictionCache(Protocol):
     """Keeps entries for a while. Implementations are safe to call from several threads."""
 
     def get(self, key: str) -> CacheEntry | None:
-        """What is stored under `key`; None where there is none, or none any more.
+        """Return the entry under `key`; None where there is none, or it has expired.
 
         Raises:
             CacheError: The tier can't be asked now.
@@ -30,7 +29,7 @@ class PredictionCache(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of connections; the entries of a shared tier stay."""
+        """Close connections; the entries of a shared tier stay."""
         ...
 
 
@@ -46,11 +45,11 @@ class SharedCache(PredictionCache, Protocol):
         ...
 
     def claim(self, key: str, seconds: float) -> tuple[CacheEntry | None, bool]:
-        """What is stored under `key`; if nothing is, the right to compute it.
+        """Return the entry under `key`; where there is none, the right to compute it.
 
         Args:
             key: Of the entry.
-            seconds: How long nobody else gets that right.
+            seconds: How long no other caller gets that right.
 
         Returns:
             The entry, or None; and whether the caller is the one to compute it now.

@@ -1,4 +1,4 @@
-"""Reading no more of an answer of Redis than any answer to us has."""
+"""Bound the answers read from Redis by the longest one that whatsit can expect."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ MAX_ANSWER_BYTES = 262_144
 
 
 class AnswerTooLong(redis.RedisError):
-    """An answer goes on beyond the bound; the rest of it is not read, and the line is closed."""
+    """An answer exceeds the bound; its rest is not read, and the connection is closed."""
 
     def __init__(self) -> None:
         super().__init__(f"An answer has more than {MAX_ANSWER_BYTES} bytes.")
@@ -24,7 +24,7 @@ class BoundedParser(DefaultParser):  # type: ignore[misc,valid-type]  # chosen b
         """See the class above. Holds at most one piece of 64 kB more than the bound.
 
         Raises:
-            AnswerTooLong: What has arrived of an answer is beyond the bound.
+            AnswerTooLong: The part of an answer that has arrived is beyond the bound.
         """
         arrived = super().read_from_socket(*args, **options)
         _require_short(self._reader)

@@ -1,4 +1,4 @@
-"""A circuit breaker: stop asking what does not answer, and look again from time to time."""
+"""A circuit breaker: stop calling a server that does not answer, and probe it periodically."""
 
 import threading
 import time
@@ -13,13 +13,13 @@ class CircuitBreaker:
 
     While it is open, callers go on at once instead of waiting for a time-out each.
     See Nygard, Release It!, 2nd edition, chapter 5. Three slow calls in a row open it as well,
-    because a cache that takes longer than computing is no help.
+    because a cache that takes longer than computing does not help.
 
     Args:
         pause_seconds: Between two probes.
         slow_seconds: A call that takes longer is a slow one.
         clock: Seconds that never go back.
-        on_change: Told each time it opens (True) or closes (False).
+        on_change: Called each time it opens (True) or closes (False).
     """
 
     def __init__(
@@ -40,11 +40,11 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are held back at present."""
+        """True if calls are held back at present."""
         return self._retry_at is not None
 
     def admits(self) -> bool:
-        """Whether to make this call. Ask once for each call: a probe is given to one caller."""
+        """True if the caller may go ahead. Ask once for each call: one caller gets the probe."""
         if self._retry_at is None:
             return True
         with self._lock:
@@ -56,7 +56,7 @@ class CircuitBreaker:
             return True
 
     def succeeded(self, elapsed_seconds: float = 0.0) -> None:
-        """Tell that a call went well, and how long it took: the breaker closes if that is quick."""
+        """Record a successful call and its duration: the breaker closes if it was quick."""
         is_slow = elapsed_seconds > self._slow_seconds
         if not is_slow and self._slow_in_a_row == 0 and self._retry_at is None:
             return
@@ -68,7 +68,7 @@ class CircuitBreaker:
                 self._open()
 
     def failed(self) -> None:
-        """Tell that a call failed: the breaker opens, or stays open for another pause."""
+        """Record a failed call: the breaker opens, or stays open for another pause."""
         with self._lock:
             self._open()
 

@@ -4,7 +4,10 @@ A stored value is a seal of its key and payload, then the payload: JSON, because
 back from a shared cache may be able to run. The key is part of the seal, so that an entry that was
 moved under another key is as good as damaged. Without a secret the seal is a checksum, which
 anyone can compute, so the payload is validated like any input. With a secret it is a message
-authentication code, and an entry that somebody else wrote does not pass.
+authentication code, and an entry from a writer without the secret does not pass.
+
+This is a storage format, short and read as hostile input; `whatsit.documents` has the form in
+which the API gives the same values.
 """
 
 import base64
@@ -16,18 +19,24 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from whatsit.cache.base import CacheEntry
 from whatsit.errors import CacheError
-from whatsit.explain import GRID_STEPS, HEAT_MAP_METHODS, Grid, HeatMap
 from whatsit.prediction import (
+    GRID_STEPS,
     MAX_TOP_K,
     Answer,
+    AnswerPart,
     Certainty,
+    HeatMap,
+    HeatMapMethod,
+    Hedge,
     ImageFacts,
     Level,
     ModelId,
     Prediction,
+    Role,
     ScoredLabel,
 )
 
@@ -36,6 +45,8 @@ MAX_STORED_BYTES = 32_768
 its heat map 0.4 kB."""
 
 _Entry = TypeVar("_Entry", Prediction, HeatMap)
+
+_HEAT_MAP_METHODS = get_args(HeatMapMethod)
 
 _CHECKSUM_BYTES = 8
 _MAC_BYTES = 16
@@ -50,16 +61,20 @@ _MOST_STEPS = 100
 """Names on the way from the broadest group down to a label."""
 _MOST_PLACES = 128
 """Along one side of a heat map; 9 with the bundled model."""
+_MOST_PARTS = 8
+"""Things that one sentence names; five at most today."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CERTAINTIES: frozenset[str] = frozenset(get_args(Certainty))
 _LEVELS: frozenset[str] = frozenset(get_args(Level))
+_ROLES: frozenset[str] = frozenset(get_args(Role))
+_HEDGES: frozenset[str] = frozenset(get_args(Hedge))
 
 
 class Seal:
     """Shows that an entry is whole and belongs to its key; with a secret, also who wrote it.
 
     Args:
-        secret: What all processes that share the cache know, and nobody else. Without one the
+        secret: Known only to the processes that share the cache. Without one the
             seal is a checksum of 8 bytes, with one a keyed BLAKE2b of 16 bytes.
     """
 
@@ -109,6 +124,7 @@ def _write_prediction(prediction: Prediction) -> bytes:
             [
                 *(answer.text, answer.label, answer.wnid, answer.score, answer.certainty),
                 *(answer.level, answer.path, len(answer.set), answer.recognised),
+                [_write_part(part, prediction.top) for part in answer.parts],
             ],
             [[entry.label, entry.wnid, entry.index, entry.score] for entry in prediction.top],
             [image.width, image.height, image.format, image.sha256],
@@ -118,12 +134,20 @@ def _write_prediction(prediction: Prediction) -> bytes:
     ).encode()
 
 
+def _write_part(part: AnswerPart, top: tuple[ScoredLabel, ...]) -> list[object]:
+    # A class is among the best labels, except under thresholds near 0; its place there is enough.
+    for place, entry in enumerate(top):
+        if part.level == "class" and (entry.label, entry.score) == (part.label, part.score):
+            return [part.role, part.hedge, place]
+    return [part.role, part.hedge, [part.label, part.wnid, part.level, part.score]]
+
+
 def decode_prediction(key: str, stored: bytes, seal: Seal = _CHECKSUM) -> Prediction:
     """The prediction in a stored value.
 
     Raises:
         CacheError: These bytes were not written by `encode_prediction` for this key, were changed
-            since, or describe no prediction that could be.
+            since, or do not describe a possible prediction.
     """
     return _open(key, stored, b"", seal, _read_prediction)
 
@@ -151,7 +175,7 @@ def decode_heat_map(key: str, stored: bytes, seal: Seal = _CHECKSUM) -> HeatMap:
 
     Raises:
         CacheError: These bytes were not written by `encode_heat_map` for this key, were changed
-            since, or describe no heat map that could be.
+            since, or do not describe a possible heat map.
     """
     return _open(key, stored, _HEAT_MAP, seal, _read_heat_map)
 
@@ -180,14 +204,14 @@ def decode_entry(key: str, stored: bytes, seal: Seal = _CHECKSUM) -> CacheEntry:
 
     Raises:
         CacheError: These bytes were not written by `encode_entries` for this key, were changed
-            since, or describe no entry that could be.
+            since, or do not describe a possible entry.
     """
     if stored.startswith(_HEAT_MAP):
         return decode_heat_map(key, stored, seal)
     return decode_prediction(key, stored, seal)
 
 
-# Reading. Whoever can write to the cache can also compute the checksum.
+# Reading. Anyone who can write to the cache can also compute the checksum.
 
 
 def _open(
@@ -217,7 +241,7 @@ def _require(is_right: bool) -> None:
 
 def _read_prediction(document: Any) -> Prediction:
     model, answer, entries, image = document
-    text, label, wnid, score, certainty, level, path, set_size, recognised = answer
+    text, label, wnid, score, certainty, level, path, set_size, recognised, parts = answer
     _require(type(entries) is list and 1 <= len(entries) <= MAX_TOP_K)
     top = _read_top(entries)
     _require(
@@ -232,9 +256,25 @@ def _read_prediction(document: Any) -> Prediction:
         and type(set_size) is int
         and 0 <= set_size <= len(top)
         and type(recognised) is bool
+        and type(parts) is list
+        and len(parts) <= _MOST_PARTS
     )
-    said = (text, label, wnid, score, certainty, level, tuple(path), top[:set_size], recognised)
-    return Prediction(_read_model(*model), Answer(*said), top, _read_image(*image))
+    said = Answer(
+        *(text, label, wnid, score, certainty, level, tuple(path), top[:set_size], recognised),
+        tuple(_read_part(top, *part) for part in parts),
+    )
+    return Prediction(_read_model(*model), said, top, _read_image(*image))
+
+
+def _read_part(top: tuple[ScoredLabel, ...], role: Any, hedge: Any, what: Any) -> AnswerPart:
+    _require(role in _ROLES and hedge in _HEDGES)
+    if type(what) is int:
+        _require(what >= 0)
+        entry = top[what]
+        return AnswerPart(role, hedge, entry.label, entry.wnid, "class", entry.score)
+    label, wnid, level, score = what
+    _require(_is_name(label, wnid) and level in _LEVELS and _is_score(score))
+    return AnswerPart(role, hedge, label, wnid, level, score)
 
 
 def _read_heat_map(document: Any) -> HeatMap:
@@ -244,7 +284,7 @@ def _read_heat_map(document: Any) -> HeatMap:
     _require(
         _is_name(label, wnid)
         and _is_within(index, 0, _MOST_CLASSES)
-        and method in HEAT_MAP_METHODS
+        and method in _HEAT_MAP_METHODS
         and all(type(edge) is float or type(edge) is int for edge in box)
         and 0 <= left < right <= facts.width
         and 0 <= top < bottom <= facts.height
@@ -261,7 +301,7 @@ def _read_heat_map(document: Any) -> HeatMap:
     )
 
 
-def _read_grid(height: Any, width: Any, steps: Any) -> Grid:
+def _read_grid(height: Any, width: Any, steps: Any) -> npt.NDArray[np.float32]:
     _require(_is_within(height, 1, _MOST_PLACES) and _is_within(width, 1, _MOST_PLACES))
     grid = np.frombuffer(base64.b64decode(steps, validate=True), dtype=np.uint8)
     return (grid.reshape(height, width) / GRID_STEPS).astype(np.float32)

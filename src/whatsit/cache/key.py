@@ -2,14 +2,14 @@
 
 import re
 
-SCHEMA_VERSION = 3
-"""Raise it when the stored form changes; older entries are then never looked at again."""
+SCHEMA_VERSION = 4
+"""Raise it when the stored form changes; older entries are then never read again."""
 
 _MODEL = re.compile(r"[0-9a-f]{32}")
 
 
 def build_prefix(namespace: str) -> str:
-    """What every key of a namespace begins with, whatever schema wrote it."""
+    """The prefix of every key of a namespace, for all schema versions."""
     return f"{namespace}:"
 
 
@@ -27,17 +27,17 @@ def parse_cache_key(namespace: str, key: str) -> str | None:
 
 
 def build_cache_key(namespace: str, fingerprint: str, image_sha256: str, asked: str = "") -> str:
-    """The full key of what one model has to say about one picture.
+    """The full key of one model's result for one picture.
 
     Args:
         namespace: Prefix that keeps installations apart in a shared Redis.
         fingerprint: See `whatsit.classifier.build_fingerprint`.
         image_sha256: Hex digest of the image bytes, or of the pixels that the model sees.
-        asked: What is wanted of the picture, if not its prediction; ``pixels`` where the digest
+        asked: The result asked for, if not the prediction; ``pixels`` where the digest
             is that of the pixels.
 
     Example:
         >>> build_cache_key("whatsit", "f" * 64, "0" * 64)[:24]
-        'whatsit:3:ffffffffffffff'
+        'whatsit:4:ffffffffffffff'
     """
     return f"{namespace}:{SCHEMA_VERSION}:{fingerprint[:32]}:{image_sha256}{asked and f':{asked}'}"

@@ -1,4 +1,4 @@
-"""Why Redis does not do what it is asked, in a sentence that holds no secret."""
+"""The reasons why Redis refuses or fails, as sentences without secrets."""
 
 import re
 import socket
@@ -32,7 +32,7 @@ Reason = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why Redis does not do what it is asked.
+    """A reason why Redis refuses or fails.
 
     Attributes:
         reason: For programs.
@@ -54,45 +54,46 @@ _REFUSALS: tuple[tuple[str, Trouble], ...] = (
         r"WRONGPASS|invalid (username-)?password|without any password|wrong number.*'auth'",
         Trouble("password", "Redis refuses the user or the password of WHATSIT_REDIS_URL."),
     ),
-    (r"DB index|invalid database", Trouble("database", "Redis has no database of that number.")),
+    (r"DB index|invalid database", Trouble("database", "Redis has no database with that number.")),
     (
         r"READONLY|read only replica",
         Trouble(
             "read_only",
-            "This Redis is a read-only replica: it keeps no answer. Give the address of its "
+            "This Redis is a read-only replica: it can't store answers. Give the address of its "
             "primary.",
         ),
     ),
     (
         r"OOM|maxmemory",
-        Trouble("full", "Redis is full and makes no room (maxmemory-policy allkeys-lru would)."),
+        Trouble("full", "Redis is full and evicts nothing (maxmemory-policy allkeys-lru would)."),
     ),
     (
         r"MISCONF|NOREPLICAS",
-        Trouble("disk", "Redis can't save, or copy to its replicas, and takes no writes."),
+        Trouble("disk", "Redis can't save, or copy to its replicas, and accepts no writes."),
     ),
     (
         r"LOADING|loading the dataset|MASTERDOWN|link with master|BUSY",
         Trouble(
-            "loading", "Redis is busy: it loads its data, waits for its primary or runs a script."
+            "loading",
+            "Redis is busy: loading its data, waiting for its primary, or running a script.",
         ),
     ),
     (
         r"max number of clients|maxclients",
-        Trouble("clients", "Redis has as many clients as it takes (maxclients)."),
+        Trouble("clients", "Redis has reached its limit of clients (maxclients)."),
     ),
     (
         r"DENIED|protected mode",
-        Trouble("protected", "Redis is in protected mode: it answers its own machine only."),
+        Trouble("protected", "Redis is in protected mode: it answers only its own machine."),
     ),
 )
 _NO_COMMAND = re.compile(r"run the '([a-z|]{1,40})' command|command '?([a-z]{1,40})'?$")
 
 
 def explain(error: BaseException) -> Trouble:
-    """Why Redis, or the way to it, has raised `error`.
+    """Find the reason why Redis, or the connection to it, has raised `error`.
 
-    What Redis says is not repeated, because it may quote what it was sent, passwords too.
+    The sentence does not repeat the words of Redis, which may quote commands and passwords.
     """
     chain = list(_chain(error))
     for each in chain:
@@ -102,7 +103,7 @@ def explain(error: BaseException) -> Trouble:
             return Trouble("certificate", f"The certificate of Redis is not trusted: {why}.")
         if isinstance(each, ssl.SSLError):
             return Trouble(
-                "tls", "Redis speaks no TLS there. Its address may begin with redis:// instead."
+                "tls", "Redis does not use TLS there. Its address may begin with redis:// instead."
             )
     for each in chain:
         if isinstance(each, redis.RedisError) and (found := _explain_words(str(each))) is not None:
@@ -127,7 +128,7 @@ def _explain_kind(chain: list[BaseException]) -> Trouble:
         if isinstance(each, TimeoutError) and "handshake" in str(each):
             return Trouble(
                 "tls",
-                "Redis does not answer to TLS in time. Its address may begin with redis:// "
+                "Redis does not answer over TLS in time. Its address may begin with redis:// "
                 "instead.",
             )
     for each in chain:
@@ -141,11 +142,11 @@ def _explain_kind(chain: list[BaseException]) -> Trouble:
             return Trouble("address", "Redis does not answer: nothing listens at its address.")
     for each in chain:
         if isinstance(each, redis.InvalidResponse):
-            return Trouble("tls", f"What answers there speaks no Redis. {_MAYBE_TLS}")
+            return Trouble("tls", f"The server there is not a Redis. {_MAYBE_TLS}")
         if isinstance(each, redis.ResponseError):
-            return Trouble("refused", "Redis refuses what it is asked.")
+            return Trouble("refused", "Redis refuses the command.")
         if isinstance(each, ConnectionResetError | BrokenPipeError) or "closed by" in str(each):
-            return Trouble("broken", f"Redis hangs up. {_MAYBE_TLS}")
+            return Trouble("broken", f"Redis closes the connection. {_MAYBE_TLS}")
     return Trouble("broken", "The connection to Redis broke.")
 
 

@@ -25,10 +25,10 @@ from whatsit.errors import CacheError, SettingsError
 
 _Result = TypeVar("_Result")
 _Part = Literal["line", "reading", "writing"]
-"""What of Redis can be in trouble by itself; the line is in all that is asked."""
+"""The functions of Redis that can fail separately; the connection is part of each."""
 
 LEASE = ":lease"
-"""Behind the key of an entry: somebody is computing it."""
+"""Suffix to the key of an entry: a process is computing it."""
 
 _PROBE = "probe"
 _AT_ONCE = 500
@@ -44,9 +44,9 @@ class RedisCache:
         client: Made by `connect`; closed with the cache.
         ttl_seconds: How long an entry is kept, give or take a tenth.
         breaker: Holds calls back while Redis fails.
-        seal: What entries are sealed with; a checksum if left out.
-        on_trouble: Told why Redis does not do what it is asked, whenever that changes; None where
-            it does again.
+        seal: Seals the entries; a checksum if left out.
+        on_trouble: Called with the reason why Redis refuses or fails, whenever it changes; with
+            None when Redis works again.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class RedisCache:
 
     @property
     def trouble(self) -> Trouble | None:
-        """Why Redis did not do what it was asked last; None where it did."""
+        """The reason why the last command failed; None if it succeeded."""
         parts: tuple[_Part, ...] = ("line", "reading", "writing")
         return next((self._troubles[part] for part in parts if part in self._troubles), None)
 
     def ping(self) -> bool:
-        """Whether Redis answers now; bounded by the client's time-outs."""
+        """True if Redis answers now; bounded by the client's time-outs."""
         try:
             self._call(self._client.ping)
         except CacheError:
@@ -81,9 +81,9 @@ class RedisCache:
         return True
 
     def try_writing(self, namespace: str) -> bool:
-        """Whether Redis takes what is to be kept; it forgets what this writes at once.
+        """True if Redis stores entries; it forgets what this writes at once.
 
-        Without it, nobody would know of a replica or a full Redis before there is an answer.
+        Without it, a replica or a full Redis would go unnoticed until there is an answer.
         """
         mark = ("SET", f"{build_prefix(namespace)}{_PROBE}", b"", "PX", 1)
         try:
@@ -191,7 +191,7 @@ class RedisCache:
         return cleared
 
     def _entries(self, namespace: str) -> Iterator[tuple[str, str]]:
-        # Walks to the very end, in steps that hold nobody else up.
+        # Walks to the very end, in steps that do not delay other clients.
         keys = self._client.scan_iter(f"{build_prefix(namespace)}*", count=_AT_ONCE)
         while (found := self._call(lambda: next(keys, None))) is not None:
             key = found.decode(errors="replace")
@@ -217,14 +217,14 @@ class RedisCache:
         self._call(lambda: self._client.delete(place), None)
 
     def _call(self, command: Callable[[], _Result], part: _Part | None = "reading") -> _Result:
-        """Run a command and note whether that part works; None where that says nothing."""
+        """Run a command and record if that function works; None where that says nothing."""
         if not self._breaker.admits():
-            raise CacheError("Redis is left alone for a moment after a failure.", "paused")
+            raise CacheError("Redis gets no requests for a moment after a failure.", "paused")
         start = time.monotonic()
         try:
             result = command()
         except redis.ResponseError as error:
-            # Redis answered, so it lives; it just will not do this (full, read-only, no right).
+            # Redis answered, so it is alive; it only refuses this (full, read-only, no right).
             self._breaker.succeeded()
             refusal = _refusal(error)
             if part is not None and refusal.failure == "refused":
@@ -276,7 +276,7 @@ class _Lines:
 
         Args:
             commands: The words of each.
-            refusals: Whether to return what Redis refuses, as an error in its place.
+            refusals: True to return an error in place of an answer that Redis refuses.
 
         Raises:
             redis.RedisError: Redis does not answer, or refuses and `refusals` is not set.
@@ -289,7 +289,7 @@ class _Lines:
             try:
                 answers = self._exchange(line, commands)
             except redis.ConnectionError:
-                # Whatever fails closes the line. A restart of Redis has left this one dead.
+                # Any failure closes the connection. A restart of Redis has left this one dead.
                 answers = self._exchange(line, commands)
         finally:
             self._idle.append(line)
@@ -300,7 +300,7 @@ class _Lines:
         return answers
 
     def close(self) -> None:
-        """Close those that nobody uses."""
+        """Close the connections that are not in use."""
         while self._idle:
             self._idle.pop().disconnect()  # type: ignore[no-untyped-call]
 
@@ -322,7 +322,7 @@ class _Foreign(CacheError):
 
 def _refusal(error: redis.ResponseError) -> CacheError:
     if str(error).startswith("WRONGTYPE"):
-        return _Foreign("A cached value is of another type.", "damaged")
+        return _Foreign("A cached value has another type.", "damaged")
     return CacheError(explain(error).sentence, "refused")
 
 

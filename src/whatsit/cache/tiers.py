@@ -19,7 +19,7 @@ class TieredCache:
     Args:
         front: In the process; never fails.
         back: Shared, may fail; None where there is none.
-        on_failure: Told each time that the shared tier fails.
+        on_failure: Called each time the shared tier fails.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class TieredCache:
         return self._front.get(key)
 
     def get_shared(self, key: str) -> "Future[CacheEntry | None]":
-        """Ask the shared tier without waiting for it; what it has is kept in front."""
+        """Ask the shared tier without waiting for it; its entry is then kept in front."""
         if self._back is None:
             nothing: Future[CacheEntry | None] = Future()
             nothing.set_result(None)

@@ -6,13 +6,14 @@ from typing import NoReturn
 import click
 
 from whatsit import __version__
-from whatsit.cli.caches import cache
+from whatsit.cli.cache import cache
+from whatsit.cli.classify import classify
 from whatsit.cli.exit import exit_code_of
 from whatsit.cli.feedback import feedback
 from whatsit.cli.keys import keys
 from whatsit.cli.models import models
 from whatsit.cli.pipeline import pipeline
-from whatsit.cli.serving import classify, serve
+from whatsit.cli.serve import serve
 from whatsit.cli.streams import open_standard_streams
 from whatsit.errors import WhatsitError
 from whatsit.printable import make_printable
@@ -36,7 +37,7 @@ def main() -> NoReturn:
         click.echo(f"whatsit: {sentence}", err=True)
         sys.exit(exit_code_of(error))
     except OSError as error:
-        # What nobody expected to fail; what is expected has a sentence of its own.
+        # An unexpected failure; the expected ones have their own sentences.
         what = make_printable(str(error.filename)) if error.filename else "A file"
         click.echo(f"whatsit: {what} can't be used: {error.strerror or error}.", err=True)
         sys.exit(exit_code_of(WhatsitError()))

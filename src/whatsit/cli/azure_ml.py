@@ -98,13 +98,13 @@ def validate(*, pipeline: Path, inputs: dict[str, str]) -> None:
 @click.option("--image", help="Image of the steps, IMAGE@sha256:...; built from here if left out.")
 @click.option("--compute", help="Name of the compute cluster [the YAML's].")
 @click.option("--schedule", is_flag=True, help="Also run it regularly, as schedule.yml says.")
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Stay until it has ended.")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it has ended.")
 @click.option(
     "--timeout-minutes",
     type=click.FloatRange(min=1),
     default=360,
     show_default=True,
-    help="How long to stay; the job goes on.",
+    help="How long to wait; the job continues.",
 )
 @click.option(
     "--out",

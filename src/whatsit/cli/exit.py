@@ -25,5 +25,5 @@ EXIT_CODES: Mapping[type[WhatsitError], int] = {
 
 
 def exit_code_of(error: WhatsitError) -> int:
-    """The exit status that tells of `error`."""
+    """Return the exit status for `error`."""
     return next(EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)

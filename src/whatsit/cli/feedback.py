@@ -68,12 +68,12 @@ def forget(*, sha256: str | None, everything: bool, **options: Any) -> None:
         raise click.UsageError("A digest has 64 digits from 0 to f, in lower case.")
     with _open_feedback(options) as store:
         gone = store.forget(sha256)
-    click.echo(f"{gone} corrections are gone.")
+    click.echo(f"{gone} corrections deleted.")
 
 
 @contextmanager
 def _open_feedback(options: Mapping[str, Any]) -> Iterator[Any]:
-    from whatsit.bootstrap import open_feedback_store
+    from whatsit.opening import open_feedback_store
     from whatsit.settings import load_settings
 
     store = open_feedback_store(load_settings(options))

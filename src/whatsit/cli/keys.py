@@ -42,7 +42,7 @@ def revoke_key(*, key_id: str, **options: Any) -> None:
 
 
 def _open_keys(options: Mapping[str, Any]) -> Any:  # KeyFile, imported only when needed
-    from whatsit.keys import KeyFile
+    from whatsit.access.keys import KeyFile
     from whatsit.settings import load_settings
 
     return KeyFile(load_settings(options).keys_store)

@@ -22,7 +22,7 @@ _FOLLOWED = "Servers that were started with --model live follow within seconds."
 
 @click.group()
 def models() -> None:
-    """List, show, pull, add, import and remove models; tell and change which one is live."""
+    """List, show, pull, add, import and remove models; show and change which one is live."""
 
 
 @models.command("list")
@@ -50,7 +50,7 @@ def show(*, name: str, **options: Any) -> None:
     """Print a model's card."""
     from whatsit.model_card import format_card
 
-    # What stands for a character in JSON stands for it in TOML too.
+    # The escapes of JSON are also those of TOML.
     lines = format_card(open_store(options).card(name)).split("\n")
     click.echo("\n".join(map(make_printable_json, lines)), nl=False)
 
@@ -59,7 +59,7 @@ def show(*, name: str, **options: Any) -> None:
 @click.argument("name")
 @store_option
 def pull(*, name: str, **options: Any) -> None:
-    """Download a model of the catalogue; goes on where an earlier attempt stopped."""
+    """Download a model of the catalogue; continues where an earlier attempt stopped."""
     store = open_store(options)
     with download_progress() as progress:
         store.pull(name, progress)
@@ -98,7 +98,7 @@ def add(*, source: Path, name: str | None, store: str | None, **facts: Any) -> N
     else:
         from functools import partial
 
-        from whatsit.models.bare import card_for_onnx
+        from whatsit.models.bare_onnx import card_for_onnx
 
         if name is None:
             raise SettingsError("A bare .onnx file needs --name.")
@@ -126,13 +126,16 @@ def import_model(
     *, source: str, weights: str, name: str | None, licence: str | None, **options: Any
 ) -> None:
     """Turn a network of another library into a model: keras:ResNet50, keras:ConvNeXtTiny, ..."""
-    from whatsit.models.importers.extra import keep_keras_in
-    from whatsit.models.importers.keras import PREFIX, import_keras
+    from whatsit.models.importers.architectures import PREFIX
+    from whatsit.models.importers.keras import import_keras
+    from whatsit.models.importers.require_extra import keep_keras_in
     from whatsit.models.store import ModelStore
     from whatsit.settings import load_settings
 
     if not source.startswith(PREFIX):
-        raise SettingsError(f"{source!r} is not of a known library. Say it like {PREFIX}ResNet50.")
+        raise SettingsError(
+            f"{source!r} is not from a known library. Write it like {PREFIX}ResNet50."
+        )
     home = load_settings(options).store
     keep_keras_in(home)
     added = import_keras(source, ModelStore(home), weights=weights, name=name, licence=licence)
@@ -143,11 +146,11 @@ def import_model(
 
 
 def _trial(options: dict[str, Any]) -> Any:  # a Trial of the store
-    """What lets a model into the store only if it runs and its answers make sense."""
+    """The check that admits a model to the store only if it runs and its answers make sense."""
     from functools import partial
 
+    from whatsit.pipeline.trial import require_running
     from whatsit.settings import load_settings
-    from whatsit.trial import require_running
 
     return partial(require_running, engine=load_settings(options).engine)
 
@@ -176,7 +179,7 @@ def _trial(options: dict[str, Any]) -> Any:  # a Trial of the store
 def calibrate(
     *, name: str, images: Path, labels: Path, out: Path | None, seed: int, **options: Any
 ) -> None:
-    """Fit on labelled pictures what makes a model's percentages true; write it into its card."""
+    """Calibrate a model's percentages on labelled pictures; write the result into its card."""
     from whatsit.classifier import Classifier
     from whatsit.model_card import write_card
     from whatsit.pipeline.calibrate import apply_calibration, calibrate, measure_pictures
@@ -189,7 +192,7 @@ def calibrate(
     model = store.open(name)
     if not is_stored and out is None:
         raise SettingsError(
-            f"The card of {name} comes with whatsit; say --out FOLDER for a new one."
+            f"The card of {name} comes with whatsit; add --out FOLDER to write a new one."
         )
     with Classifier.from_folder(model, engine=load_settings(options).engine) as classifier:
         measurements, digest = measure_pictures(classifier, images, labels)
@@ -216,9 +219,9 @@ def calibrate(
     "--images",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     required=True,
-    help="Folder of pictures like those the model will be asked about; no labels are needed.",
+    help="Folder of pictures like those that the model will answer; no labels are needed.",
 )
-@click.option("--dataset", default="", help="What they are, in words, for the card.")
+@click.option("--dataset", default="", help="Description of these pictures, for the card.")
 @click.option(
     "--as",
     "copy",
@@ -250,7 +253,7 @@ def reference(
     model = store.open(name)
     if target is None and out is None:
         raise SettingsError(
-            f"The card of {name} comes with whatsit; say --as NEW for a copy with another one."
+            f"The card of {name} comes with whatsit; add --as NEW to make a copy with another one."
         )
     with Classifier.from_folder(model, engine=load_settings(options).engine) as classifier:
         measured = measure_reference(classifier, read_pictures(images), dataset)
@@ -282,16 +285,18 @@ def remove(*, name: str, **options: Any) -> None:
             f"{name} answers a share of the pictures. End that first: whatsit models canary --end"
         )
     open_store(options).remove(name)
-    click.echo(f"{name} is gone from the store.")
+    click.echo(f"{name} is deleted from the store.")
 
 
 @models.command("live")
 @store_option
 def show_live(**options: Any) -> None:
-    """Tell which model is live and since when, what was before, and what is tried beside it."""
+    """Show which model is live and since when, the one before it, and the canary."""
     state = open_alias(options).read()
     if state.current is None:
-        click.echo("No model was promoted yet, so the default one answers where live is served.")
+        click.echo(
+            "No model has been promoted yet, so the default one answers where live is served."
+        )
         return
     rows = [(state.current.name, "live", state.current.since)]
     if state.canary is not None:
@@ -334,7 +339,7 @@ def canary(*, name: str | None, share: float | None, end: bool, **options: Any) 
         click.echo(f"The live model answers every picture. {_FOLLOWED}")
         return
     if name is None:
-        raise click.UsageError("Name a model, or say --end.")
+        raise click.UsageError("Name a model, or add --end.")
     share = 0.1 if share is None else share
     if not 0 < share < 1:
         raise click.UsageError(f"--share is {share:g}; it must lie between 0 and 1.")

@@ -31,7 +31,9 @@ _out_option = _folder_option("out", "Folder for what the step writes, report.jso
 _model_option = click.option(
     "--model", required=True, help="Name of a model, or path of a model folder."
 )
-_seed_option = click.option("--seed", default=0, show_default=True, help="Of all chance.")
+_seed_option = click.option(
+    "--seed", default=0, show_default=True, help="Seed of all random choices."
+)
 _licence_option = click.option("--licence", help="Licence of the weights, if the card has none.")
 
 
@@ -75,18 +77,18 @@ _optimising_options = (
         show_default=True,
         help="Training pictures that the 8-bit model is fitted to.",
     ),
-    _ratio_option("max-drop", 0.01, "Share of right answers that 8 bits may cost."),
+    _ratio_option("max-drop", 0.01, "Share of correct answers that 8 bits may cost."),
 )
 _gate_options = (
-    _ratio_option("tolerance", 0.01, "How much less often than live the model may be right."),
+    _ratio_option("tolerance", 0.01, "How much less accurate than the live model it may be."),
     click.option(
         "--latency-budget-ms",
         type=float,
         default=50.0,
         show_default=True,
-        help="What the median of an answer may take.",
+        help="The longest median time of an answer.",
     ),
-    _ratio_option("min-top1", 0.5, "How often the model must be right in any case."),
+    _ratio_option("min-top1", 0.5, "The accuracy that the model must have in any case."),
 )
 
 
@@ -100,7 +102,7 @@ def _with(options: Sequence[_Decorator]) -> _Decorator:
 
 
 def _home(store: str | None) -> Path:
-    from whatsit.models.importers.extra import keep_keras_in
+    from whatsit.models.importers.require_extra import keep_keras_in
     from whatsit.settings import load_settings
 
     home = load_settings({"store": store}).store
@@ -119,7 +121,7 @@ def pipeline() -> None:
 @_with(_division_options)
 @_seed_option
 def prepare(*, data: Path, out: Path, **options: Any) -> None:
-    """Look at labelled pictures and divide them into splits that do not leak."""
+    """Check labelled pictures and divide them into splits that do not leak."""
     from whatsit.pipeline.manifest import SPLITS
     from whatsit.pipeline.prepare import prepare
     from whatsit.pipeline.report import read_report
@@ -138,7 +140,7 @@ def prepare(*, data: Path, out: Path, **options: Any) -> None:
         left_out = ", ".join(entry["left_out"])
         click.echo(f"The same picture as {entry['kept']} was left out: {left_out}", err=True)
     for reason, count in report["skipped"].items():
-        click.echo(f"Rows passed over ({reason.replace('_', ' ')}): {count}", err=True)
+        click.echo(f"Rows skipped ({reason.replace('_', ' ')}): {count}", err=True)
 
 
 @pipeline.command()
@@ -328,7 +330,7 @@ def _print_evaluation(out: Path) -> None:
     figures += [(f"top1, {name}", _number(value)) for name, value in changed.items()]
     for certainty, said in report["per_level"].items():
         if isinstance(said, dict):
-            right = "" if said["accuracy"] is None else f", {said['accuracy']:.1%} of them right"
+            right = "" if said["accuracy"] is None else f", {said['accuracy']:.1%} of them correct"
             figures.append((certainty, f"{said['share']:.1%} of the answers{right}"))
     figures += [(f"{name}, ms", _number(value)) for name, value in report["latency_ms"].items()]
     figures.append(("pictures", f"{report['pictures']} ({report['split']})"))

@@ -16,7 +16,7 @@ _PLAIN = {
     **dict.fromkeys("\xa0\u202f", " "),
     **{"\u2026": "...", "\u2022": "*", "\xd7": "x", "\u2192": "->"},
 }
-"""What stands for a sign where a terminal has no letter for it."""
+"""Replacements for signs that a terminal can't show."""
 _HANDLER = "whatsit-plain"
 
 
@@ -24,9 +24,9 @@ def open_standard_streams() -> None:
     r"""Prepare standard output and error for everything that commands write to them.
 
     Characters that the terminal's encoding lacks become plain ones (``#`` for a bar), or escapes
-    such as ``\u718a`` where there are none. What can't be written to standard output, because it
-    is closed, full or no longer read, raises `SettingsError`; what can't be written to standard
-    error is lost.
+    such as ``\u718a`` where there are none. A failed write to standard output, because it is
+    closed, full or no longer read, raises `SettingsError`; a failed write to standard error is
+    ignored.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -85,7 +85,7 @@ class _Output(_Stream):
             SettingsError: It is closed, full or no longer read.
         """
         if text == "":
-            return 0  # click writes it to see what kind of stream this is, and heeds no error
+            return 0  # click writes it to see what kind of stream this is, and ignores errors
         try:
             return self._require_open().write(text)
         except OSError as error:
@@ -110,15 +110,15 @@ class _Output(_Stream):
         return self._stream
 
     def _give_up(self, error: OSError) -> NoReturn:
-        # What is left in the buffer would be tried again, and complained about, at the end.
+        # Python would write the rest of the buffer again at the end, and report the failure.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if error.errno == errno.EPIPE:
-            raise SettingsError("Nobody reads the standard output any more.") from error
+            raise SettingsError("The reader of standard output has closed it.") from error
         raise SettingsError(f"Standard output can't be written: {error.strerror}.") from error
 
 
 class _Messages(_Stream):
-    """Standard error. What can't be written is lost, and stops nothing."""
+    """Standard error. A failed write is ignored, and stops nothing."""
 
     def write(self, text: str) -> int:
         """See `TextIO.write`; never fails."""

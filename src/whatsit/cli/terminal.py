@@ -1,4 +1,4 @@
-"""What the commands share: options, tables and the progress of a download."""
+"""Shared by the commands: options, tables and the progress of a download."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ def open_store(options: Mapping[str, Any]) -> Any:  # ModelStore, imported only 
 
 
 def open_alias(options: Mapping[str, Any]) -> Any:  # LiveAlias, imported only when needed
-    """What says which model is live in the store that the options and the settings name."""
+    """The live alias of the store that the options and the settings name."""
     from whatsit.models.live import LiveAlias
     from whatsit.settings import load_settings
 
@@ -34,11 +34,11 @@ def open_alias(options: Mapping[str, Any]) -> Any:  # LiveAlias, imported only w
 def require_apart(
     outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | Sequence[str | Path] | None]
 ) -> None:
-    """Refuse to write over what is read, by whatever path or link it is named.
+    """Refuse to overwrite an input, by whichever path or link it is named.
 
     Args:
         outputs: Files or folders to write, by the options that name them; None is not given.
-        inputs: What is read, likewise; or several of a kind.
+        inputs: Files or folders to read, likewise; or several of a kind.
 
     Raises:
         click.UsageError: Two of them are the same file or folder.
@@ -48,7 +48,7 @@ def require_apart(
             sources = [given] if isinstance(given, Path) else given or ()
             if target is not None and any(_is_same(target, source) for source in sources):
                 raise click.UsageError(
-                    f"{output} would write over what is read ({name}). Name another place."
+                    f"{output} would overwrite an input ({name}). Name another place."
                 )
 
 
@@ -73,7 +73,7 @@ def print_rows(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
 
 @contextmanager
 def download_progress() -> Iterator[Any]:
-    """A bar on standard error; what it yields is told about every chunk of a download."""
+    """A bar on standard error; call the yielded function for every chunk of a download."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,

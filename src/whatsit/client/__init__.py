@@ -5,8 +5,8 @@ The answers are the very objects that `whatsit.Classifier` gives, the errors tho
 
 from whatsit.client.asynchronous import AsyncClient
 from whatsit.client.blocking import Client
-from whatsit.client.exchange import KnownModel, Models, Outcome
 from whatsit.client.pictures import Picture
+from whatsit.client.protocol import KnownModel, Models, Outcome
 from whatsit.client.retries import RetryPolicy, parse_retry_after
 
 __all__ = [

@@ -7,7 +7,8 @@ from typing import Self
 
 import httpx
 
-from whatsit.client.exchange import (
+from whatsit.client.pictures import Picture, read_picture
+from whatsit.client.protocol import (
     DEFAULT_TIMEOUT_SECONDS,
     DEFAULT_URL,
     MODELS,
@@ -22,7 +23,6 @@ from whatsit.client.exchange import (
     read_models,
     read_reply,
 )
-from whatsit.client.pictures import Picture, read_picture
 from whatsit.client.retries import (
     DEFAULT_MAX_RETRIES,
     DEFAULT_MAX_WAIT_SECONDS,
@@ -78,10 +78,10 @@ class AsyncClient:
         top_k: int = 5,
         cache: CacheMode = "use",
     ) -> AsyncGenerator[Outcome, None]:
-        """What becomes of each picture, as soon as it is known; `Outcome.index` tells which.
+        """Yield the outcome of each picture, as soon as it is known; `Outcome.index` says which.
 
-        Only `concurrency` pictures are taken ahead of what was fetched, so they may be without
-        end. One that is refused, or whose file can't be read, does not stop the rest. Leaving
+        Takes at most `concurrency` pictures ahead of the outcomes fetched, so `pictures` may be
+        endless. One that is refused, or whose file can't be read, does not stop the rest. Leaving
         the loop early cancels what was under way.
 
         Args:
@@ -116,18 +116,18 @@ class AsyncClient:
             await asyncio.gather(*under_way, return_exceptions=True)
 
     async def explain(self, picture: Picture, label: str | int | None = None) -> bytes:
-        """A PNG of the picture on which is bright what speaks for a label.
+        """A PNG of the picture, bright where it supports a label.
 
         See `whatsit.Client.explain`.
         """
         return (await self._send(explain_request(await _read(picture), label))).content
 
     async def models(self) -> Models:
-        """Which model answers, and which ones could; see `whatsit.Client.models`."""
+        """The model that answers, and those that could; see `whatsit.Client.models`."""
         return read_models(await self._send(MODELS), self._target)
 
     async def is_ready(self) -> bool:
-        """Whether pictures are answered now. Asks once; a server that is away is not ready."""
+        """True if pictures are answered now. Asks once; an unreachable server is not ready."""
         try:
             return (await self._http.request(**READY.options)).status_code == httpx.codes.OK
         except httpx.RequestError:

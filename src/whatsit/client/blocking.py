@@ -9,7 +9,8 @@ from weakref import WeakSet
 
 import httpx
 
-from whatsit.client.exchange import (
+from whatsit.client.pictures import Picture, read_picture
+from whatsit.client.protocol import (
     DEFAULT_TIMEOUT_SECONDS,
     DEFAULT_URL,
     MODELS,
@@ -24,7 +25,6 @@ from whatsit.client.exchange import (
     read_models,
     read_reply,
 )
-from whatsit.client.pictures import Picture, read_picture
 from whatsit.client.retries import (
     DEFAULT_MAX_RETRIES,
     DEFAULT_MAX_WAIT_SECONDS,
@@ -32,16 +32,17 @@ from whatsit.client.retries import (
     RetryPolicy,
 )
 from whatsit.errors import WhatsitError
+from whatsit.parallel import map_in_order
 from whatsit.prediction import CacheMode, Reply
-from whatsit.workers import map_in_order
 
 
 class Client:
     """Asks a running server; keeps its connections open between calls.
 
     Safe to call from several threads. A request is sent again only where that is safe and may
-    help: nobody listens, the connection broke, or the server said 429, 502, 503 or 504. Then its
-    ``Retry-After`` is waited for. Everything else is raised at once, as the error that
+    help: nothing listens at the address, the connection broke, or the server answered 429, 502,
+    503 or 504. The client then waits for the server's ``Retry-After``. It raises everything else at
+    once, as the error that
     `whatsit.Classifier` would raise.
 
     Args:
@@ -52,7 +53,7 @@ class Client:
         max_wait_seconds: How long one call pauses between its requests, all together.
 
     Raises:
-        InvalidParameter: That is no address, or no key.
+        InvalidParameter: The address or the key is malformed.
         SettingsError: The environment names a proxy or certificates that can't be used.
     """
 
@@ -92,12 +93,12 @@ class Client:
 
         Args:
             picture: See `whatsit.client.pictures.read_picture`.
-            top_k: How many labels to return, 1 to 20; `Prediction.top` has no more here.
+            top_k: How many labels to return, 1 to 20; `Prediction.top` has only these here.
             cache: ``use`` it, ``refresh`` its entry with a newly computed one, or ``bypass`` it.
 
         Raises:
             InputError: The server can't answer this; the subclass says why.
-            Overloaded: It has too much to do, for longer than this client waits.
+            Overloaded: The server has too much to do, for longer than this client waits.
             ServerError: It failed, or can't be reached (`ServerUnreachable`).
             OSError: The file can't be read.
         """
@@ -111,9 +112,9 @@ class Client:
         top_k: int = 5,
         cache: CacheMode = "use",
     ) -> Generator[Outcome, None, None]:
-        """What becomes of each picture, in their order, as soon as it is known.
+        """Yield the outcome of each picture, in their order, as soon as it is known.
 
-        Pictures are taken a few ahead of what was fetched, so they may be without end. One that
+        Takes a few pictures ahead of the outcomes fetched, so `pictures` may be endless. One that
         is refused, or whose file can't be read, does not stop the rest.
 
         Args:
@@ -134,7 +135,7 @@ class Client:
         yield from map_in_order(ask, enumerate(pictures), concurrency, hurry=halt.set)
 
     def explain(self, picture: Picture, label: str | int | None = None) -> bytes:
-        """A PNG of the picture on which is bright what speaks for a label.
+        """A PNG of the picture, bright where it supports a label.
 
         Args:
             picture: As for `classify`.
@@ -147,7 +148,7 @@ class Client:
         return self._send(explain_request(read_picture(picture), label), self._closed).content
 
     def models(self) -> Models:
-        """Which model answers, and which ones could.
+        """The model that answers, and those that could.
 
         Raises:
             WhatsitError: As for `classify`.
@@ -155,7 +156,7 @@ class Client:
         return read_models(self._send(MODELS, self._closed), self._target)
 
     def is_ready(self) -> bool:
-        """Whether pictures are answered now. Asks once; a server that is away is not ready."""
+        """True if pictures are answered now. Asks once; an unreachable server is not ready."""
         if self._closed.is_set():
             return False
         try:
@@ -186,12 +187,12 @@ class Client:
     def _request(self, request: Request) -> httpx.Response:
         return self._http.request(**request.options, extensions={"trace": self._note_socket})
 
-    def _note_socket(self, event: str, info: dict[str, Any]) -> None:  # what httpcore tells
+    def _note_socket(self, event: str, info: dict[str, Any]) -> None:  # a trace of httpcore
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             connected = info["return_value"].get_extra_info("socket")
             with self._sockets_lock:
                 self._sockets.add(connected)
-                # Whoever closes has been through the others already.
+                # `close` has been through the others already.
                 if self._closed.is_set():
                     _shut(connected)
 

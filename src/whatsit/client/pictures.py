@@ -1,4 +1,4 @@
-"""Whatever a program holds of a picture -> the bytes to send."""
+"""A picture in any form that a program holds -> the bytes to send."""
 
 import io
 import sys
@@ -27,7 +27,7 @@ def read_picture(picture: Picture) -> bytes:
 
     Raises:
         OSError: The file can't be read.
-        InvalidParameter: This is nothing that holds a picture.
+        InvalidParameter: This is not a picture in any of these forms.
     """
     if isinstance(picture, bytes):
         return picture
@@ -35,7 +35,7 @@ def read_picture(picture: Picture) -> bytes:
         return bytes(picture)
     if isinstance(picture, (str, PathLike)):
         return Path(picture).read_bytes()
-    # Whoever has an image of Pillow's has imported it.
+    # A program that has an image of Pillow's has imported it.
     pillow = sys.modules.get("PIL.Image")
     if pillow is not None and isinstance(picture, pillow.Image):
         return _encode(picture)

@@ -1,4 +1,4 @@
-"""How often and how late to ask again."""
+"""Retries: how many, and after which pauses."""
 
 import random
 import socket
@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 PASSING_STATUSES = frozenset({429, 502, 503, 504})
-"""Asking again after these may help, and the first request has changed nothing."""
+"""A retry after these may help, and the first request has changed nothing."""
 
 DEFAULT_MAX_RETRIES = 4
 DEFAULT_MAX_WAIT_SECONDS = 60.0
@@ -38,7 +38,7 @@ class Attempts:
     """The attempts of one request.
 
     Attributes:
-        policy: What may be done.
+        policy: The limits.
         dice: Numbers from 0 to 1, so that clients that failed together do not return together.
     """
 
@@ -50,11 +50,11 @@ class Attempts:
     def next_pause(self, asked_seconds: float | None = None) -> float | None:
         """How long to wait before the next attempt, seconds; None to give up now.
 
-        Each pause is about twice as long as the one before it. What the server asks for is
-        never undercut: where that is more than may still be waited, waiting makes no sense.
+        Each pause is about twice as long as the one before it, and never shorter than the server
+        asks for. If the policy does not allow that much, it gives up.
 
         Args:
-            asked_seconds: What the server asked for in its ``Retry-After``.
+            asked_seconds: The server's ``Retry-After``.
 
         Example:
             >>> attempts = Attempts(RetryPolicy(3, max_wait_seconds=60), dice=lambda: 1.0)
@@ -85,7 +85,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
 
     Args:
         value: Seconds, or a date of HTTP.
-        now: The moment that a date is compared with: the server's own where it told it.
+        now: The time to compare a date with: the server's own where the response has it.
 
     Example:
         >>> parse_retry_after("3", datetime.now(UTC))
@@ -110,9 +110,9 @@ def asked_pause(response: httpx.Response) -> float | None:
 
 
 def is_passing(error: httpx.RequestError) -> bool:
-    """Whether a request that found no answer may find one a moment later.
+    """True if a request without an answer may find one a moment later.
 
-    Silence is not passing: the server may be at work still.
+    A time-out does not count: the server may still be at work.
     """
     broken = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
     lasting = (ssl.SSLError, socket.gaierror)

@@ -5,14 +5,14 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
-from whatsit.discretion import silence_dependencies
 from whatsit.engines.base import Engine
+from whatsit.engines.no_telemetry import silence_dependencies
 from whatsit.errors import SettingsError
 from whatsit.model_card import ModelCard
 
 __all__ = ["Engine", "engine_names", "open_engine"]
 
-# Whoever imports an engine from here has come through this module.
+# Every import of an engine from here passes through this module.
 silence_dependencies()
 
 EngineFactory = Callable[[Path, ModelCard], Engine]
@@ -55,7 +55,7 @@ def open_engine(name: str, weights: Path, card: ModelCard) -> Engine:
         card: How the model wants its pixels, and the names of its input and output.
 
     Raises:
-        SettingsError: There is no such engine.
+        SettingsError: The engine is unknown.
         InferenceFailed: The engine can't load these weights.
     """
     if name in _BUILT_IN:
@@ -63,4 +63,4 @@ def open_engine(name: str, weights: Path, card: ModelCard) -> Engine:
     for point in entry_points(group="whatsit.engines", name=name):
         factory: EngineFactory = point.load()
         return factory(weights, card)
-    raise SettingsError(f"There is no engine {name!r}. Known: {', '.join(engine_names())}.")
+    raise SettingsError(f"The engine {name!r} is unknown. Known: {', '.join(engine_names())}.")

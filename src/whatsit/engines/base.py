@@ -1,4 +1,4 @@
-"""What every engine promises."""
+"""The contract of every engine."""
 
 import math
 from collections.abc import Collection, Sequence
@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from whatsit.answer import Logits
 from whatsit.errors import InferenceFailed
+from whatsit.images.preprocess import BatchNCHW, ImageHWC
 from whatsit.model_card import InputSpec, ModelCard
-from whatsit.preprocess import BatchNCHW, ImageHWC
 
 Features = npt.NDArray[np.float32]
 """The last feature map, shape (N, channels, h, w)."""
@@ -41,7 +41,7 @@ class Engine(Protocol):
         """Normalise one image as the card says and run the model.
 
         Args:
-            pixels: Shape (size, size, 3), RGB, as `whatsit.preprocess.fit_image` makes them.
+            pixels: Shape (size, size, 3), RGB, as `whatsit.images.preprocess.fit_image` makes them.
 
         Returns:
             Shape (1, num_classes), owned by the caller.
@@ -76,7 +76,7 @@ class FeatureMaps(Protocol):
 
 @runtime_checkable
 class Explainable(Protocol):
-    """What an `Engine` may offer beside: a look at what its network saw, place by place."""
+    """An optional offer of an `Engine`: what its network saw, place by place."""
 
     def feature_maps(self) -> FeatureMaps | None:
         """The network's feature maps, opened on the first call.
@@ -119,7 +119,7 @@ def require_image_input(ports: Sequence[Port], card: ModelCard) -> Port:
     name, size = card.name, card.input.size
     if len(ports) > 1:
         raise InferenceFailed(
-            f"The model {name!r} takes {len(ports)} inputs ({_listed(ports)}); whatsit gives it "
+            f"The model {name!r} takes {len(ports)} inputs ({_listed(ports)}); whatsit passes "
             "one picture and nothing else. Export it with one input."
         )
     wanted = require_port("input", card.input.name, [port.name for port in ports])
@@ -134,8 +134,9 @@ def require_image_input(ports: Sequence[Port], card: ModelCard) -> Port:
     if channels not in (None, 3):
         if port.shape[3] in (1, 3, 4):
             raise InferenceFailed(
-                f"{what} has the shape {port.shown}, with the channels last; whatsit gives them "
-                f"first: (N, 3, {size}, {size}). Export it so (tf2onnx: --inputs-as-nchw {wanted})."
+                f"{what} has the shape {port.shown}, with the channels last; whatsit passes them "
+                f"first: (N, 3, {size}, {size}). Export it in that order "
+                f"(tf2onnx: --inputs-as-nchw {wanted})."
             )
         count = "one channel" if channels == 1 else f"{channels} channels"
         raise InferenceFailed(
@@ -144,13 +145,13 @@ def require_image_input(ports: Sequence[Port], card: ModelCard) -> Port:
         )
     if batch not in (None, 1):
         raise InferenceFailed(
-            f"{what} takes {batch} pictures at a time: {port.shown}. whatsit gives it one. "
+            f"{what} takes {batch} pictures at a time: {port.shown}. whatsit passes one. "
             "Export it for one picture, or for any number."
         )
     if any(side not in (None, size) for side in sides):
         raise InferenceFailed(
             f"{what} has the shape {port.shown}, but its card says {size} x {size} pixels "
-            "(input.size, --size). Say the size it has, and export it as a square."
+            "(input.size, --size). Write the size of the model there, and export it as a square."
         )
     if is_whole(port):
         if not _is_plain(card.input):
@@ -180,7 +181,7 @@ def require_scores(ports: Sequence[Port], card: ModelCard) -> Port:
     what = f"The output {wanted!r} of the model {card.name!r}"
     if port.kind not in _FRACTIONS:
         raise InferenceFailed(
-            f"{what} gives {port.kind}: the number of a class, perhaps, and no scores. "
+            f"{what} gives {port.kind}: perhaps the number of a class, not scores. "
             "Export the model with the scores of all classes, (N, classes)."
         )
     batch, *sides = port.shape or (None,)
@@ -188,7 +189,7 @@ def require_scores(ports: Sequence[Port], card: ModelCard) -> Port:
     if len(port.shape) < 2 or batch not in (None, 1) or len(wide) > 1:
         raise InferenceFailed(
             f"{what} has the shape {port.shown}; whatsit needs one score for each class: "
-            "(N, classes). Export it so, or name another output in the card."
+            "(N, classes). Export it like that, or name another output in the card."
         )
     return port
 
@@ -200,12 +201,12 @@ def count_classes(port: Port) -> int | None:
 
 
 def as_logits(values: npt.NDArray[Any]) -> Logits:
-    """What a model gave for one picture, shape (1, num_classes), owned by the caller."""
+    """The output of a model for one picture, shape (1, num_classes), owned by the caller."""
     return np.array(values, dtype=np.float32).reshape(1, -1)
 
 
 def is_whole(port: Port) -> bool:
-    """Whether an input takes whole numbers, as pixels are, and so scales them itself."""
+    """True if an input takes whole numbers, as pixels are, and so scales them itself."""
     return port.kind in _WHOLE_NUMBERS
 
 
@@ -222,8 +223,8 @@ def require_port(kind: str, wanted: str | None, found: Collection[str]) -> str:
 
     Args:
         kind: ``input`` or ``output``, for the sentence.
-        wanted: What the card says; None where the model has only one.
-        found: What the weights have.
+        wanted: The name on the card; None where the model has only one.
+        found: The ports of the weights.
 
     Raises:
         InferenceFailed: The weights have no such port, or several and the card names none.

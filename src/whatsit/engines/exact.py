@@ -7,7 +7,7 @@ import numpy.typing as npt
 import openvino as ov
 
 from whatsit.errors import InferenceFailed
-from whatsit.preprocess import BatchNCHW
+from whatsit.images.preprocess import BatchNCHW
 
 
 class ExactModel:

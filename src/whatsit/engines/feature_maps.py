@@ -17,8 +17,8 @@ from openvino import opset13
 from whatsit.answer import Logits, to_logits
 from whatsit.engines.base import ClassWeights, Features, as_logits, require_port
 from whatsit.errors import InferenceFailed
+from whatsit.images.preprocess import BatchNCHW
 from whatsit.model_card import ModelCard
-from whatsit.preprocess import BatchNCHW
 
 _POOLING = frozenset({"ReduceMean", "AvgPool"})
 _ARITHMETIC = frozenset({"Add", "Divide", "MatMul", "Multiply", "Subtract"})
@@ -34,14 +34,14 @@ _PASSED_OVER = frozenset(
         "Unsqueeze",
     }
 )
-"""Quantising, shaping, the bias. `_adds_up` finds out where they do more than that."""
+"""Quantising, shaping, the bias. `_adds_up` detects those that do more than that."""
 
 _LEAST_CORRELATION = 0.95
 """Of logits with weighted features, on a probe. Rounding to 8 bits leaves 0.98 or more."""
 
 
 class OpenVinoFeatureMaps:
-    """A model compiled once more, with its last feature map as a second output.
+    """A second compiled form of a model, with its last feature map as a second output.
 
     One picture at a time, on all cores. Made by `open_feature_maps`; see
     `whatsit.engines.base.FeatureMaps`.
@@ -77,10 +77,10 @@ class _Head:
     """The end of a network: global pooling, then one dense layer.
 
     Attributes:
-        features: What is pooled.
-        channels_last: Whether it has the shape (N, h, w, channels), as in TensorFlow.
+        features: The pooled output.
+        channels_last: True if it has the shape (N, h, w, channels), as in TensorFlow.
         weights: Of the dense layer.
-        weights_transposed: Whether they have the shape (num_classes, channels).
+        weights_transposed: True if they have the shape (num_classes, channels).
     """
 
     features: ov.Output
@@ -90,7 +90,7 @@ class _Head:
 
 
 def open_feature_maps(weights: Path, card: ModelCard) -> OpenVinoFeatureMaps | None:
-    """Compile a model once more, so that it shows its last feature map too.
+    """Compile a model a second time, so that it shows its last feature map too.
 
     Takes about as long, and about as much memory, as loading the model did.
 
@@ -180,9 +180,9 @@ def _evaluate(port: ov.Output) -> ClassWeights:
 
 
 def _adds_up(maps: OpenVinoFeatureMaps, card: ModelCard) -> bool:
-    """Whether the logits of a probe do follow from features and weights.
+    """True if the logits of a probe follow from features and weights.
 
-    Which way the graph is written is the exporter's business; this is what a map relies on.
+    Exporters write the graph in different ways; a map relies on this alone.
     """
     size = card.input.size
     noise = np.random.default_rng(0).normal(size=(1, 3, size, size)).astype(np.float32)
@@ -190,6 +190,6 @@ def _adds_up(maps: OpenVinoFeatureMaps, card: ModelCard) -> bool:
     noise *= np.float32(64 * card.input.scale / np.mean(card.input.std))
     (one, these), (other, those) = maps.infer(noise), maps.infer(np.zeros_like(noise))
     one, other = (to_logits(given, card.output.activation) for given in (one, other))
-    # The difference of two probes has no bias in it.
+    # The difference of two probes cancels the bias.
     weighted = maps.class_weights @ (these - those).mean(axis=(2, 3))[0]
     return bool(np.corrcoef(weighted, (one - other)[0])[0, 1] >= _LEAST_CORRELATION)

@@ -17,8 +17,8 @@ from whatsit.engines.base import (
 )
 from whatsit.engines.onnx_file import explain_refusal
 from whatsit.errors import InferenceFailed
+from whatsit.images.preprocess import ImageHWC, to_batch
 from whatsit.model_card import ModelCard
-from whatsit.preprocess import ImageHWC, to_batch
 
 
 class OnnxRuntimeEngine:

@@ -23,8 +23,8 @@ from whatsit.engines.base import (
 from whatsit.engines.feature_maps import OpenVinoFeatureMaps, open_feature_maps
 from whatsit.engines.onnx_file import explain_refusal
 from whatsit.errors import InferenceFailed
+from whatsit.images.preprocess import ImageHWC
 from whatsit.model_card import InputSpec, ModelCard
-from whatsit.preprocess import ImageHWC
 
 _log = logging.getLogger(__name__)
 
@@ -41,10 +41,10 @@ _KINDS = {
 _UNKNOWN_OPERATIONS = re.compile(r"No conversion rule found for operations: ([\w.:, ]+)")
 
 _ANY_SHAPE = (None, None)
-"""Found out by running it."""
+"""Measured by running it."""
 
 _BUSY_SECONDS = 0.1
-"""How long after an overlap requests are still taken to come side by side."""
+"""How long after an overlap requests still count as concurrent."""
 
 
 class OpenVinoEngine:
@@ -57,7 +57,7 @@ class OpenVinoEngine:
     probe (docs/decisions/0002).
 
     Pixels are normalised inside the compiled model, which gives the numbers that
-    `whatsit.preprocess.to_batch` gives and spares every picture a copy four times its size.
+    `whatsit.images.preprocess.to_batch` gives and spares every picture a copy four times its size.
 
     Numeric precision is OpenVINO's choice for the processor: bfloat16 where it has
     instructions for it, float32 elsewhere, int8 where the model is quantised.
@@ -161,7 +161,7 @@ class _Requests:
         try:
             shared = {"share_inputs": True, "share_outputs": True}
             request.infer({self._input: pixels[np.newaxis]}, **shared)
-            # The request's own buffer is overwritten by whoever takes it next.
+            # The request's own buffer is overwritten by the next one that takes it.
             return as_logits(request.get_tensor(self._output).data)
         except RuntimeError as error:
             raise InferenceFailed("OpenVINO failed on this picture.") from error
@@ -195,7 +195,7 @@ def describe_input(weights: Path, name: str) -> Port:
     """The first input of the ONNX file of a model.
 
     Raises:
-        InferenceFailed: This is no model that OpenVINO reads, or it has no input.
+        InferenceFailed: This is not a model that OpenVINO reads, or it has no input.
     """
     try:
         return _ports(ov.Core().read_model(weights).inputs)[0]
@@ -221,6 +221,6 @@ def _kind(port: ov.ConstOutput) -> str:
 
 
 def _reason(error: RuntimeError) -> str:
-    """Why a file is no model for OpenVINO, where its words say that without places of files."""
+    """Why a file is not a model for OpenVINO, where its words say that without places of files."""
     found = _UNKNOWN_OPERATIONS.search(str(error))
     return f"it does not know the operations {found[1].strip()}" if found else ""

@@ -9,12 +9,12 @@ from whatsit.feedback.correction import Verdict
 
 @dataclass(frozen=True, slots=True)
 class DayTally:
-    """How often something was said of a model's answers on one day.
+    """How often a verdict was given on a model's answers on one day.
 
     Attributes:
         day: UTC, in ISO 8601.
-        model: Name of the model that had answered; None where that was not known any more.
-        verdict: What was said.
+        model: Name of the model that had answered; None where that is no longer known.
+        verdict: The verdict.
         count: Of how many pictures.
     """
 
@@ -26,11 +26,11 @@ class DayTally:
 
 @dataclass(frozen=True, slots=True)
 class WeekAccuracy:
-    """What was said of one model's answers in one week.
+    """The corrections of one model's answers in one week.
 
     Attributes:
         monday: Its first day, UTC.
-        model: Name of the model that had answered; None where that was not known any more.
+        model: Name of the model that had answered; None where that is no longer known.
         right: Answers that were called right.
         wrong: Answers that were corrected.
     """
@@ -42,7 +42,7 @@ class WeekAccuracy:
 
     @property
     def accuracy(self) -> float:
-        """Share that was right, of those somebody said something of."""
+        """Share of the corrected or confirmed answers that was right."""
         return self.right / (self.right + self.wrong)
 
 

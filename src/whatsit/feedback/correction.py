@@ -6,20 +6,20 @@ from typing import Literal
 from whatsit.prediction import Prediction
 
 Verdict = Literal["right", "other", "none"]
-"""The answer is right; it is something else, which has a label; or it is none of the labels."""
+"""The answer is right; another label is right; or none of the labels is."""
 
 MAX_LABEL_CHARACTERS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What somebody says that a picture shows.
+    """A person's statement about what a picture shows.
 
     Attributes:
         id: With which it can be undone.
         sha256: Hex digest of the picture's bytes.
-        verdict: What is said about the answer.
-        label: What the picture shows, as far as that is known; None for ``none``.
+        verdict: The verdict on the answer.
+        label: The label of the picture, as far as it is known; None for ``none``.
         wnid: WordNet id of the label; None where it has none.
         at: When it was made, UTC, in ISO 8601 with milliseconds.
     """
@@ -30,6 +30,17 @@ class Correction:
     label: str | None
     wnid: str | None
     at: str
+
+
+def describe_correction(correction: Correction) -> dict[str, object]:
+    """A correction in JSON, in the form of `whatsit.web.api.schemas.CorrectionDocument`."""
+    return {
+        "id": correction.id,
+        "verdict": correction.verdict,
+        "label": correction.label,
+        "wnid": correction.wnid,
+        "at": correction.at,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +82,8 @@ class Record:
     """A correction with all that is kept of it.
 
     Attributes:
-        correction: What was said.
-        answered: About which answer; None where it was not known any more.
+        correction: The correction itself.
+        answered: The answer that it is about; None where that is no longer known.
         who: Name of the API key that it came with; None where it came without.
         picture_format: Format of the picture, such as ``JPEG``, if it was sent to be kept.
     """

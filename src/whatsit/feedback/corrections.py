@@ -1,4 +1,4 @@
-"""The newest correction of every picture, in memory, so that telling it costs an answer nothing."""
+"""The newest correction of every picture, in memory, so that an answer does not wait for it."""
 
 import logging
 import threading
@@ -14,16 +14,16 @@ _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
 _MAX_PICTURES = 100_000
-"""Each takes about half a kB; of more pictures than these, the latest are told."""
+"""Each takes about half a kB; of more pictures than these, the latest are kept."""
 
 _MAX_REMEMBERED = 10_000
-"""Callers without a key and their pictures, of which what they said is known to be theirs."""
+"""Callers without a key and their pictures, to recognise their own corrections."""
 
 
 class Corrections:
-    """Tells corrections from memory; learns within about a second what other processes changed.
+    """Finds corrections in memory; sees other processes' changes within about a second.
 
-    While the database fails, what is in memory stays.
+    While the database fails, the corrections in memory stay.
 
     Args:
         store: Where they are kept.
@@ -59,12 +59,12 @@ class Corrections:
     def add(
         self, new: NewCorrection, picture: Picture | None = None, caller: str | None = None
     ) -> Record:
-        """Keep a correction; see `FeedbackStore.add`. From then on it is told.
+        """Keep a correction; see `FeedbackStore.add`. From then on it is found.
 
         Args:
-            new: What is said.
+            new: The correction.
             picture: To be kept as well.
-            caller: Who says it, as an address where there is no key; kept in memory only.
+            caller: The caller's address, if it has no key; kept in memory only.
         """
         about = None if new.who is not None or caller is None else (caller, new.sha256)
         # Held meanwhile, so that a later one of another process is not learned before this one.
@@ -80,7 +80,7 @@ class Corrections:
         return record
 
     def undo(self, correction_id: str) -> None:
-        """Delete a correction; see `FeedbackStore.undo`. The one before it is told from then on."""
+        """Delete a correction; see `FeedbackStore.undo`. The one before it is found again."""
         with self._lock:
             gone = self._store.undo(correction_id)
             before = self._store.database.newest(gone.sha256)
@@ -93,7 +93,7 @@ class Corrections:
         """How often answers were found right, week by week; asks the database.
 
         Args:
-            count: How many weeks to tell of, the present one included.
+            count: How many weeks, the present one included.
             today: The day to count back from, UTC.
 
         Raises:
@@ -106,7 +106,7 @@ class Corrections:
         return sum_up_weeks(database.tally(first.isoformat()))
 
     def refresh(self) -> None:
-        """Learn what other processes changed.
+        """Load the changes of other processes.
 
         Raises:
             FeedbackUnavailable: The database fails.
@@ -118,7 +118,7 @@ class Corrections:
                 return
             known = frozenset(self._newest)
             if changes.is_all:
-                self._newest = {each.sha256: each for each in changes.corrections}
+                self._newest = {correction.sha256: correction for correction in changes.corrections}
             else:
                 for correction in changes.corrections:
                     self._learn(correction)

@@ -1,81 +1,57 @@
-"""The table of corrections, in SQLite or PostgreSQL.
+"""Corrections in a database: adding, deleting and reading them.
 
 Every change takes the next number of a counter, in the transaction that makes it. Writers so come
-one after the other, numbers are committed in their order, and whoever remembers the last number
-knows whether it missed something, and whether that was more than new rows.
+one after the other, and numbers are committed in their order. A reader that remembers the last
+number knows whether it missed something, and whether that was more than new rows.
 """
 
-import re
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.engine import URL, Connection
 
-from whatsit.errors import FeedbackFull, FeedbackUnavailable, SettingsError
+from whatsit.errors import FeedbackFull, FeedbackUnavailable
 from whatsit.feedback.accuracy import DayTally
-from whatsit.feedback.correction import MAX_LABEL_CHARACTERS, CorrectedAnswer, Correction, Record
+from whatsit.feedback.connect import WRITES, create_engine, database_failures, sqlite_file
+from whatsit.feedback.correction import Correction, Record
+from whatsit.feedback.tables import (
+    FEEDBACK,
+    STATE,
+    TABLES,
+    VERSION,
+    columns_of,
+    corrections_of,
+    is_newest,
+    of_ids,
+    of_picture,
+    record_of,
+)
 from whatsit.files import is_there, make_private_file, make_private_folder
 
-DATABASE_FILE = "feedback.db"
 DEFAULT_MAX_CORRECTIONS = 1_000_000
 """Some 400 MB."""
 
-_VERSION = 1
-_TIMEOUT_SECONDS = 3
 _LOCK_NUMBER = 0x77686174
-"""Anything that no other program would choose; held while the tables are made."""
-_WRITES = "whatsit_writes"
+"""Number of the lock held while the tables are made; arbitrary, to avoid a clash."""
 _COUNTED_EVERY = 1_000
 """After so many new rows all of them are counted again."""
 _FULL_SECONDS = 1.0
-"""How long a full table is taken for full without counting."""
-
-_tables = sa.MetaData()
-_state = sa.Table(
-    "whatsit_feedback_state",
-    _tables,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("changes", sa.BigInteger, nullable=False),
-)
-_feedback = sa.Table(
-    "whatsit_feedback",
-    _tables,
-    sa.Column("change", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("id", sa.String(16), nullable=False, unique=True),
-    sa.Column("sha256", sa.String(64), nullable=False),
-    sa.Column("at", sa.String(24), nullable=False),
-    sa.Column("verdict", sa.String(8), nullable=False),
-    sa.Column("label", sa.String(MAX_LABEL_CHARACTERS)),
-    sa.Column("wnid", sa.String(16)),
-    sa.Column("answered_label", sa.Text),
-    sa.Column("answered_wnid", sa.String(16)),
-    sa.Column("answered_score", sa.Float),
-    sa.Column("answered_certainty", sa.String(16)),
-    sa.Column("model", sa.Text),
-    sa.Column("fingerprint", sa.String(64)),
-    sa.Column("who", sa.Text),
-    sa.Column("picture_format", sa.String(16)),
-    sa.Index("whatsit_feedback_by_picture", "sha256", "change"),
-)
+"""How long a full table counts as full without a new count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What happened since a number of the counter.
+    """The changes since a number of the counter.
 
     Attributes:
         number: The counter now.
         corrections: New ones since, oldest first; where `is_all`, the newest of each picture.
-        is_all: Whether that is all there is, because something was deleted meanwhile.
+        is_all: True if `corrections` is complete, because something was deleted meanwhile.
     """
 
     number: int
@@ -96,8 +72,8 @@ class FeedbackDatabase:
     """
 
     def __init__(self, url: URL, max_corrections: int = DEFAULT_MAX_CORRECTIONS) -> None:
-        self._engine = _create_engine(url)
-        self._file = Path(url.database) if _is_sqlite(url) and url.database else None
+        self._engine = create_engine(url)
+        self._file = sqlite_file(url)
         self._lock = threading.Lock()
         self._is_prepared = False
         self._max_corrections = max_corrections
@@ -105,7 +81,7 @@ class FeedbackDatabase:
         self._full_until = 0.0
 
     def exists(self) -> bool:
-        """Whether there may be anything in it: False only for a file that is not there."""
+        """False only if its file is not there, so that there is nothing in it."""
         return self._file is None or is_there(self._file)
 
     def prepare(self) -> None:
@@ -114,41 +90,44 @@ class FeedbackDatabase:
         Raises:
             FeedbackUnavailable: It can't be reached, or a newer whatsit has changed its tables.
         """
-        with self._lock, _sentences():
+        with self._lock, database_failures():
             if self._is_prepared:
                 return
             if self._file is not None:
-                _make_private(self._file)
+                # SQLite gives the files that it makes beside it the same owner and mode.
+                make_private_folder(self._file.parent)
+                make_private_file(self._file)
             with self._transaction(writes=True) as connection:
                 if connection.dialect.name == "postgresql":
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_NUMBER)))
-                _tables.create_all(connection)
-                version = connection.scalar(sa.select(_state.c.version))
+                TABLES.create_all(connection)
+                version = connection.scalar(sa.select(STATE.c.version))
                 if version is None:
-                    connection.execute(_state.insert().values(id=1, version=_VERSION, changes=0))
-                elif version != _VERSION:
+                    connection.execute(STATE.insert().values(id=1, version=VERSION, changes=0))
+                elif version != VERSION:
                     raise FeedbackUnavailable(
                         f"The table of corrections has version {version}, this whatsit knows "
-                        f"version {_VERSION} only. Install the whatsit that made it."
+                        f"version {VERSION} only. Install the whatsit that made it."
                     )
             self._is_prepared = True
 
     def add(self, record: Record, own: Sequence[str] = ()) -> Record:
         """Store a correction with its facts.
 
-        Of what one caller says of one picture, this and the one before it are there: that one
-        counts again if this one is undone. Older ones go, and leave this one their picture.
+        Of one caller's corrections of one picture, this one and the one before it are kept: that
+        one counts again if this one is undone. Older ones are deleted, and leave this one their
+        picture.
 
         Args:
-            record: What to store.
-            own: Ids of what the same caller said of the picture before, without a key. What it
-                said with a key of the same name is found without them.
+            record: The correction to store.
+            own: Ids of the same caller's earlier corrections of the picture, without a key. Those
+                that it made with a key of the same name are found without them.
 
         Returns:
-            What was stored.
+            The stored correction.
 
         Raises:
-            FeedbackFull: There are as many as may be, and none was to go.
+            FeedbackFull: The limit is reached, and none was to be deleted.
             FeedbackUnavailable: See above.
         """
         with self._changing() as (connection, number):
@@ -158,36 +137,30 @@ class FeedbackDatabase:
             elif (gone := _delete(connection, of_ids(older))) and record.picture_format is None:
                 kept = next((row.picture_format for row in gone if row.picture_format), None)
                 record = replace(record, picture_format=kept)
-            values = {
-                **{name: getattr(record.correction, name) for name in Correction.__slots__},
-                **_answered_columns(record.answered),
-                "who": record.who,
-                "picture_format": record.picture_format,
-            }
-            connection.execute(_feedback.insert().values(change=number, **values))
+            connection.execute(FEEDBACK.insert().values(change=number, **columns_of(record)))
         return record
 
     def _older(self, connection: Connection, record: Record, own: Sequence[str]) -> Sequence[str]:
-        """Ids of what the caller said before what it said last."""
+        """Ids of the caller's corrections before its last one."""
         if record.who is None and not own:
             return ()
         is_own = of_ids(own)
         if record.who is not None:
-            is_own = sa.or_(is_own, _feedback.c.who == record.who)
+            is_own = sa.or_(is_own, FEEDBACK.c.who == record.who)
         query = (
-            sa.select(_feedback.c.id)
+            sa.select(FEEDBACK.c.id)
             .where(of_picture(record.correction.sha256), is_own)
-            .order_by(_feedback.c.change.desc())
+            .order_by(FEEDBACK.c.change.desc())
         )
         return connection.scalars(query).all()[1:]
 
     def _require_room(self, connection: Connection) -> None:
         if self._room <= 0:
-            # Counting takes long where there are many, so whoever knocks at a full table again
+            # Counting takes long where there are many, so a caller that tries a full table again
             # and again must not have it counted each time.
             if time.monotonic() < self._full_until:
                 raise FeedbackFull(self._max_corrections)
-            count = connection.scalar(sa.select(sa.func.count()).select_from(_feedback)) or 0
+            count = connection.scalar(sa.select(sa.func.count()).select_from(FEEDBACK)) or 0
             self._room = min(self._max_corrections - count, _COUNTED_EVERY)
             if self._room <= 0:
                 self._full_until = time.monotonic() + _FULL_SECONDS
@@ -210,313 +183,114 @@ class FeedbackDatabase:
     def count(self, *conditions: sa.ColumnElement[bool]) -> int:
         """How many rows meet all conditions."""
         with self._reading() as connection:
-            query = sa.select(sa.func.count()).select_from(_feedback).where(*conditions)
+            query = sa.select(sa.func.count()).select_from(FEEDBACK).where(*conditions)
             return int(connection.scalar(query) or 0)
 
     def needed_pictures(self) -> frozenset[str]:
-        """Digests of all pictures that some row says are kept."""
+        """Digests of all pictures that a row names as kept."""
         with self._reading() as connection:
             return self._needed(connection)
 
     def find(self, correction_id: str) -> Record | None:
-        """The correction with an id; None where there is none, or none any more."""
+        """The correction with an id; None where it does not exist, or is deleted."""
         with self._reading() as connection:
             row = connection.execute(
-                sa.select(_feedback).where(_feedback.c.id == correction_id)
+                sa.select(FEEDBACK).where(FEEDBACK.c.id == correction_id)
             ).first()
-            return None if row is None else _record(row)
+            return None if row is None else record_of(row)
 
     def newest(self, sha256: str) -> Record | None:
         """The newest correction of a picture; None where there is none."""
         with self._reading() as connection:
             row = connection.execute(
-                sa.select(_feedback)
-                .where(_feedback.c.sha256 == sha256)
-                .order_by(_feedback.c.change.desc())
+                sa.select(FEEDBACK)
+                .where(FEEDBACK.c.sha256 == sha256)
+                .order_by(FEEDBACK.c.change.desc())
                 .limit(1)
             ).first()
-            return None if row is None else _record(row)
+            return None if row is None else record_of(row)
 
     def records(self, *, newest_only: bool = False) -> Iterator[Record]:
         """All corrections, oldest first; or the newest of each picture only."""
-        query = sa.select(_feedback).order_by(_feedback.c.change)
+        query = sa.select(FEEDBACK).order_by(FEEDBACK.c.change)
         if newest_only:
-            query = query.where(_is_newest())
+            query = query.where(is_newest())
         with self._reading() as connection:
             for row in connection.execution_options(yield_per=1000).execute(query):
-                yield _record(row)
+                yield record_of(row)
 
     def tally(self, since: str) -> tuple[DayTally, ...]:
-        """What was said of answers since a day in ISO 8601; of each picture the newest only."""
-        day = sa.func.substr(_feedback.c.at, 1, 10).label("day")
-        columns = (day, _feedback.c.model, _feedback.c.verdict)
+        """Verdicts on answers since a day in ISO 8601, counted; the newest only of each picture."""
+        day = sa.func.substr(FEEDBACK.c.at, 1, 10).label("day")
+        columns = (day, FEEDBACK.c.model, FEEDBACK.c.verdict)
         query = (
             sa.select(*columns, sa.func.count().label("pictures"))
-            .where(_is_newest(), _feedback.c.at >= since)
+            .where(is_newest(), FEEDBACK.c.at >= since)
             # By its name: written out again, it has other parameters than above.
-            .group_by("day", _feedback.c.model, _feedback.c.verdict)
+            .group_by("day", FEEDBACK.c.model, FEEDBACK.c.verdict)
         )
         with self._reading() as connection:
             rows = connection.execute(query).all()
         return tuple(DayTally(row.day, row.model, row.verdict, row.pictures) for row in rows)
 
     def changes_since(self, number: int | None, max_pictures: int) -> Changes | None:
-        """What happened since a number of the counter; None if nothing did.
+        """The changes since a number of the counter; None if there are none.
 
         Args:
-            number: As an earlier call has told it; None for all there is.
-            max_pictures: Of how many pictures to tell at most, the latest first of all.
+            number: As an earlier call returned it; None for all there is.
+            max_pictures: How many pictures to cover at most; the latest win.
         """
         with self._reading() as connection:
-            # The counter first: what is committed between the two queries is then told twice.
-            now = int(connection.scalar(sa.select(_state.c.changes)) or 0)
+            # The counter first: what is committed between the two queries is then returned twice.
+            now = int(connection.scalar(sa.select(STATE.c.changes)) or 0)
             if now == number:
                 return None
             if number is not None and 0 < now - number <= max_pictures:
-                newer = sa.select(_feedback).where(
-                    _feedback.c.change > number, _feedback.c.change <= now
+                newer = sa.select(FEEDBACK).where(
+                    FEEDBACK.c.change > number, FEEDBACK.c.change <= now
                 )
-                rows = connection.execute(newer.order_by(_feedback.c.change)).all()
+                rows = connection.execute(newer.order_by(FEEDBACK.c.change)).all()
                 if len(rows) == now - number:
-                    return Changes(now, _corrections(rows), is_all=False)
-            latest = sa.select(_feedback).where(_is_newest())
+                    return Changes(now, corrections_of(rows), is_all=False)
+            latest = sa.select(FEEDBACK).where(is_newest())
             rows = connection.execute(
-                latest.order_by(_feedback.c.change.desc()).limit(max_pictures)
+                latest.order_by(FEEDBACK.c.change.desc()).limit(max_pictures)
             ).all()
-            return Changes(now, _corrections(rows[::-1]), is_all=True)
+            return Changes(now, corrections_of(rows[::-1]), is_all=True)
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._engine.dispose()
 
     def _needed(self, connection: Connection) -> frozenset[str]:
-        query = sa.select(_feedback.c.sha256).where(_feedback.c.picture_format.is_not(None))
+        query = sa.select(FEEDBACK.c.sha256).where(FEEDBACK.c.picture_format.is_not(None))
         return frozenset(connection.scalars(query.distinct()))
 
     @contextmanager
     def _changing(self) -> Iterator[tuple[Connection, int]]:
         self.prepare()
-        with _sentences(), self._transaction(writes=True) as connection:
-            step = _state.update().values(changes=_state.c.changes + 1)
-            number = connection.execute(step.returning(_state.c.changes)).scalar_one()
+        with database_failures(), self._transaction(writes=True) as connection:
+            step = STATE.update().values(changes=STATE.c.changes + 1)
+            number = connection.execute(step.returning(STATE.c.changes)).scalar_one()
             yield connection, int(number)
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         self.prepare()
-        with _sentences(), self._transaction(writes=False) as connection:
+        with database_failures(), self._transaction(writes=False) as connection:
             yield connection
 
     @contextmanager
     def _transaction(self, *, writes: bool) -> Iterator[Connection]:
         with self._engine.connect() as connection:
             # Asked for before the transaction begins, because SQLite has to know then.
-            connection = connection.execution_options(**{_WRITES: writes})
+            connection = connection.execution_options(**{WRITES: writes})
             with connection.begin():
                 yield connection
 
 
-def of_id(correction_id: str) -> sa.ColumnElement[bool]:
-    """The condition that a row is the correction with an id."""
-    return _feedback.c.id == correction_id
-
-
-def of_ids(correction_ids: Sequence[str]) -> sa.ColumnElement[bool]:
-    """The condition that a row is one of the corrections with these ids."""
-    return _feedback.c.id.in_(correction_ids)
-
-
-def of_picture(sha256: str) -> sa.ColumnElement[bool]:
-    """The condition that a row is about a picture."""
-    return _feedback.c.sha256 == sha256
-
-
-def url_in_store(store: Path) -> URL:
-    """The address of the database that is used where none is set."""
-    return URL.create("sqlite", database=str(store / DATABASE_FILE))
-
-
-def parse_url(text: str) -> URL:
-    """The address of a database: ``postgresql://user:password@host/name`` or ``sqlite:///file``.
-
-    Raises:
-        SettingsError: It is anything else, or the driver for it is not installed. The sentence
-            does not repeat it, as there may be a password in it.
-    """
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError) as error:
-        raise SettingsError(f"WHATSIT_FEEDBACK_URL is no address. {_EXAMPLES}") from error
-    if url.drivername == "sqlite" and url.database and url.database != ":memory:":
-        if url.query:
-            raise SettingsError("WHATSIT_FEEDBACK_URL: a SQLite file takes no options.")
-        return _place_file(url, url.database)
-    if url.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
-        if not url.database:
-            raise SettingsError(f"WHATSIT_FEEDBACK_URL names no database. {_EXAMPLES}")
-        try:
-            import psycopg  # noqa: F401 - SQLAlchemy would say the same less clearly, and later
-        except ImportError as error:
-            raise SettingsError(
-                "WHATSIT_FEEDBACK_URL names a PostgreSQL database, for which the driver is "
-                "missing. Install it with: pip install 'whatsit[postgresql]'"
-            ) from error
-        url = url.set(drivername="postgresql+psycopg")
-        _require_options(url)
-        return url
-    raise SettingsError(f"WHATSIT_FEEDBACK_URL names no database that is known here. {_EXAMPLES}")
-
-
-_TLS_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-_EXAMPLES = "Write it like postgresql://user:password@host/name or sqlite:////folder/file.db."
-
-
-def _place_file(url: URL, file: str) -> URL:
-    try:
-        return url.set(database=str(Path(file).expanduser().absolute()))
-    except (RuntimeError, OSError) as error:
-        raise SettingsError(
-            "WHATSIT_FEEDBACK_URL: the home or working folder is not known. Write the whole path."
-        ) from error
-
-
-def _require_options(url: URL) -> None:
-    """Refuse what the driver would refuse at every connection."""
-    from psycopg import ProgrammingError
-    from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
-    try:
-        options = url.get_dialect()().create_connect_args(url)[1]
-        conninfo_to_dict(make_conninfo(**options))
-    except (ProgrammingError, ArgumentError, TypeError, ValueError) as error:
-        unknown = re.search(r'invalid connection option "(\w+)"', str(error))
-        what = f"there is no option {unknown[1]!r}" if unknown else "its options can't be read"
-        raise SettingsError(f"WHATSIT_FEEDBACK_URL: {what}. {_EXAMPLES}") from error
-    if (mode := options.get("sslmode", "prefer")) not in _TLS_MODES:
-        raise SettingsError(
-            f"WHATSIT_FEEDBACK_URL: sslmode must be one of {', '.join(_TLS_MODES)}, not {mode!r}."
-        )
-    for name in ("sslrootcert", "sslcert", "sslkey"):
-        file = options.get(name, "system")
-        if file != "system" and not Path(file).is_file():
-            raise SettingsError(f"WHATSIT_FEEDBACK_URL: {name} names no file: {file!r}.")
-
-
-def _create_engine(url: URL) -> Engine:
-    if _is_sqlite(url):
-        engine = sa.create_engine(
-            url, connect_args={"timeout": _TIMEOUT_SECONDS}, pool_size=4, max_overflow=4
-        )
-        sa.event.listen(engine, "connect", _set_sqlite_up)
-        sa.event.listen(engine, "begin", _begin_sqlite)
-        return engine
-    engine = sa.create_engine(
-        url,
-        # Prepared statements would not survive a pooler between us and the server.
-        connect_args={
-            "connect_timeout": _TIMEOUT_SECONDS,
-            "application_name": "whatsit",
-            "prepare_threshold": None,
-        },
-        pool_pre_ping=True,
-        pool_size=4,
-        max_overflow=4,
-        pool_timeout=_TIMEOUT_SECONDS,
-    )
-    sa.event.listen(engine, "begin", _limit_postgresql)
-    return engine
-
-
-def _is_sqlite(url: URL) -> bool:
-    return url.get_backend_name() == "sqlite"
-
-
-def _set_sqlite_up(connection: sqlite3.Connection, record: object) -> None:
-    # The driver would begin transactions by itself, and too late.
-    connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode = WAL")
-    # With a write-ahead log this loses nothing but the last moment, if the power fails.
-    connection.execute("PRAGMA synchronous = NORMAL")
-    # What is forgotten leaves no traces in the file.
-    connection.execute("PRAGMA secure_delete = ON")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # Whoever reads first and then wants to write is refused at once; who says so first may wait.
-    writes = connection.get_execution_options().get(_WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _limit_postgresql(connection: Connection) -> None:
-    limit = f"SET LOCAL statement_timeout = '{_TIMEOUT_SECONDS}s'"
-    connection.exec_driver_sql(limit)
-
-
-def _make_private(file: Path) -> None:
-    """Make the file, so that only its owner can read it; SQLite's other files follow it."""
-    make_private_folder(file.parent)
-    make_private_file(file)
-
-
-@contextmanager
-def _sentences() -> Iterator[None]:
-    """Turn what a database or a disk says into one sentence."""
-    try:
-        yield
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        # The first line says what happened, the others repeat the statement with its values.
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[:1]
-        raise FeedbackUnavailable(
-            f"The database of corrections failed: {''.join(reason).rstrip('.')}."
-        ) from error
-    except OSError as error:
-        raise FeedbackUnavailable(f"The folder of corrections failed: {error.strerror}.") from error
-
-
 def _delete(connection: Connection, *conditions: sa.ColumnElement[bool]) -> Sequence[Any]:
-    """Delete rows; tells the pictures that they named."""
+    """Delete rows; returns the pictures that they named."""
     return connection.execute(
-        _feedback.delete()
-        .where(*conditions)
-        .returning(_feedback.c.sha256, _feedback.c.picture_format)
+        FEEDBACK.delete().where(*conditions).returning(FEEDBACK.c.sha256, FEEDBACK.c.picture_format)
     ).all()
-
-
-def _answered_columns(answered: CorrectedAnswer | None) -> dict[str, object]:
-    if answered is None:
-        return {}
-    return {
-        "answered_label": answered.label,
-        "answered_wnid": answered.wnid,
-        "answered_score": answered.score,
-        "answered_certainty": answered.certainty,
-        "model": answered.model,
-        "fingerprint": answered.fingerprint,
-    }
-
-
-def _is_newest() -> sa.ColumnElement[bool]:
-    newest = sa.select(sa.func.max(_feedback.c.change)).group_by(_feedback.c.sha256)
-    return _feedback.c.change.in_(newest)
-
-
-def _corrections(rows: Sequence[Any]) -> tuple[Correction, ...]:
-    return tuple(_correction(row) for row in rows)
-
-
-def _correction(row: Any) -> Correction:
-    return Correction(row.id, row.sha256, row.verdict, row.label, row.wnid, row.at)
-
-
-def _record(row: Any) -> Record:
-    answered = None
-    if row.answered_label is not None:
-        answered = CorrectedAnswer(
-            row.answered_label,
-            row.answered_wnid,
-            row.answered_score,
-            row.answered_certainty,
-            row.model,
-            row.fingerprint,
-        )
-    return Record(_correction(row), answered, row.who, row.picture_format)

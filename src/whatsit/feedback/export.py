@@ -9,7 +9,7 @@ from pathlib import Path
 from whatsit.errors import SettingsError
 from whatsit.feedback.correction import Correction, Record
 from whatsit.feedback.store import FeedbackStore
-from whatsit.labels import label_key
+from whatsit.labels.label_set import label_key
 from whatsit.printable import disarm
 
 TABLE_FILE = "feedback.csv"
@@ -22,7 +22,7 @@ NONE_FOLDER = "none-of-these"
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written.
+    """The result of an export.
 
     Attributes:
         corrections: Rows of the table.
@@ -36,17 +36,17 @@ class Exported:
 
 
 def export_corrections(store: FeedbackStore, folder: Path, *, with_pictures: bool) -> Exported:
-    """Write the newest correction of each picture, and the kept pictures where they are wanted.
+    """Write the newest correction of each picture, and the kept pictures if asked for.
 
     A picture lies in the folder of its class: that of the WordNet id as ImageNet has it, of an
-    own label ``own-...``, of no label `NONE_FOLDER`. The column ``file`` is its place below
-    `folder`; without pictures it is empty. What a spreadsheet would take as a formula has an
-    apostrophe before it.
+    custom label ``own-...``, without a label `NONE_FOLDER`. The column ``file`` is its place below
+    `folder`; without pictures it is empty. Text that a spreadsheet would take as a formula
+    has an apostrophe before it.
 
     Args:
-        store: What to export.
+        store: The corrections to export.
         folder: New or empty.
-        with_pictures: Whether to copy the pictures as well.
+        with_pictures: True to copy the pictures as well.
 
     Raises:
         SettingsError: The folder is not empty, or can't be written.
@@ -99,7 +99,7 @@ def folder_of(correction: Correction) -> str:
     if correction.wnid is not None:
         return correction.wnid
     if correction.label is None:
-        # Nothing known of what is right, or nothing that is right.
+        # The right label is unknown, or none is right.
         return NONE_FOLDER if correction.verdict == "none" else "unknown"
     folded = label_key(correction.label)
     readable = re.sub(r"[^a-z0-9]+", "-", folded).strip("-")[:40]

@@ -1,6 +1,5 @@
 """The pictures that people agreed to have kept: one file each, named by its digest."""
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whatsit.files import exclusive, make_private_folder, read_plain, replace_file
+from whatsit.picture import Picture
 
 PICTURE_FOLDER = "feedback-pictures"
 
@@ -21,9 +21,9 @@ _LOCK_SECONDS = 5.0
 _MAX_PICTURE_BYTES = 500_000_000
 """No server takes longer ones; see `whatsit.settings.Settings.max_upload_bytes`."""
 _BLOCK_BYTES = 4096
-"""What a file takes at least, on nearly every file system."""
+"""The least that a file takes on nearly every file system."""
 _STAT_BLOCK_BYTES = 512
-"""In which the system tells what a file takes; see stat(2)."""
+"""The unit in which the system reports what a file takes; see stat(2)."""
 
 
 class KeptPictures:
@@ -33,7 +33,7 @@ class KeptPictures:
 
     Args:
         store: Folder of the folder `PICTURE_FOLDER`, which is made when something is first kept.
-        max_bytes: That all of them together take on the disk; what does not fit is not kept.
+        max_bytes: The most that all of them take on the disk; pictures beyond it are not kept.
         max_pictures: How many there may be.
     """
 
@@ -45,7 +45,7 @@ class KeptPictures:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Hold during what adds or deletes pictures along with what is known of them.
+        """Hold while adding or deleting pictures together with their corrections.
 
         Among all processes of the store, one does so at a time.
         """
@@ -57,7 +57,7 @@ class KeptPictures:
         """Write a picture, as a whole or not at all; call it within `changing`.
 
         Returns:
-            Whether it is there now; False where it would be too much.
+            True if it is stored now; False where it would exceed a limit.
         """
         target = self.folder / sha256
         if target.exists():
@@ -73,16 +73,16 @@ class KeptPictures:
         return True
 
     def has(self, sha256: str) -> bool:
-        """Whether a picture is here."""
+        """True if a picture is here."""
         return (self.folder / sha256).is_file()
 
     def read(self, sha256: str) -> bytes | None:
-        """The bytes of a picture; None where it is not here, or is not what its name says."""
+        """The bytes of a picture; None where it is not here, or does not match its name."""
         try:
             image_bytes = read_plain(self.folder / sha256, _MAX_PICTURE_BYTES)
         except OSError:
             return None
-        return image_bytes if hashlib.sha256(image_bytes).hexdigest() == sha256 else None
+        return image_bytes if Picture.of(image_bytes).sha256 == sha256 else None
 
     def forget(self, sha256: str) -> None:
         """Delete a picture, if it is here; call it within `changing`."""
@@ -98,8 +98,8 @@ class KeptPictures:
         )
 
     def _count(self) -> "_Taken":
-        # Looking at each file takes long where there are many; whoever changes the folder,
-        # another process included, changes its time.
+        # Looking at each file takes long where there are many; every change of the folder,
+        # also by another process, changes its time.
         stamp = self._stamp()
         if self._taken is None or self._taken.stamp != stamp:
             pictures = size = 0
@@ -115,7 +115,7 @@ class KeptPictures:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """What the folder holds, as of a time of its last change."""
+    """The content of the folder, as of a time of its last change."""
 
     pictures: int
     bytes: int
@@ -123,6 +123,6 @@ class _Taken:
 
 
 def _on_disk(status: os.stat_result) -> int:
-    # Some file systems tell the blocks only later, or hold small files in none.
+    # Some file systems report the blocks only later, or hold small files in none.
     size = -(-status.st_size // _BLOCK_BYTES) * _BLOCK_BYTES
     return max(size, getattr(status, "st_blocks", 0) * _STAT_BLOCK_BYTES)

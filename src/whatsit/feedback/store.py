@@ -4,19 +4,20 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
+from whatsit.clock import utc_now
 from whatsit.errors import FeedbackUnavailable, FeedbackUnknown
 from whatsit.feedback.correction import CorrectedAnswer, Correction, Record, Verdict
-from whatsit.feedback.database import FeedbackDatabase, of_id, of_picture
+from whatsit.feedback.database import FeedbackDatabase
 from whatsit.feedback.pictures import KeptPictures
+from whatsit.feedback.tables import of_id, of_picture
 
 _ID_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture that somebody agreed to have kept; who made this has decoded it.
+    """A picture that its sender agreed to have kept; it has been decoded once.
 
     Attributes:
         image_bytes: As they were sent.
@@ -29,7 +30,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class NewCorrection:
-    """What is said about a picture, before it is kept; see `Record` for the attributes."""
+    """A correction before it is kept; see `Record` for the attributes."""
 
     sha256: str
     verdict: Verdict
@@ -57,12 +58,12 @@ class FeedbackStore:
         """Keep a correction; see `FeedbackDatabase.add` for what it replaces.
 
         Args:
-            new: What is said.
+            new: The correction.
             picture: To be kept as well, if there is room; `new.sha256` is its digest.
-            own: Ids of what the same caller said of the picture before, without a key.
+            own: Ids of the same caller's earlier corrections of the picture, without a key.
 
         Returns:
-            What was kept.
+            The stored correction.
 
         Raises:
             FeedbackFull: There are as many corrections as may be; nothing was kept.
@@ -72,7 +73,12 @@ class FeedbackStore:
             was_there = picture is not None and self.pictures.has(new.sha256)
             kept = picture is not None and self.pictures.keep(new.sha256, picture.image_bytes)
             correction = Correction(
-                secrets.token_hex(_ID_BYTES), new.sha256, new.verdict, new.label, new.wnid, _now()
+                secrets.token_hex(_ID_BYTES),
+                new.sha256,
+                new.verdict,
+                new.label,
+                new.wnid,
+                utc_now("milliseconds"),
             )
             picture_format = picture.format if picture is not None and kept else None
             record = Record(correction, new.answered, new.who, picture_format)
@@ -87,10 +93,10 @@ class FeedbackStore:
         """Delete a correction, and its picture unless another one needs it.
 
         Returns:
-            What is gone.
+            The deleted correction.
 
         Raises:
-            FeedbackUnknown: There is none with that id, or none any more.
+            FeedbackUnknown: The id is unknown, or its correction is deleted.
             FeedbackUnavailable: Nothing was deleted.
         """
         record = self.database.find(correction_id)
@@ -102,7 +108,7 @@ class FeedbackStore:
             self.pictures.changing() if has_picture else nullcontext(),
             self.database.removing(of_id(correction_id)) as unneeded,
         ):
-            # Before the row is gone for good: a picture that nobody knows of stays for ever.
+            # Before the row is deleted: a picture without a row would stay for ever.
             for sha256 in unneeded:
                 self.pictures.forget(sha256)
         return record.correction
@@ -110,10 +116,10 @@ class FeedbackStore:
     def forget(self, sha256: str | None) -> int:
         """Delete everything that is kept about a picture, or about all of them.
 
-        Pictures go even where nothing is known of them.
+        This includes pictures without a correction.
 
         Returns:
-            How many corrections are gone.
+            The number of deleted corrections.
 
         Raises:
             FeedbackUnavailable: Not everything was deleted.
@@ -137,7 +143,7 @@ class FeedbackStore:
                 pictures may be those of another database.
 
         Raises:
-            FeedbackUnavailable: It could not be found out which, or not be done.
+            FeedbackUnavailable: They could not be found or deleted.
         """
         with _disk_failures():
             if not self.pictures.names() & among:
@@ -154,7 +160,3 @@ def _disk_failures() -> Iterator[None]:
         yield
     except OSError as error:
         raise FeedbackUnavailable(f"The folder of corrections failed: {error.strerror}.") from error
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

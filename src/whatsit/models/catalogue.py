@@ -9,7 +9,7 @@ from typing import Any
 from whatsit.model_card import ModelCard, build_card, read_card
 
 Progress = Callable[[int, int], None]
-"""Told of a download: the bytes present so far, and the bytes of the whole file."""
+"""Called during a download: the bytes present so far, and the bytes of the whole file."""
 
 BUNDLED_MODEL = "efficientnet-lite2"
 """Travels in the package: there is always a model to answer with."""

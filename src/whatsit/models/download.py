@@ -40,7 +40,7 @@ def download(
         target: Where the file goes; its folder exists.
         sha256: Hex digest of the whole file.
         size_bytes: Size of the whole file.
-        progress: Told about every chunk.
+        progress: Called for every chunk.
         read_timeout_seconds: A connection that is silent for longer is given up.
 
     Raises:
@@ -76,7 +76,7 @@ class _NoAnswer(httpx.ConnectTimeout):
 
 @dataclass(frozen=True)
 class _Attempt:
-    """What is wanted, and where it gathers; the addresses may change under way."""
+    """The file to fetch, and where it gathers; the addresses may change under way."""
 
     part: Path
     sha256: str
@@ -92,7 +92,7 @@ class _Attempt:
         resumed = 0 < self.part.stat().st_size < self.size_bytes
         self._fetch(url, patience_seconds)
         if resumed and not self.is_complete():
-            # What was there before may be what is wrong, so this address gets another chance.
+            # The part from before may be wrong, so this address gets another chance.
             self._empty()
             self._fetch(url, patience_seconds)
         if not self.is_complete():

@@ -5,12 +5,13 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
+from whatsit.clock import utc_now
 from whatsit.errors import ModelError, NothingToRollBack, UnknownModel
 from whatsit.files import (
     LOCK_SECONDS,
+    READABLE_FILE,
     exclusive,
     make_private_folder,
     read_plain,
@@ -18,13 +19,13 @@ from whatsit.files import (
     store_failures,
 )
 from whatsit.models.catalogue import DEFAULT_MODEL, Progress
-from whatsit.models.store import LIVE, ModelStore, ResolvedModel, resolve_model
+from whatsit.models.resolve import ResolvedModel, resolve_model
+from whatsit.models.store import LIVE, ModelStore
 
 _log = logging.getLogger(__name__)
 
 _REMEMBERED = 20
 _MAX_BYTES = 1_000_000
-_READABLE = 0o644
 """No secret; another user may promote than serves."""
 
 
@@ -58,7 +59,7 @@ class Canary:
 
 @dataclass(frozen=True, slots=True)
 class LiveState:
-    """What is live now, what was before, and what is being tried beside it.
+    """The live model, those before it, and the one that is being tried beside it.
 
     Attributes:
         history: Models that were live, newest first; the first is live now.
@@ -96,7 +97,7 @@ class LiveAlias:
         return self._file
 
     def read(self) -> LiveState:
-        """What is live now. A missing or damaged file says that nothing is."""
+        """The state of now. With a missing or damaged file nothing is live."""
         try:
             facts = json.loads(read_plain(self._file, _MAX_BYTES))
             canary = facts["canary"]
@@ -117,7 +118,7 @@ class LiveAlias:
         """
         self._store.open(name)
         with self._changing() as before:
-            history = (LiveModel(name, tell_time()), *before.history)[:_REMEMBERED]
+            history = (LiveModel(name, utc_now()), *before.history)[:_REMEMBERED]
             return self._write(LiveState(history))
 
     def roll_back(self) -> LiveState:
@@ -135,7 +136,7 @@ class LiveAlias:
                 raise NothingToRollBack("No other model was live before, so nothing was changed.")
             self._store.open(earlier[0].name)
             kept = before.history[before.history.index(earlier[0]) + 1 :]
-            return self._write(LiveState((LiveModel(earlier[0].name, tell_time()), *kept)))
+            return self._write(LiveState((LiveModel(earlier[0].name, utc_now()), *kept)))
 
     def try_beside(self, name: str, ratio: float) -> LiveState:
         """Let a model answer a share of the pictures beside the live one.
@@ -150,7 +151,7 @@ class LiveAlias:
             raise ValueError(f"A canary's share is {ratio}; it must lie between 0 and 1.")
         self._store.open(name)
         with self._changing() as before:
-            return self._write(LiveState(before.history, Canary(name, tell_time(), ratio)))
+            return self._write(LiveState(before.history, Canary(name, utc_now(), ratio)))
 
     def end_canary(self) -> LiveState:
         """Let the live model answer every picture again.
@@ -162,7 +163,7 @@ class LiveAlias:
             return self._write(LiveState(before.history))
 
     def stamp(self) -> tuple[int, int, int] | None:
-        """Something that differs as soon as the state does; None where there is no state yet."""
+        """A mark that changes with the state; None before the first state."""
         try:
             facts = self._file.stat()
         except OSError:
@@ -178,7 +179,7 @@ class LiveAlias:
                 yield self.read()
 
     def _write(self, state: LiveState) -> LiveState:
-        replace_file(self._file, json.dumps(asdict(state), indent=2).encode(), _READABLE)
+        replace_file(self._file, json.dumps(asdict(state), indent=2).encode(), READABLE_FILE)
         return state
 
 
@@ -193,8 +194,8 @@ def resolve_served(
     Args:
         store: Where models are.
         home: Its folder, which says what is live.
-        name: What was asked for.
-        progress: Told about every chunk of a download.
+        name: The name asked for.
+        progress: Called for every chunk of a download.
 
     Raises:
         UnknownModel: Nothing has that name, or no model that ever was live is there any more.
@@ -213,15 +214,10 @@ def resolve_served(
             _log.error("The model %s can't be opened: %s", stored, error.detail)
             errors.append(error)
             continue
-        return ResolvedModel(folder, LIVE, say_who_answers(names[0], stored) if errors else None)
+        return ResolvedModel(folder, LIVE, describe_fallback(names[0], stored) if errors else None)
     raise errors[0]
 
 
-def say_who_answers(live: str, answering: str) -> str:
+def describe_fallback(live: str, answering: str) -> str:
     """The sentence that another model answers than the live one."""
     return f"{live} is live but can't be opened, so {answering} answers."
-
-
-def tell_time() -> str:
-    """The time now: RFC 3339, UTC, whole seconds."""
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

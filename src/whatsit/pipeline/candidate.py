@@ -4,8 +4,10 @@ from pathlib import Path
 
 from whatsit.model_card import CARD_FILE
 from whatsit.models.catalogue import BUNDLED_MODEL, DEFAULT_MODEL
+from whatsit.models.folder import ModelFolder, open_folder
+from whatsit.models.home import default_home
 from whatsit.models.live import LiveAlias
-from whatsit.models.store import LIVE, ModelFolder, ModelStore, default_home, open_folder
+from whatsit.models.store import LIVE, ModelStore
 
 
 def open_candidate(model: str | Path, store: Path | None = None) -> ModelFolder:

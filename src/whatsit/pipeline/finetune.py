@@ -2,63 +2,23 @@
 
 import logging
 import time
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from whatsit import __version__
 from whatsit.errors import DatasetRejected, SettingsError
 from whatsit.model_card import build_card, write_card
-from whatsit.models.store import open_folder, weights_digest
+from whatsit.models.folder import open_folder, weights_digest
 from whatsit.pipeline.manifest import Manifest, read_manifest
 from whatsit.pipeline.report import write_report
-
-Mode = Literal["head", "full"]
+from whatsit.pipeline.training.choices import Choices, Mode, Trained
 
 DEFAULT_BASE = "efficientnet-lite2"
 
 LABELS_FILE = "labels.txt"
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Choices:
-    """How to train.
-
-    Attributes:
-        epochs: At most; fewer where the validation split stops getting better.
-        batch_size: Pictures in a step.
-        learning_rate: None for the mode's own.
-        seed: Of everything random.
-        weights: For mode ``full``: ``imagenet``, ``random`` or a weights file without top.
-        image_size: For mode ``full``: side of the input, pixels.
-        checkpoints: For mode ``full``: folder to go on from and to write to.
-        checkpoint_steps: For mode ``full``: how often to write, beside after each epoch.
-    """
-
-    epochs: int = 30
-    batch_size: int = 32
-    learning_rate: float | None = None
-    seed: int = 0
-    weights: str = "imagenet"
-    image_size: int | None = None
-    checkpoints: Path | None = None
-    checkpoint_steps: int = 200
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a mode hands over: the weights lie in the folder as ``model.onnx``.
-
-    Attributes:
-        card: Tables of the card that the mode decides.
-        facts: For the report.
-    """
-
-    card: dict[str, Any]
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def finetune(
@@ -108,7 +68,7 @@ def finetune(
     Raises:
         SettingsError: An argument is impossible, or the extra ``training`` is missing.
         DatasetRejected: The pictures can't be used.
-        UnknownModel: There is no such base.
+        UnknownModel: The base is unknown.
         ModelUnavailable: Keras can't download its weights now.
         PipelineError: The base can't be trained, or the exported model is not the trained one.
     """
@@ -143,15 +103,15 @@ def finetune(
     dataset = read_manifest(manifest)
     _require_pictures(dataset)
     out.mkdir(parents=True, exist_ok=True)
-    from whatsit.pipeline.training_log import TrainingLog
+    from whatsit.pipeline.training.log import TrainingLog
 
     with TrainingLog(out / "tensorboard", arguments) as log:
         if mode == "head":
-            from whatsit.pipeline.head import train_head
+            from whatsit.pipeline.training.head import train_head
 
             trained = train_head(data, dataset, out, base, choices, log, store)
         else:
-            from whatsit.pipeline.full import train_full
+            from whatsit.pipeline.training.full import train_full
 
             trained = train_full(data, dataset, out, str(base), choices, log)
     _complete_folder(out, dataset, trained, mode, choices)
@@ -181,15 +141,15 @@ def _require(arguments: dict[str, Any]) -> None:
         raise SettingsError(f"learning_rate is {rate}; it must lie above 0 and not above 1.")
     if size is not None and not 32 <= size <= 2048:
         raise SettingsError(f"image_size is {size}; it must lie between 32 and 2048.")
-    # What is given and not used would be believed to have been used.
+    # A user would believe that an ignored value has had an effect.
     for name in ("image_size", "checkpoints"):
         if mode == "head" and arguments[name] is not None:
-            raise SettingsError(f"{name} is for mode 'full'; mode 'head' has no use for it.")
+            raise SettingsError(f"{name} is for mode 'full'; mode 'head' does not use it.")
 
 
 def _require_pictures(dataset: Manifest) -> None:
     if len(dataset.classes) < 2:
-        raise DatasetRejected("There is only one class; a model needs two to tell apart.")
+        raise DatasetRejected("There is only one class; a model needs at least two.")
     trained = {picture.class_index for picture in dataset.pictures_of("train")}
     missing = [entry.label for index, entry in enumerate(dataset.classes) if index not in trained]
     if missing:

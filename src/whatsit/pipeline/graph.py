@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whatsit.errors import PipelineError
-from whatsit.models.importers.extra import training_extra
+from whatsit.models.importers.require_extra import training_extra
 
 LOGITS = "logits"
 
@@ -114,7 +114,7 @@ def add_classifier(
 
 
 def computes_in_8_bits(model: Any) -> bool:
-    """Whether activations are quantised, not only stored weights."""
+    """True if activations are quantised, not only stored weights."""
     return any(node.op_type in _COMPUTES_IN_8_BITS for node in model.graph.node)
 
 

@@ -26,7 +26,7 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True)
 class DatasetClass:
-    """What pictures may show.
+    """The classes of the pictures.
 
     Attributes:
         label: Human name, unique in its data set whatever the case of its letters.
@@ -45,7 +45,7 @@ class Picture:
         file: Its place below the data folder, with ``/`` between folders.
         sha256: Hex digest of its bytes.
         class_index: Which of the manifest's classes it shows, 0-based.
-        split: What it may be used for.
+        split: Its purpose.
     """
 
     file: str
@@ -108,7 +108,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a folder that `whatsit pipeline prepare` wrote.
 
     Raises:
-        DatasetRejected: There is none, it is damaged, or somebody changed it by hand.
+        DatasetRejected: It is missing, damaged or changed by hand.
     """
     try:
         facts = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
@@ -116,7 +116,7 @@ def read_manifest(folder: Path) -> Manifest:
         digest = facts["data_sha256"]
     except OSError as error:
         raise DatasetRejected(
-            f"The folder {folder.name!r} has no {MANIFEST_FILE} that can be read. "
+            f"The folder {folder.name!r} lacks a readable {MANIFEST_FILE}. "
             "Make one with: whatsit pipeline prepare"
         ) from error
     except (ValueError, KeyError, TypeError, IndexError) as error:

@@ -16,16 +16,17 @@ import numpy.typing as npt
 
 from whatsit.classifier import Classifier
 from whatsit.errors import DatasetRejected, SettingsError
+from whatsit.images.preprocess import ImageHWC, to_batch
 from whatsit.model_card import ModelCard, build_card, write_card
-from whatsit.models.importers.extra import training_extra
-from whatsit.models.store import ModelFolder, open_folder, weights_digest
-from whatsit.pipeline.calibrate import Measurements
+from whatsit.models.folder import ModelFolder, open_folder, weights_digest
+from whatsit.models.importers.require_extra import training_extra
 from whatsit.pipeline.candidate import open_candidate
-from whatsit.pipeline.evaluate import match_classes, measure_split
+from whatsit.pipeline.evaluate import measure_split
 from whatsit.pipeline.graph import computes_in_8_bits, unpack_weights
 from whatsit.pipeline.manifest import Manifest, Picture, Split, read_manifest, read_picture
 from whatsit.pipeline.report import write_report
-from whatsit.preprocess import ImageHWC, to_batch
+from whatsit.pipeline.truth import match_classes
+from whatsit.quality.measurements import Measurements
 
 _RUNS = 60
 _WARM_UPS = 5
@@ -115,7 +116,7 @@ def optimise(
     Raises:
         SettingsError: An argument is impossible, or the extra ``training`` is missing.
         DatasetRejected: The pictures can't be used.
-        UnknownModel: There is no such model.
+        UnknownModel: The model is unknown.
         ModelError: The model can't be used.
     """
     start = time.perf_counter()
@@ -169,7 +170,7 @@ def optimise(
 def _choose(dataset: Manifest, count: int, seed: int) -> list[Picture]:
     pictures = dataset.pictures_of("train") or dataset.pictures_of("validation")
     if not pictures:
-        raise DatasetRejected("There are no pictures to fit the ranges on.")
+        raise DatasetRejected("The ranges can't be fitted without pictures.")
     rows = np.random.default_rng(seed).permutation(len(pictures))[:count]
     return [pictures[row] for row in sorted(rows.tolist())]
 
@@ -180,7 +181,7 @@ def _crops(model: ModelFolder, data: Path, pictures: Sequence[Picture]) -> list[
 
 
 def _quantise(network: Any, crops: Sequence[ImageHWC], card: ModelCard) -> Any:
-    # It would tell its makers about every run.
+    # It would report every run to its makers.
     os.environ.setdefault("NNCF_CI", "1")
     with training_extra():
         import nncf

@@ -14,12 +14,15 @@ from whatsit.errors import (
     PipelineError,
     UnknownModel,
 )
+from whatsit.models.home import default_home
 from whatsit.models.live import LiveAlias, LiveState
-from whatsit.models.store import LIVE, ModelStore, default_home
+from whatsit.models.store import LIVE, ModelStore
 from whatsit.pipeline.candidate import live_name
-from whatsit.pipeline.evaluate import EvaluationReport, match_classes, measure_model
+from whatsit.pipeline.evaluate import measure_model
+from whatsit.pipeline.evaluation import EvaluationReport
 from whatsit.pipeline.manifest import DatasetClass, Manifest, read_manifest
 from whatsit.pipeline.report import write_report
+from whatsit.pipeline.truth import match_classes
 
 MIN_TOP1 = 0.5
 
@@ -32,8 +35,8 @@ class GateRow:
         figure: Its name.
         live: Of the live model; None where it was not measured.
         candidate: Of the model that is to go live.
-        limit: What the candidate must keep, in words; empty where the figure is only told.
-        passed: None where there is no limit.
+        limit: The limit for the candidate, in words; empty where the figure is only reported.
+        passed: None without a limit.
     """
 
     figure: str
@@ -44,19 +47,19 @@ class GateRow:
 
     @property
     def verdict(self) -> str:
-        """``passed``, ``failed``, or nothing where there is no limit."""
+        """``passed``, ``failed``, or nothing without a limit."""
         return {True: "passed", False: "failed", None: ""}[self.passed]
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What the gate decided on.
+    """The decision of the gate and its figures.
 
     Attributes:
         live: Name of the live model.
         candidate: Name of the model that is to go live.
         rows: One for each figure.
-        notes: What a person should know beside the figures, a sentence each.
+        notes: Remarks on the figures for people, a sentence each.
     """
 
     live: str
@@ -66,7 +69,7 @@ class Gate:
 
     @property
     def passed(self) -> bool:
-        """Whether no figure failed."""
+        """True if no figure failed."""
         return all(row.passed is not False for row in self.rows)
 
     def as_facts(self) -> dict[str, Any]:
@@ -103,7 +106,7 @@ def promote(
         out: Folder for ``report.json``; it is written also where the gate fails.
         model: Name of a model in the store.
         tolerance: How much less often than the live model's the best label may be right.
-        latency_budget_ms: What the median of an answer may take.
+        latency_budget_ms: The longest median time of an answer.
         min_top1: How often the best label must be right in any case.
         store: Folder of the model store; the user's own by default.
 
@@ -119,7 +122,7 @@ def promote(
     models = ModelStore(home)
     if model == LIVE or model not in models.present_names():
         raise PipelineError(
-            f"The store has no model {model!r}, and only a stored one can go live. "
+            f"The model {model!r} is not in the store, and only a stored one can go live. "
             "Register it first with: whatsit pipeline register"
         )
     dataset = read_manifest(manifest)

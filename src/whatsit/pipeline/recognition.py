@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from whatsit.recognise import STATISTICS, RecognitionProfile, join_signs
+from whatsit.familiarity import STATISTICS, join_signs
+from whatsit.model_card import Recognition
 
 Scores = npt.NDArray[np.float64]
 
@@ -24,7 +25,7 @@ def fit_threshold(scores: npt.ArrayLike, false_alarm_ratio: float = 0.05) -> flo
         false_alarm_ratio: Share of photographs that may be refused, between 0 and 1.
 
     Raises:
-        ValueError: There are no scores, or the ratio lies outside its range.
+        ValueError: The scores are empty, or the ratio lies outside its range.
 
     Example:
         >>> fit_threshold([-4.0, -3.0, -2.0, -1.0, 0.0], false_alarm_ratio=0.25)
@@ -32,7 +33,7 @@ def fit_threshold(scores: npt.ArrayLike, false_alarm_ratio: float = 0.05) -> flo
     """
     values = np.asarray(scores, dtype=np.float64)
     if values.size == 0:
-        raise ValueError("There are no scores to fit a threshold on.")
+        raise ValueError("A threshold can't be fitted without scores.")
     if not 0 < false_alarm_ratio < 1:
         raise ValueError(f"false_alarm_ratio is {false_alarm_ratio}; it must lie between 0 and 1.")
     return float(np.quantile(values, false_alarm_ratio))
@@ -40,16 +41,16 @@ def fit_threshold(scores: npt.ArrayLike, false_alarm_ratio: float = 0.05) -> flo
 
 def fit_profile(
     log_probabilities: npt.ArrayLike, statistics: npt.ArrayLike, false_alarm_ratio: float = 0.05
-) -> RecognitionProfile:
+) -> Recognition:
     """Learn what photographs look like to a model.
 
     The threshold comes from photographs that the rest of the profile has not seen (ten folds),
     because those it was fitted on look more familiar than others will.
 
     Args:
-        log_probabilities: `whatsit.recognise.best_log_probability` of real photographs such as
+        log_probabilities: `whatsit.familiarity.best_log_probability` of real photographs such as
             the model will be shown, shape (N,); 50 at least, 300 or more are better.
-        statistics: `whatsit.recognise.describe_pixels` of the same, shape (N, 6).
+        statistics: `whatsit.familiarity.describe_pixels` of the same, shape (N, 6).
         false_alarm_ratio: Share of such photographs that may be refused.
 
     Raises:
@@ -65,18 +66,25 @@ def fit_profile(
     scores = np.empty(len(sure))
     for left_out in range(_FOLDS):
         kept = fold != left_out
-        profile = _fit_shape(sure[kept], looks[kept])
+        profile = _fit_shape(sure[kept], looks[kept], false_alarm_ratio)
         for index in np.flatnonzero(~kept):
             scores[index] = join_signs(float(sure[index]), looks[index], profile)
-    return _fit_shape(sure, looks, fit_threshold(scores, false_alarm_ratio))
+    threshold = fit_threshold(scores, false_alarm_ratio)
+    return _fit_shape(sure, looks, false_alarm_ratio, threshold)
 
 
-def _fit_shape(sure: Scores, looks: Scores, threshold: float = 0.0) -> RecognitionProfile:
+def _fit_shape(
+    sure: Scores, looks: Scores, false_alarm_ratio: float, threshold: float = 0.0
+) -> Recognition:
     covariance = np.cov(looks.T) + _RIDGE * np.eye(looks.shape[1])
     whitening = np.linalg.cholesky(np.linalg.inv(covariance)).T
-    return RecognitionProfile(
-        threshold=round(threshold, 4),
-        certainty_weight=round(CERTAINTY_SHARE / max(float(sure.std()), 0.01), 4),
-        centre=tuple(looks.mean(axis=0).round(4).tolist()),
-        whitening=tuple(tuple(row) for row in whitening.round(4).tolist()),
+    return Recognition.model_validate(
+        {
+            "method": "certainty+pixels",
+            "false_alarm_ratio": false_alarm_ratio,
+            "threshold": round(threshold, 4),
+            "certainty_weight": round(CERTAINTY_SHARE / max(float(sure.std()), 0.01), 4),
+            "centre": looks.mean(axis=0).round(4).tolist(),
+            "whitening": whitening.round(4).tolist(),
+        }
     )

@@ -1,14 +1,15 @@
-"""Measure the reference that a model's traffic is compared with; see `whatsit.drift`."""
+"""Measure the reference that a model's traffic is compared with; see `whatsit.drift.drift`."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from whatsit.classifier import Classifier
-from whatsit.drift import Reference, describe_reference
+from whatsit.drift.reference import describe_reference
+from whatsit.drift.signals import describe_signals
 from whatsit.errors import DatasetRejected, InputError
-from whatsit.jobs.folder import find_files
-from whatsit.model_card import ModelCard, build_card
+from whatsit.folders.find import find_files
+from whatsit.model_card import ModelCard, Reference, build_card
+from whatsit.picture import Picture
 
 MIN_PICTURES = 100
 """With fewer, chance alone makes an index of 0.1 and more, however many pictures come later."""
@@ -23,8 +24,8 @@ def measure_reference(
 
     Args:
         classifier: The model.
-        pictures: Image bytes, as they are sent: drawn to another size they would tell another.
-        dataset: What they are, in words; it goes on the card.
+        pictures: Image bytes, as they are sent: at another size they would give another result.
+        dataset: Description of these pictures, for the card.
 
     Raises:
         DatasetRejected: One can't be answered, or there are fewer than 100.
@@ -32,17 +33,17 @@ def measure_reference(
     seen: set[str] = set()
     described: list[dict[str, float]] = []
     for number, image_bytes in enumerate(pictures, start=1):
-        digest = hashlib.sha256(image_bytes).hexdigest()
-        if digest in seen:
+        picture = Picture.of(image_bytes)
+        if picture.sha256 in seen:
             continue
-        seen.add(digest)
-        signals: dict[str, float] = {}
+        seen.add(picture.sha256)
         try:
-            pixels, facts = classifier.prepare(image_bytes, sha256=digest)
-            classifier.predict(pixels, facts, signals=signals)
+            computed = classifier.compute(*classifier.prepare(picture))
         except InputError as error:
             raise DatasetRejected(f"Picture {number} can't be used: {error}") from error
-        described.append(signals)
+        described.append(
+            describe_signals(computed.prediction, computed.familiarity, computed.statistics)
+        )
     if len(described) < MIN_PICTURES:
         raise DatasetRejected(
             f"There are {len(described)} different pictures; a reference needs {MIN_PICTURES}."
@@ -51,7 +52,7 @@ def measure_reference(
 
 
 def read_pictures(folder: Path) -> Iterator[bytes]:
-    """The pictures of a folder and those below it; see `whatsit.jobs.folder.find_files`.
+    """The pictures of a folder and those below it; see `whatsit.folders.find.find_files`.
 
     Raises:
         DatasetRejected: A file can't be read.
@@ -66,12 +67,5 @@ def read_pictures(folder: Path) -> Iterator[bytes]:
 def apply_reference(card: ModelCard, reference: Reference) -> ModelCard:
     """The card with a reference; the model's fingerprint stays the same."""
     facts = card.model_dump(by_alias=True)
-    facts["reference"] = {
-        "pictures": reference.pictures,
-        "dataset": reference.dataset,
-        "signals": {
-            name: {"edges": list(signal.edges), "shares": list(signal.shares)}
-            for name, signal in reference.signals.items()
-        },
-    }
+    facts["reference"] = reference.model_dump(mode="json")
     return build_card(facts, origin="reference")

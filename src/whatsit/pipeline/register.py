@@ -17,19 +17,21 @@ from whatsit.classifier import Classifier
 from whatsit.errors import PipelineError
 from whatsit.files import exclusive, make_private_folder, store_failures
 from whatsit.model_card import ModelCard, build_card, write_card
+from whatsit.models.folder import ModelFolder, open_folder
+from whatsit.models.home import default_home
 from whatsit.models.live import LiveAlias
-from whatsit.models.store import ModelFolder, ModelStore, default_home, open_folder
+from whatsit.models.store import ModelStore
 from whatsit.pipeline.calibrate import MIN_PICTURES, apply_calibration, calibrate
 from whatsit.pipeline.candidate import open_candidate
 from whatsit.pipeline.evaluate import measure_split
 from whatsit.pipeline.manifest import Manifest, read_manifest, read_picture
 from whatsit.pipeline.report import REPORT_FILE, read_report, write_report
-from whatsit.trial import require_running
+from whatsit.pipeline.trial import require_running
 
 _LOCK_SECONDS = 60.0
 """Another one may be copying its weights, to a slow disk."""
 _MAX_TEXT = 200
-"""A longer text of a report is no figure for a card."""
+"""Longer texts of a report are not for a card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def register(
         The name it is stored under.
 
     Raises:
-        PipelineError: The evaluation is of another model or other data, or there is no licence.
+        PipelineError: The evaluation is of another model or other data, or the licence is missing.
         ModelError: The model can't be used, or its name is impossible.
         DatasetRejected: The pictures can't be used.
     """
@@ -123,7 +125,7 @@ def _require_same(
     dataset: Manifest,
     steps: Mapping[str, Mapping[str, Any]],
 ) -> bool:
-    """Whether the evaluation is of these very weights; else they are made from what it measured."""
+    """True if the evaluation is of these very weights, not of those that they are made from."""
     try:
         weights, digest = measured["model"]["weights_sha256"], measured["data_sha256"]
     except (KeyError, TypeError) as error:
@@ -201,7 +203,7 @@ def _describe(
 
 
 def _main_figures(report: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a report fits on a card: numbers, flags and short texts, also one level down."""
+    """The facts of a report that fit on a card: numbers, flags, short texts, one level down too."""
     figures: dict[str, Any] = {}
     for name, value in report.items():
         if name in {"step", "arguments", "whatsit", "data_sha256"}:
@@ -237,7 +239,7 @@ def _code_version() -> str:
     return f"{version}, commit {done.stdout.strip()}"
 
 
-# What is measured here
+# Measured here
 
 
 def _finish(

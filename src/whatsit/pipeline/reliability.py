@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from whatsit.pipeline.calibrate import Bin
+from whatsit.quality.measure import Bin
 
 _SIDE = 480
 _MARGIN = 64

@@ -1,4 +1,4 @@
-"""What every step of the pipeline leaves behind: ``report.json``."""
+"""The report of every step of the pipeline: ``report.json``."""
 
 import json
 from collections.abc import Mapping
@@ -23,10 +23,10 @@ def write_report(
     """Write the report of a step into its folder, which is made.
 
     Args:
-        folder: What the step wrote into (its ``--out``).
+        folder: The output folder of the step (its ``--out``).
         step: Its name, such as ``prepare``.
-        arguments: What it was called with, by name; paths may stand here.
-        facts: What it found. No times of day and no absolute paths, so that the reports of two
+        arguments: Its arguments, by name; paths may stand here.
+        facts: Its results. No times of day and no absolute paths, so that the reports of two
             runs can be compared.
         seconds: How long it took.
 
@@ -60,20 +60,22 @@ def read_report(folder: Path, step: str | None = None) -> dict[str, Any]:
     """The report that a step left in a folder.
 
     Args:
-        folder: What the step wrote into.
+        folder: The output folder of the step.
         step: Which step it must have been; None for any.
 
     Raises:
-        PipelineError: There is no report that can be read, or it is another step's.
+        PipelineError: The report is missing or unreadable, or is another step's.
     """
     try:
         report = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise PipelineError(
-            f"The folder {folder.name!r} has no {REPORT_FILE} that can be read."
+            f"The folder {folder.name!r} lacks a readable {REPORT_FILE}."
         ) from error
     if not isinstance(report, dict) or "step" not in report:
-        raise PipelineError(f"{REPORT_FILE} in the folder {folder.name!r} is no report of a step.")
+        raise PipelineError(
+            f"{REPORT_FILE} in the folder {folder.name!r} is not a report of a step."
+        )
     if step is not None and report["step"] != step:
         raise PipelineError(
             f"{REPORT_FILE} in the folder {folder.name!r} is of {report['step']!r}; "

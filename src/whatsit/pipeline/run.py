@@ -7,28 +7,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from whatsit.models.importers.extra import require_training
+from whatsit.models.importers.require_extra import require_training
 from whatsit.pipeline.evaluate import evaluate
-from whatsit.pipeline.finetune import Mode, finetune
+from whatsit.pipeline.finetune import finetune
 from whatsit.pipeline.optimise import optimise
 from whatsit.pipeline.prepare import prepare
 from whatsit.pipeline.promote import MIN_TOP1, promote
 from whatsit.pipeline.register import register
 from whatsit.pipeline.report import read_report, write_report
+from whatsit.pipeline.training.choices import Mode
 
 DEFAULT_BASE = "efficientnet-lite2"
 
 Announce = Callable[[str, float], None]
-"""Told the name of a step that is done, and the seconds it took."""
+"""Called with the name of a step that is done, and the seconds it took."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What a run made.
+    """The result of a run.
 
     Attributes:
         model: Name of the registered model.
-        live: Whether it is live now; false where that was not wanted.
+        live: True if it is live now; False where that was not asked for.
         seconds: By step.
         figures: The main figures, by name.
     """
@@ -65,7 +66,7 @@ def run(
 ) -> RunSummary:
     """Prepare, finetune, evaluate, optimise, register and promote; stop at the first failure.
 
-    Every step is done anew and writes into its own folder below `work`; the summary goes into
+    Every step runs again and writes into its own folder below `work`; the summary goes into
     ``report.json`` in `work`. The arguments are those of the steps.
 
     Args:
@@ -87,16 +88,16 @@ def run(
         tolerance: See `promote`.
         latency_budget_ms: See `promote`.
         min_top1: See `promote`.
-        skip_promote: Whether to leave the live model as it is.
+        skip_promote: True to leave the live model as it is.
         store: Folder of the model store; the user's own by default.
-        announce: Told after every step.
+        announce: Called after every step.
 
     Raises:
-        WhatsitError: What the step that failed raises.
+        WhatsitError: The error of the step that failed.
     """
     start = time.perf_counter()
     arguments = {key: value for key, value in locals().items() if key not in {"start", "announce"}}
-    # What is missing is said before anything is done.
+    # Report what is missing before any step runs.
     require_training()
     seconds: dict[str, float] = {}
 
@@ -186,7 +187,7 @@ def _figures(work: Path, *, with_gate: bool) -> dict[str, float]:
     }
     if with_gate:
         rows = read_report(work / "promote", "promote")["gate"]["rows"]
-        told = {row["figure"]: row["candidate"] for row in rows}
-        figures["registered_top1"] = told["top1"]
-        figures["registered_latency_p50_ms"] = told["latency p50, ms"]
+        candidate = {row["figure"]: row["candidate"] for row in rows}
+        figures["registered_top1"] = candidate["top1"]
+        figures["registered_latency_p50_ms"] = candidate["latency p50, ms"]
     return figures

@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 from tests.conftest import ROOT
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 LOOKS = ("desktop light", "desktop dark", "phone light", "phone dark")
 _DESKTOP = ViewportSize(width=1280, height=860)
@@ -115,7 +115,7 @@ def open_parts(context: BrowserContext, address: str, query: str = "") -> Page:
 
 def until(page: Page, condition: str) -> None:
     """Come back once a JavaScript expression is true; the page's policy forbids waiting inside."""
-    assert wait_until(lambda: bool(page.evaluate(condition)), seconds=10), condition
+    assert wait_until(lambda: bool(page.evaluate(condition))), condition
 
 
 def broken_rules(page: Page) -> list[tuple[str, list[str]]]:

@@ -1,6 +1,6 @@
 /** What the gallery's tests drive: a page with nothing but a gallery. */
 
-import { createGallery } from "/ask/gallery.js";
+import { Gallery } from "/ask/gallery/gallery.js";
 import { loadLanguage } from "/ask/i18n.js";
 
 const EXAMPLES = ["bee", "cat", "citrus", "coffee"];
@@ -23,7 +23,7 @@ const pictures = await Promise.all(
 
 window.opened = [];
 window.corrected = [];
-window.gallery = createGallery({
+window.gallery = new Gallery({
   root: document.querySelector("#gallery"),
   onOpen: (item) => window.opened.push(item.name),
   onCorrect: (items) => window.corrected.push(items.map((item) => item.name)),
@@ -49,5 +49,6 @@ window.change = (changes) => {
 };
 
 /** Resolves once what was scheduled has been drawn. */
-window.drawn = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+window.drawn = () =>
+  new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
 document.documentElement.dataset.ready = "";

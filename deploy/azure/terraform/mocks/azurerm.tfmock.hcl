@@ -1,4 +1,4 @@
-# What Azure would answer, in the forms that the provider checks. For `terraform test` only.
+# The answers of Azure, in the forms that the provider checks. For `terraform test` only.
 
 mock_data "azurerm_client_config" {
   defaults = {

@@ -1,6 +1,7 @@
 """The model pipeline on Azure ML, and the very same YAML on this machine."""
 
-from whatsit.pipeline.azure_ml.definition import Pipeline, load_pipeline, with_inputs
+from whatsit.pipeline.azure_ml.definition import Pipeline, with_inputs
+from whatsit.pipeline.azure_ml.reader import load_pipeline
 from whatsit.pipeline.azure_ml.run import JobRun, run_pipeline
 from whatsit.pipeline.azure_ml.validate import require_valid, validate_pipeline
 

@@ -26,12 +26,12 @@ class Place:
     is_quoted: bool
 
     def is_safe_for(self, text: str) -> bool:
-        """Whether the shell takes the text as it is, in this place."""
+        """True if the shell takes the text as it is, in this place."""
         return bool((_SAFE_QUOTED if self.is_quoted else _SAFE_BARE).fullmatch(text))
 
     @property
     def refused(self) -> str:
-        """What a text for this place must be free of, in words."""
+        """The characters that a text for this place must not contain, in words."""
         return "quotes, $, ` and \\" if self.is_quoted else "spaces and signs of the shell"
 
     def __str__(self) -> str:

@@ -21,7 +21,7 @@ _SHOWN_LINES = 10
 
 @dataclass(frozen=True, slots=True)
 class JobRun:
-    """What became of a job.
+    """The outcome of a job.
 
     Attributes:
         exit_status: 0 where it did what it should.
@@ -47,8 +47,8 @@ def run_pipeline(
         pipeline: With its inputs on this machine.
         out: A new or empty folder. Below it each job has a folder with its outputs, by their
             names, and its log; ``report.json`` gathers what the jobs reported so far.
-        on_start: Is told the name of a job that begins.
-        on_end: Is told what became of a job, also of one that failed.
+        on_start: Called with the name of a job that begins.
+        on_end: Called with the outcome of a job, also of a failed one.
 
     Raises:
         PipelineError: The pipeline has mistakes, an input is not on this machine, `out` is not
@@ -129,7 +129,7 @@ def _require_local(pipeline: Pipeline) -> None:
                 f"Name a folder on this machine: --input {name}=FOLDER."
             )
         if not Path(value.path).is_dir():
-            raise PipelineError(f"Input {name} is {value.path}, and there is no such folder.")
+            raise PipelineError(f"Input {name} is {value.path}, and this folder does not exist.")
 
 
 def _require_safe(job: Job, texts: Mapping[str, Mapping[str, str]]) -> None:

@@ -19,15 +19,9 @@ from typing import Any
 
 from whatsit.errors import ModelError, PipelineError
 from whatsit.model_card import ModelCard
-from whatsit.models.store import open_folder
-from whatsit.pipeline.azure_ml.definition import (
-    Folder,
-    Pipeline,
-    Reference,
-    Value,
-    load_pipeline,
-    with_inputs,
-)
+from whatsit.models.folder import open_folder
+from whatsit.pipeline.azure_ml.definition import Folder, Pipeline, Reference, Value, with_inputs
+from whatsit.pipeline.azure_ml.reader import load_pipeline
 from whatsit.pipeline.azure_ml.validate import require_valid
 
 _DONE = ("Completed", "Failed", "Canceled", "NotResponding", "Paused")
@@ -40,12 +34,12 @@ _MODEL_OUTPUT = "registration"
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What became of a pipeline on Azure ML.
+    """The outcome of a pipeline on Azure ML.
 
     Attributes:
         job: Its name in the workspace.
         studio_url: Where to watch it.
-        model: The model that passed the gate, ``NAME.vN``; None where nobody waited.
+        model: The model that passed the gate, ``NAME.vN``; None without waiting.
         asset: ``NAME:VERSION`` of the registered model asset; None likewise.
         folder: The model's folder on this machine; None likewise.
     """
@@ -81,7 +75,7 @@ def connect(subscription: str, resource_group: str, workspace: str) -> Any:  # a
 
 
 def github_token() -> str:
-    """A fresh token that tells Entra ID which workflow asks."""
+    """A fresh token that names the workflow to Entra ID."""
     request = urllib.request.Request(
         f"{os.environ['ACTIONS_ID_TOKEN_REQUEST_URL']}&audience=api://AzureADTokenExchange",
         headers={"Authorization": f"Bearer {os.environ['ACTIONS_ID_TOKEN_REQUEST_TOKEN']}"},
@@ -123,7 +117,7 @@ def submit_pipeline(
         schedule: Also run it regularly from now on, as ``schedule.yml`` says.
         timeout_seconds: How long to wait at most; the job itself goes on.
         poll_seconds: How often to ask.
-        on_status: Is told, line by line, what happens.
+        on_status: Called with each line of progress.
 
     Raises:
         PipelineError: The pipeline has mistakes, the job failed or took too long, or its model did
@@ -131,7 +125,7 @@ def submit_pipeline(
     """
     sdk = _sdk()
     if image is not None and "@sha256:" not in image:
-        raise PipelineError(f"The image {image} has no digest. Name it as IMAGE@sha256:....")
+        raise PipelineError(f"The image {image} lacks a digest. Name it as IMAGE@sha256:....")
     if out.exists() and any(out.iterdir()):
         raise PipelineError(f"The folder {out.name} is not empty. Choose a new one.")
     pipeline = with_inputs(load_pipeline(file), values)
@@ -179,7 +173,7 @@ def _sdk() -> Any:
 
 
 def _overrides(pipeline: Pipeline, values: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What differs from the YAML, as the SDK wants to be told."""
+    """The differences from the YAML, in the form of the SDK."""
     overrides: list[dict[str, Any]] = []
     for name in values:
         job, dot, input_name = name.partition(".")
@@ -269,15 +263,15 @@ def _wait(
     poll_seconds: float,
     on_status: Callable[[str], None],
 ) -> None:
-    told: dict[str, str] = {}
+    reported: dict[str, str] = {}
     deadline = time.monotonic() + timeout_seconds
     while True:
         job = client.jobs.get(name)
         steps = {step.display_name: step.status for step in client.jobs.list(parent_job_name=name)}
         for step, status in steps.items():
-            if told.get(step) != status:
+            if reported.get(step) != status:
                 on_status(f"{step}: {status}")
-        told = steps
+        reported = steps
         if job.status == "Completed":
             return
         if job.status in _DONE:

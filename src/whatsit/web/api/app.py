@@ -1,4 +1,4 @@
-"""The API as an ASGI application."""
+"""The API as ASGI applications: its most used route, and all others."""
 
 from http import HTTPStatus
 from typing import Any
@@ -9,65 +9,51 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from whatsit import __version__
-from whatsit.bootstrap import Running
 from whatsit.errors import WhatsitError
-from whatsit.web.api.classify import CLASSIFY_PATH, Classify
-from whatsit.web.api.description import DESCRIPTION
+from whatsit.running import Running
+from whatsit.web.api.answers import build_answers_router
+from whatsit.web.api.batches import MODEL_ALIAS, served_names
+from whatsit.web.api.classify import Classify
 from whatsit.web.api.drift import build_drift_router
-from whatsit.web.api.feedback import build_feedback_router
-from whatsit.web.api.fetch import open_fetcher
-from whatsit.web.api.huggingface import build_huggingface
+from whatsit.web.api.explain import build_explain_router
+from whatsit.web.api.feedback.routes import build_feedback_router
+from whatsit.web.api.fetching.fetcher import open_fetcher
+from whatsit.web.api.health import build_health_router
+from whatsit.web.api.huggingface.routes import build_huggingface
 from whatsit.web.api.labels import build_labels_router
-from whatsit.web.api.oip import build_oip
+from whatsit.web.api.models import build_models_router
+from whatsit.web.api.oip.routes import build_oip
+from whatsit.web.api.openapi import DESCRIPTION
 from whatsit.web.api.problems import problem, report, unexpected
-from whatsit.web.api.protocols import MODEL_ALIAS, served_names
-from whatsit.web.api.routes import build_router
 from whatsit.web.api.schemas import ErrorDocument, ProblemDocument
-from whatsit.web.intake import Intake
-from whatsit.web.methods import HeadAsGet
-
-API_PREFIXES = ("/api", "/v2", "/healthz", "/readyz", "/metrics")
-"""Paths that belong to the API; all others are the page's."""
-
-CLIENT_LEFT = 499
-"""What is counted and logged for a client that did not wait; nobody is sent it."""
-
-ROUTE_IN_SCOPE = "whatsit.route"
-"""Where the pattern of a path is told that no router has looked at."""
+from whatsit.web.intake.intake import Intake
+from whatsit.web.journal import CLIENT_LEFT
 
 
-class Api:
-    """The API of one running service.
+def build_classify(running: Running, intake: Intake) -> Classify:
+    """The most used route of one running service's API.
+
+    Args:
+        running: Its service answers.
+        intake: Receives the pictures.
+    """
+    max_rendered = running.settings.cache_memory_entries
+    fetcher = open_fetcher(running.settings)
+    corrections = () if running.feedback is None else (running.feedback.get,)
+    return Classify(running.service, intake, max_rendered, fetcher, *corrections)
+
+
+def build_api(running: Running, intake: Intake) -> FastAPI:
+    """The API of one running service: all other routes, and a description of that one as well.
+
+    It does not answer HEAD; see `HeadAsGet`.
 
     Args:
         running: Whose service answers.
         intake: Through which the pictures come.
-
-    Attributes:
-        described: Answers all routes but the most used one, and describes that one as well.
     """
-
-    def __init__(self, running: Running, intake: Intake) -> None:
-        max_rendered = running.settings.cache_memory_entries
-        fetcher = open_fetcher(running.settings)
-        corrections = () if running.feedback is None else (running.feedback.get,)
-        self._classify = Classify(running.service, intake, max_rendered, fetcher, *corrections)
-        self.described = _build_others(running, intake)
-        self._others = HeadAsGet(self.described)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; see the ASGI specification."""
-        if scope["path"] == CLASSIFY_PATH and scope["method"] == "POST":
-            scope[ROUTE_IN_SCOPE] = CLASSIFY_PATH
-            await self._classify(scope, receive, send)
-        else:
-            await self._others(scope, receive, send)
-
-
-def _build_others(running: Running, intake: Intake) -> FastAPI:
     # The documentation of this one needs no other host.
     api = FastAPIOffline(
         title="whatsit",
@@ -84,7 +70,10 @@ def _build_others(running: Running, intake: Intake) -> FastAPI:
         # A path is right or wrong; a redirect would name whatever host the request named.
         redirect_slashes=False,
     )
-    api.include_router(build_router(running, intake))
+    api.include_router(build_answers_router(running))
+    api.include_router(build_explain_router(running.service, intake))
+    api.include_router(build_models_router(running))
+    api.include_router(build_health_router(running))
     # Of a model that may change at any moment, only the name that stays is worth describing.
     names = served_names(running.service) if running.follower is None else (MODEL_ALIAS,)
     api.include_router(build_huggingface(running.service, intake, names))
@@ -134,7 +123,7 @@ async def _answer_invalid_parameter(request: Request, error: Exception) -> Respo
 
 
 async def _answer_unexpected(request: Request, error: Exception) -> Response:
-    # It is raised again for whoever logs the request.
+    # It is raised again for the log of requests.
     return unexpected()
 
 

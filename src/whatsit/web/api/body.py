@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -12,7 +11,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from whatsit.errors import ImageTooLarge, ImageUnreadable, InvalidParameter
-from whatsit.web.intake import DECLARED_IN_SCOPE
+from whatsit.picture import Picture
+from whatsit.web.request_facts import facts_of
 
 FILE_FIELD = "file"
 
@@ -24,20 +24,7 @@ _JSON = b"application/json"
 _MAX_JSON_BYTES = 16_000
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedPicture:
-    """The picture of a request.
-
-    Attributes:
-        image_bytes: As they were sent.
-        sha256: Their hex digest.
-    """
-
-    image_bytes: bytes
-    sha256: str
-
-
-async def read_picture(scope: Scope, receive: Receive, max_bytes: int) -> ReceivedPicture:
+async def read_picture(scope: Scope, receive: Receive, max_bytes: int) -> Picture:
     """The picture of a request: its raw body, or the field ``file`` of a multipart form.
 
     The declared type of a raw body is not looked at; its content is, later.
@@ -49,15 +36,14 @@ async def read_picture(scope: Scope, receive: Receive, max_bytes: int) -> Receiv
         ClientDisconnect: The client has left.
     """
     if is_form(scope):
-        image_bytes = await _read_form(scope, receive, max_bytes)
-        return ReceivedPicture(image_bytes, hashlib.sha256(image_bytes).hexdigest())
+        return Picture.of(await _read_form(scope, receive, max_bytes))
     _require_claim(scope, max_bytes, reported=max_bytes)
     # Hashed as it comes, so that a large picture does not hold the event loop up at its end.
     digest, gathered = hashlib.sha256(), _Gathered()
     async for chunk in _bounded(receive, max_bytes, reported=max_bytes):
         digest.update(chunk)
         gathered.add(chunk)
-    return ReceivedPicture(gathered.whole(), digest.hexdigest())
+    return Picture(gathered.whole(), digest.hexdigest())
 
 
 async def read_whole(scope: Scope, receive: Receive, max_bytes: int, *, reported: int) -> bytes:
@@ -67,7 +53,7 @@ async def read_whole(scope: Scope, receive: Receive, max_bytes: int, *, reported
         scope: Of the request.
         receive: Where the body comes from.
         max_bytes: Of all of it.
-        reported: The limit on pictures, which is what the sender is told.
+        reported: The limit on pictures, for the refusal.
 
     Raises:
         ImageTooLarge: More than `max_bytes`; nothing beyond them was kept.
@@ -130,12 +116,12 @@ def read_url(scope: Scope, body: bytes) -> str | None:
 
 
 def is_form(scope: Scope) -> bool:
-    """Whether the body of a request is a multipart form."""
+    """True if the body of a request is a multipart form."""
     return media_type_of(scope) == _FORM
 
 
 def media_type_of(scope: Scope) -> bytes:
-    """What the body of a request is declared to be, in lower case, without parameters."""
+    """The declared media type of a body, in lower case, without parameters."""
     for name, value in scope["headers"]:
         if name == b"content-type":
             declared: bytes = value.partition(b";")[0].strip().lower()
@@ -144,13 +130,13 @@ def media_type_of(scope: Scope) -> bytes:
 
 
 async def read_text(scope: Scope, receive: Receive, max_bytes: int, *, most: int) -> bytes:
-    """A small body that is no picture.
+    """A small body that is not a picture.
 
     Args:
         scope: Of the request.
         receive: Where the body comes from.
         max_bytes: Of it.
-        most: What a picture may have.
+        most: The limit on pictures, bytes.
 
     Raises:
         InvalidParameter: It has more than `max_bytes`.
@@ -174,7 +160,7 @@ def _require_claim(scope: Scope, max_bytes: int, *, reported: int) -> None:
     Raises:
         ImageTooLarge: It would have more than `max_bytes`.
     """
-    if scope.get(DECLARED_IN_SCOPE, 0) > max_bytes:
+    if facts_of(scope).declared_bytes > max_bytes:
         raise ImageTooLarge(reported)
 
 
@@ -198,7 +184,7 @@ async def _bounded(
 
 
 class _FormInMemory(MultiPartParser):
-    # What a person sends is never written to a disk, and the container's is read-only anyway.
+    # Pictures of people are never written to a disk, and the container's is read-only anyway.
     spool_max_size = 2**31
 
 

@@ -2,11 +2,10 @@
 
 A picture that is known is answered in a fraction of a millisecond. Routing, parameter parsing and
 response models would take longer than that, so the most used route does without them; the API's
-description is declared in `whatsit.web.api.routes` like that of any other route.
+description is declared in `whatsit.web.api.answers` like that of any other route.
 """
 
 import asyncio
-import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
@@ -18,23 +17,24 @@ from urllib.parse import parse_qsl
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from whatsit.documents import describe_prediction, encode
 from whatsit.errors import InvalidParameter, UrlsOff, WhatsitError
-from whatsit.feedback.correction import Correction
-from whatsit.prediction import MAX_TOP_K, CacheMode, Prediction, Reply, ScoredLabel
-from whatsit.service import DEFAULT_TOP_K, Explanation, Pending, Service
-from whatsit.web.api.body import ReceivedPicture, read_picture, read_url
-from whatsit.web.api.fetch import Fetcher
+from whatsit.feedback.correction import Correction, describe_correction
+from whatsit.picture import Picture
+from whatsit.prediction import MAX_TOP_K, CacheMode, Prediction, Reply
+from whatsit.service.service import DEFAULT_TOP_K, Explanation, Pending, Service
+from whatsit.web.api.body import read_picture, read_url
+from whatsit.web.api.fetching.fetcher import Fetcher
 from whatsit.web.api.problems import report
-from whatsit.web.guard.rates import caller_of
-from whatsit.web.intake import Intake
+from whatsit.web.caller import caller_of
+from whatsit.web.intake.intake import Intake
+from whatsit.web.request_facts import facts_of
 
 CLASSIFY_PATH = "/api/v1/classify"
-ANSWER_IN_SCOPE = "whatsit.answer"
-"""Where the `Reply` or `Explanation` is left for the log and the traces."""
 
 _TOP_KS = {str(top_k): top_k for top_k in range(1, MAX_TOP_K + 1)}
 CorrectionOf = Callable[[str], Correction | None]
-"""Tells the correction of a picture, by its digest, without waiting."""
+"""Looks up the correction of a picture by its digest, without waiting."""
 
 _CACHE_MODES: dict[str, CacheMode] = {"use": "use", "refresh": "refresh", "bypass": "bypass"}
 
@@ -43,11 +43,11 @@ class Classify:
     """Answers one picture after the other.
 
     Args:
-        service: Knows or computes the answers.
-        intake: Through which the pictures come.
+        service: Looks up or computes the answers.
+        intake: Receives the pictures.
         max_rendered: How many answers to keep as text; as many as the process keeps at all.
         fetcher: Fetches pictures whose address is sent; None where that is off.
-        correction_of: Knows what was corrected.
+        correction_of: Looks up corrections.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Classify:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; see the ASGI specification."""
+        facts_of(scope).route = CLASSIFY_PATH
         try:
             top_k, cache = _parse_query(scope["query_string"])
             async with self._intake.take(scope, receive) as body:
@@ -83,9 +84,7 @@ class Classify:
     async def _answer(self, scope: Scope, receive: Receive, top_k: int, cache: CacheMode) -> Reply:
         limit = self._service.max_upload_bytes
         picture = await read_picture(scope, receive, limit)
-        known = self._service.recall(
-            picture.image_bytes, sha256=picture.sha256, top_k=top_k, cache=cache
-        )
+        known = self._service.recall(picture, top_k=top_k, cache=cache)
         if known is not None:
             return known
         # Looked at only now: what is known already is a picture, not the address of one.
@@ -104,27 +103,25 @@ class Classify:
             fetching = self._fetcher.fetch(url, caller, hold)
             picture = await _while_there(fetching, receive)
             elapsed_ms = (time.perf_counter() - start) * 1000
-            reply = self._service.recall(
-                picture.image_bytes, sha256=picture.sha256, top_k=top_k, cache=cache
-            ) or await self._compute(picture, receive, top_k, cache)
+            reply = self._service.recall(picture, top_k=top_k, cache=cache) or await self._compute(
+                picture, receive, top_k, cache
+            )
         return replace(reply, timings_ms={"fetch": elapsed_ms, **reply.timings_ms})
 
     async def _compute(
-        self, picture: ReceivedPicture, receive: Receive, top_k: int, cache: CacheMode
+        self, picture: Picture, receive: Receive, top_k: int, cache: CacheMode
     ) -> Reply:
-        pending = self._service.submit(
-            picture.image_bytes, sha256=picture.sha256, top_k=top_k, cache=cache
-        )
+        pending = self._service.submit(picture, top_k=top_k, cache=cache)
         return await await_reply(pending, receive)
 
     async def _send(self, reply: Reply, top_k: int, scope: Scope, send: Send) -> None:
-        scope[ANSWER_IN_SCOPE] = reply
+        facts = facts_of(scope)
+        facts.answer = reply
         timings = reply.timings_ms.items()
         times = ",".join(f'"{stage}":{ms:.3f}' for stage, ms in timings)
         header = ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in timings)
         body = (
-            f'{{"id":"{scope["whatsit.request_id"]}","cache":"{reply.cache}",'
-            f'"timings_ms":{{{times}}},'
+            f'{{"id":"{facts.request_id}","cache":"{reply.cache}","timings_ms":{{{times}}},'
         ).encode() + self._render(reply.prediction, top_k)
         headers = [
             (b"content-type", b"application/json"),
@@ -136,15 +133,17 @@ class Classify:
         await send({"type": "http.response.body", "body": body})
 
     def _render(self, prediction: Prediction, top_k: int) -> bytes:
-        """What is the same each time that a prediction is given out, as the end of a document."""
+        """The members that are the same in every reply, as the end of a document."""
         sha256 = prediction.image.sha256
         key = (sha256, top_k)
         correction = self._correction_of(sha256)
         kept = self._rendered.get(key)
         if kept is not None and kept[0] is prediction and kept[1] is correction:
             return kept[2]
-        document = describe(prediction, prediction.top[:top_k], correction)
-        rendered = json.dumps(document, ensure_ascii=False, separators=(",", ":"))[1:].encode()
+        document = describe_prediction(prediction, prediction.top[:top_k])
+        if correction is not None:
+            document["correction"] = describe_correction(correction)
+        rendered = encode(document)[1:]
         self._rendered[key] = (prediction, correction, rendered)
         self._rendered.move_to_end(key)
         if len(self._rendered) > self._max_rendered:
@@ -153,67 +152,17 @@ class Classify:
 
 
 def receipt(reply: Reply | Explanation) -> dict[str, str]:
-    """The headers that tell where an answer came from and how long it took."""
+    """The headers that name the source of an answer and its time by stage."""
     timing = ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in reply.timings_ms.items())
     return {"X-Cache": reply.cache, "Server-Timing": timing}
-
-
-def describe(
-    prediction: Prediction, top: tuple[ScoredLabel, ...], correction: Correction | None = None
-) -> dict[str, object]:
-    """A prediction as a part of a JSON document, in the form of `schemas.ClassifyDocument`."""
-    answer, image = prediction.answer, prediction.image
-    corrected = {} if correction is None else {"correction": describe_correction(correction)}
-    return {
-        "model": {"name": prediction.model.name, "fingerprint": prediction.model.fingerprint},
-        "answer": {
-            "text": answer.text,
-            "label": answer.label,
-            "wnid": answer.wnid,
-            "score": round(answer.score, 6),
-            "certainty": answer.certainty,
-            "recognised": answer.recognised,
-            "level": answer.level,
-            "path": answer.path,
-            "set": [_describe_label(entry) for entry in answer.set],
-        },
-        "top": [_describe_label(entry) for entry in top],
-        "image": {
-            "width": image.width,
-            "height": image.height,
-            "format": image.format,
-            "sha256": image.sha256,
-        },
-        **corrected,
-    }
-
-
-def describe_correction(correction: Correction) -> dict[str, object]:
-    """A correction as a part of a JSON document, in the form of `schemas.CorrectionDocument`."""
-    return {
-        "id": correction.id,
-        "verdict": correction.verdict,
-        "label": correction.label,
-        "wnid": correction.wnid,
-        "at": correction.at,
-    }
-
-
-def _describe_label(entry: ScoredLabel) -> dict[str, object]:
-    return {
-        "label": entry.label,
-        "wnid": entry.wnid,
-        "index": entry.index,
-        "score": round(entry.score, 6),
-    }
 
 
 async def await_reply(pending: Pending, receive: Receive) -> Reply:
     """Wait for a reply as long as the client does.
 
     Args:
-        pending: What was submitted.
-        receive: Where the client's leaving shows, once its body is read.
+        pending: The picture that was submitted.
+        receive: Reports that the client has left, once its body is read.
 
     Raises:
         ClientDisconnect: The client has left, and its place in the queue was given back.
@@ -234,17 +183,15 @@ async def await_reply(pending: Pending, receive: Receive) -> Reply:
     try:
         await either.wait()
         if not pending.future.done():
-            pending.leave()
+            pending.abandon()
             raise ClientDisconnect
         return pending.reply()
     finally:
         leaving.cancel()
 
 
-async def _while_there(
-    work: Coroutine[Any, Any, ReceivedPicture], receive: Receive
-) -> ReceivedPicture:
-    """What `work` brings, unless the client leaves before it does."""
+async def _while_there(work: Coroutine[Any, Any, Picture], receive: Receive) -> Picture:
+    """Wait for `work` as long as the client does."""
     loop = asyncio.get_running_loop()
     working = loop.create_task(work)
     leaving = loop.create_task(_until_disconnect(receive))

@@ -1,16 +1,17 @@
-"""The route that tells how far the pictures of now lie from those of the model's reference."""
+"""The route that reports how far pictures have drifted from the model's reference."""
 
 import asyncio
-from datetime import UTC, datetime
 
 from fastapi import APIRouter
 
-from whatsit.bootstrap import Running
-from whatsit.drift import WindowDrift, next_step
+from whatsit.clock import format_time
+from whatsit.drift.report import WindowDrift, next_step
+from whatsit.drift.watch import WatchReport
 from whatsit.errors import FeedbackUnavailable
 from whatsit.feedback.accuracy import WeekAccuracy
-from whatsit.watch import WatchReport
-from whatsit.web.api.description import DRIFT_EXAMPLE, ok
+from whatsit.running import Running
+from whatsit.web.api.examples import DRIFT_EXAMPLE
+from whatsit.web.api.openapi import ok
 from whatsit.web.api.schemas import (
     DriftDocument,
     ModelDocument,
@@ -42,7 +43,7 @@ def _describe(running: Running) -> DriftDocument:
     assert report is not None
     return DriftDocument(
         model=ModelDocument(name=report.model.name, fingerprint=report.model.fingerprint),
-        since=_moment(report.since),
+        since=format_time(report.since, "milliseconds"),
         reference=_reference(report),
         windows=[_window(window) for window in report.windows],
         feedback=_feedback(running),
@@ -61,7 +62,7 @@ def _window(window: WindowDrift) -> WindowDriftDocument:
     return WindowDriftDocument(
         window="day" if window.window == "day" else "latest",
         pictures=window.pictures,
-        since=None if window.since is None else _moment(window.since),
+        since=None if window.since is None else format_time(window.since, "milliseconds"),
         drift=window.drift,
         signals=[
             SignalDriftDocument(
@@ -83,7 +84,7 @@ def _feedback(running: Running) -> list[WeekDocument] | None:
     try:
         return [_week(week) for week in running.feedback.weeks()]
     except FeedbackUnavailable:
-        # What was seen of the pictures is worth telling all the same.
+        # The drift of the pictures is worth reporting all the same.
         return None
 
 
@@ -95,8 +96,3 @@ def _week(week: WeekAccuracy) -> WeekDocument:
         wrong=week.wrong,
         accuracy=round(week.accuracy, 4),
     )
-
-
-def _moment(seconds: float) -> str:
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

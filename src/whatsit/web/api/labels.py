@@ -1,19 +1,15 @@
-"""The routes that find labels, for whoever corrects an answer."""
+"""The routes that find labels, for people who correct an answer."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
 from whatsit.errors import LabelUnknown
-from whatsit.label_search import FoundLabel
-from whatsit.service import Service
-from whatsit.web.api.description import (
-    LABEL_EXAMPLE,
-    LABELS_EXAMPLE,
-    NO_LABEL,
-    ok,
-    problem_responses,
-)
+from whatsit.labels.search import FoundLabel
+from whatsit.service.service import Service
+from whatsit.web.api.examples import LABEL_EXAMPLE, LABELS_EXAMPLE
+from whatsit.web.api.openapi import ok
+from whatsit.web.api.refusals import NO_LABEL, problem_responses
 from whatsit.web.api.schemas import LabelDocument, LabelsDocument
 
 _MAX_QUERY_CHARACTERS = 100

@@ -38,13 +38,13 @@ from whatsit.errors import (
     UrlUnreachable,
     WhatsitError,
 )
+from whatsit.web.request_facts import facts_of
 
 _log = logging.getLogger(__name__)
 
 _NOT_EXPLAINED = "Something went wrong here. It has been logged."
 
 MEDIA_TYPE = "application/problem+json"
-CODE_IN_SCOPE = "whatsit.problem"
 
 STATUS_BY_ERROR: Mapping[type[WhatsitError], HTTPStatus] = {
     ImageUnreadable: HTTPStatus.BAD_REQUEST,
@@ -76,17 +76,30 @@ STATUS_BY_ERROR: Mapping[type[WhatsitError], HTTPStatus] = {
 }
 """Errors that are not listed are ours, not the caller's: 500."""
 
+_RENAMED_TITLES: Mapping[int, str] = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+"""The names of RFC 9110, where Python before 3.13 has older ones."""
+
+
+def title_of(status: int) -> str:
+    """The name of an HTTP status, the same under every version of Python."""
+    return _RENAMED_TITLES.get(status) or HTTPStatus(status).phrase
+
 
 def repeats_error(path: str) -> bool:
-    """Whether the clients of a path show the member ``error`` of a refusal and no other.
+    """True if the clients of a path show only the member ``error`` of a refusal.
 
-    Its problem documents have that member besides their own, with the same sentence.
+    The problem documents of such a path repeat their sentence in that member.
     """
     return path == "/v2" or path.startswith(("/v2/", "/api/hf/"))
 
 
 class _Problem(Response):
-    """A problem document that leaves its code in the scope, for the metrics and the log."""
+    """A problem document that leaves its code for the metrics and the log."""
 
     media_type = MEDIA_TYPE
 
@@ -95,7 +108,7 @@ class _Problem(Response):
     ) -> None:
         document = {
             "type": f"urn:whatsit:problem:{code}",
-            "title": HTTPStatus(status).phrase,
+            "title": title_of(status),
             "status": int(status),
             "detail": detail,
             "code": code,
@@ -107,7 +120,7 @@ class _Problem(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it; see the ASGI specification."""
-        scope[CODE_IN_SCOPE] = self._code
+        facts_of(scope).problem_code = self._code
         if repeats_error(scope["path"]):
             self.body = with_error(self._document)
             self.headers["Content-Length"] = str(len(self.body))
@@ -115,7 +128,7 @@ class _Problem(Response):
 
 
 def with_error(document: Mapping[str, object]) -> bytes:
-    """A problem document that says its sentence in the member ``error`` too."""
+    """A problem document that repeats its sentence in the member ``error``."""
     return json.dumps({**document, "error": document["detail"]}, ensure_ascii=False).encode()
 
 
@@ -134,7 +147,7 @@ def problem(
 
 
 def unexpected() -> Response:
-    """The problem document of what is our own fault, which is not explained to strangers."""
+    """The problem document of a fault of the server, without its reason."""
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         WhatsitError.code,
@@ -143,7 +156,7 @@ def unexpected() -> Response:
 
 
 def report(error: WhatsitError) -> Response:
-    """The problem document of an error that a request met; what is our own fault is logged."""
+    """The problem document of an error; a fault of the server is logged."""
     response = problem_for(error)
     if response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("A request failed.", exc_info=error)
@@ -151,11 +164,11 @@ def report(error: WhatsitError) -> Response:
 
 
 def problem_for(error: WhatsitError, about: str = "") -> Response:
-    """The problem document of an error. What is our own fault is not explained to strangers.
+    """The problem document of an error; that of a fault of the server has no reason.
 
     Args:
-        error: What went wrong.
-        about: Put before its sentence; which of several pictures it was, for example.
+        error: The reason of the refusal.
+        about: Put before its sentence, such as the number of the picture.
     """
     status = STATUS_BY_ERROR.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -6,11 +6,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from whatsit.bootstrap import CacheState
-from whatsit.drift import Drift
-from whatsit.explain import HeatMapMethod
+from whatsit.drift.report import Drift
 from whatsit.feedback.correction import Verdict
-from whatsit.prediction import CacheOutcome, Certainty, Level
+from whatsit.prediction import CacheOutcome, Certainty, HeatMapMethod, Hedge, Level, Role
+from whatsit.running import CacheState
 
 
 class _Document(BaseModel):
@@ -18,7 +17,7 @@ class _Document(BaseModel):
 
 
 class ModelDocument(_Document):
-    """Which model answered."""
+    """The model that answered."""
 
     name: str
     fingerprint: str = Field(description="Digest of everything that decides an answer.")
@@ -33,8 +32,27 @@ class ScoredLabelDocument(_Document):
     score: float = Field(ge=0, le=1, description="Calibrated probability.")
 
 
+class AnswerPartDocument(_Document):
+    """One thing that the text of an answer names."""
+
+    role: Role = Field(
+        description="`stated` for what the answer commits to, always the first part; `guess` for "
+        "what it only offers."
+    )
+    hedge: Hedge = Field(
+        description="How strongly the text puts it: `certain` without a hedge, `almost_certain` "
+        "as almost certainly, `probable` as probably, `possible` as perhaps, or as it might be "
+        "where nothing is stated; `closest` if the picture is not recognised. Guesses in a row "
+        "with the same hedge are alternatives, and the hedge is about them together."
+    )
+    label: str
+    wnid: str | None = Field(description="WordNet id of the label, where it has one.")
+    level: Level
+    score: float = Field(ge=0, le=1, description="Calibrated probability.")
+
+
 class AnswerDocument(_Document):
-    """What is said to a person."""
+    """The answer in words, for people."""
 
     text: str = Field(examples=["A beagle (93 %)."])
     label: str = Field(description="What the text puts first: a class or a group of classes.")
@@ -50,6 +68,10 @@ class AnswerDocument(_Document):
         description="The fewest labels that hold the right class as often as the model's card "
         "promises; empty where it promises nothing."
     )
+    parts: list[AnswerPartDocument] = Field(
+        description="What the text names, in its order, to say it in other words or in another "
+        "language without promising more."
+    )
 
 
 class ImageDocument(_Document):
@@ -62,7 +84,7 @@ class ImageDocument(_Document):
 
 
 class CorrectionDocument(_Document):
-    """What somebody said that a picture shows."""
+    """A person's statement of what a picture shows."""
 
     id: str = Field(pattern="^[0-9a-f]{16}$", description="With which it can be undone.")
     verdict: Verdict = Field(
@@ -78,7 +100,7 @@ class FeedbackDocument(CorrectionDocument):
     """A correction that was kept."""
 
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    picture_kept: bool = Field(description="Whether the picture itself was kept with it.")
+    picture_kept: bool = Field(description="True if the picture itself was kept with it.")
 
 
 class LabelDocument(_Document):
@@ -88,7 +110,7 @@ class LabelDocument(_Document):
     wnid: str | None = Field(description="WordNet id of the label, where it has one.")
     index: int | None = Field(ge=0, description="Position in the model's output; null for a group.")
     synonyms: list[str] = Field(description="Other words for it.")
-    definition: str | None = Field(description="One line, where somebody wrote one.")
+    definition: str | None = Field(description="One line, where there is one.")
 
 
 class LabelsDocument(_Document):
@@ -122,7 +144,7 @@ class BoxDocument(_Document):
 
 
 class ExplainDocument(_Document):
-    """Which parts of a picture speak for a label."""
+    """The parts of a picture that speak for a label."""
 
     id: str = Field(description="Id of this request, as in the header X-Request-Id.")
     model: ModelDocument
@@ -149,8 +171,8 @@ class KnownModelDocument(_Document):
     name: str
     description: str
     licence: str
-    present: bool = Field(description="Whether its weights are on this machine.")
-    serving: bool = Field(description="Whether it answers now.")
+    present: bool = Field(description="True if its weights are on this machine.")
+    serving: bool = Field(description="True if it answers now.")
     problem: str | None = Field(None, description="Why it can't be served, where it can't.")
 
 
@@ -173,7 +195,7 @@ class CanaryDocument(_Document):
 
 
 class LiveModelsDocument(_Document):
-    """What is live, was live before, and is tried beside it."""
+    """The live model, those that were live before, and the canary."""
 
     history: list[PromotedDocument] = Field(
         description="Newest first; the first one is live. Empty until a model was promoted."
@@ -204,7 +226,7 @@ class ReferenceDocument(_Document):
 
 
 class SignalDriftDocument(_Document):
-    """How far one signal lies from the reference."""
+    """The distance of one signal from the reference."""
 
     signal: str = Field(examples=["score"])
     psi: float = Field(
@@ -217,34 +239,34 @@ class SignalDriftDocument(_Document):
 
 
 class WindowDriftDocument(_Document):
-    """How far the pictures of one window lie from the reference."""
+    """The distance of the pictures of one window from the reference."""
 
     window: Literal["day", "latest"] = Field(
         description="`day`: the last 24 hours; `latest`: the last 1,000, of each process."
     )
-    pictures: int = Field(ge=0, description="Different pictures that were computed anew.")
+    pictures: int = Field(ge=0, description="Different pictures that the model computed.")
     since: str | None = Field(description="When the first of them was answered.")
     drift: Drift = Field(description="The worst of all signals but size and shape.")
     signals: list[SignalDriftDocument]
 
 
 class WeekDocument(_Document):
-    """What people said of one model's answers in one week."""
+    """The corrections of one model's answers in one week."""
 
     monday: date = Field(description="The first day of the week, UTC.")
-    model: str | None = Field(description="Which model had answered, where that is known.")
+    model: str | None = Field(description="The model that had answered, where it is known.")
     right: int = Field(ge=0)
     wrong: int = Field(ge=0)
     accuracy: float = Field(ge=0, le=1, description="Share that was right.")
 
 
 class DriftDocument(_Document):
-    """Whether pictures are still like those the model was measured on, and answers right."""
+    """The drift of pictures from those that the model was measured on, and its accuracy."""
 
     model: ModelDocument
     since: str = Field(description="Since when its pictures are counted.")
     reference: ReferenceDocument | None = Field(
-        description="Null where the model's card has none; there are no windows then."
+        description="Null where the model's card lacks it; `windows` is empty then."
     )
     windows: list[WindowDriftDocument]
     feedback: list[WeekDocument] | None = Field(
@@ -270,7 +292,7 @@ class ErrorDocument(ProblemDocument):
 
 
 class ReadyDocument(_Document):
-    """Whether pictures are answered."""
+    """Pictures are answered."""
 
     status: Literal["ready"]
     model: str
@@ -283,6 +305,6 @@ class ReadyDocument(_Document):
 
 
 class HealthDocument(_Document):
-    """Whether the process answers."""
+    """The process answers."""
 
     status: Literal["ok"]

@@ -1,1 +1,1 @@
-"""What holds for every connection before a request is whole: sizes, times and numbers."""
+"""Limits of every connection before a request is complete: sizes, times and numbers."""

@@ -24,15 +24,15 @@ from whatsit.errors import (
 )
 from whatsit.web.api.problems import problem_for
 from whatsit.web.connection.lines import Line, Lines
-from whatsit.web.intake import WHOLE_IN_SCOPE
+from whatsit.web.request_facts import facts_of
 
 _NEVER = float("inf")
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 _MOST_READ_AWAY = 1_000_000
-"""Behind a head that was refused, bytes. What is sent in good faith is not longer."""
+"""Behind a refused head, bytes. An honest client does not send more."""
 _MOST_HANDSHAKE_LINES = 128
 _MOST_HANDSHAKE_LINE_BYTES = 8_000
-"""What the WebSocket library takes; it would not answer what is larger."""
+"""Limits of the WebSocket library; it would not answer a larger handshake."""
 
 
 class _Unwanted(Exception):
@@ -49,7 +49,7 @@ class HttpConnection(HttpToolsProtocol):
 
     Args:
         lines: All open connections.
-        facts: What uvicorn hands to its protocols.
+        facts: The arguments that uvicorn passes to its protocols.
     """
 
     def __init__(self, *, lines: Lines, **facts: Any) -> None:
@@ -60,7 +60,7 @@ class HttpConnection(HttpToolsProtocol):
         self._running: RequestResponseCycle | None = None
         self._refusal: WhatsitError | None = None
         self._is_deaf = False
-        """Whether what comes is dropped unread."""
+        """True while everything that comes is dropped unread."""
         self._is_stopping = False
         self._in_message = False
         self._in_head = False
@@ -95,7 +95,7 @@ class HttpConnection(HttpToolsProtocol):
         self.transport = cast(asyncio.Transport, line)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever works for this client that it has left."""
+        """Notify the application that this client has left."""
         if self._line is not None:
             self._line.lost()
         self.pipeline.clear()
@@ -125,7 +125,7 @@ class HttpConnection(HttpToolsProtocol):
         self._refuse(RequestTooSlow("The head of the request arrived too slowly. Send it again."))
 
     def _linger(self) -> bool:
-        """Whether the client still sends; if so, that is read away for a while."""
+        """True if the client still sends; then that is read away for a while."""
         self._is_deaf = True
         if self._line is None or self._is_stopping or not self._in_message:
             return False
@@ -145,7 +145,7 @@ class HttpConnection(HttpToolsProtocol):
         else:
             line.deadline = min(self._linger_until, self.loop.time() + self._bounds.quiet_seconds)
 
-    # What comes
+    # Arriving bytes
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come, and answer what is complete."""
@@ -190,7 +190,7 @@ class HttpConnection(HttpToolsProtocol):
     def _ignore_offer(self) -> None:
         """Go on after a head that offers another protocol, as if it did not.
 
-        The parser leaves the body of such a request alone. Another one, which is told where that
+        The parser leaves the body of such a request alone. Another one, which learns where that
         body ends and nothing of the offer, reads on from there.
         """
         version = self.parser.get_http_version().encode()
@@ -234,7 +234,7 @@ class HttpConnection(HttpToolsProtocol):
         if self._line is not None and self._line.deadline == _NEVER:
             self._line.deadline = self.loop.time() + self._bounds.head_seconds
 
-    # What the parser finds
+    # Callbacks of the parser
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -279,7 +279,7 @@ class HttpConnection(HttpToolsProtocol):
         self._keeps_alive = cycle.keep_alive
         cycle.keep_alive = False
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
-        scope[WHOLE_IN_SCOPE] = lambda: not cycle.more_body
+        facts_of(scope).body_has_arrived = lambda: not cycle.more_body
 
     def on_message_complete(self) -> None:
         """The request is complete."""
@@ -306,10 +306,9 @@ class HttpConnection(HttpToolsProtocol):
 
     def _get_upgrade(self) -> bytes | None:
         offers = [value.strip().lower() for name, value in self.headers if name == b"upgrade"]
-        wishes = b",".join(value for name, value in self.headers if name == b"connection")
-        if len(offers) != 1 or b"upgrade" not in [it.strip().lower() for it in wishes.split(b",")]:
-            return None
-        return offers[0]
+        listed = b",".join(value for name, value in self.headers if name == b"connection")
+        wishes = [wish.strip().lower() for wish in listed.split(b",")]
+        return offers[0] if len(offers) == 1 and b"upgrade" in wishes else None
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over to the WebSocket protocol."""
@@ -332,7 +331,7 @@ class HttpConnection(HttpToolsProtocol):
     def _stop(self) -> None:
         """End the connection because of what has come, after what was asked before."""
         if self._refusal is None and len(self.pipeline) >= self._bounds.waiting_requests:
-            # Nobody waits for that many; whoever does sends the rest again.
+            # No client needs that many at once; one that does sends the rest again.
             self._lines.refused("with more requests at once than may wait")
             self._is_deaf = True
             self.cycle.keep_alive = False

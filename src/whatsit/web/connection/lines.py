@@ -12,8 +12,8 @@ from typing import Any
 
 from uvicorn.protocols.utils import get_remote_addr
 
-from whatsit.exposure import Network
-from whatsit.web.guard.rates import caller_of
+from whatsit.access.networks import Network
+from whatsit.web.caller import caller_at
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ _REPORT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Bounds:
-    """What one connection may cost, and all of them together.
+    """Limits on the cost of one connection, and of all of them together.
 
     Attributes:
         per_address: Open connections of one address.
@@ -94,7 +94,7 @@ class Line:
         deadline: When `on_deadline` is called, on the clock of the event loop.
         on_deadline: Called once for each deadline, up to a second late.
         lingers: Asked before closing whether the client still has something to send.
-        is_ending: Whether it was closed; the client may still have to read its last answer.
+        is_ending: True once it was closed; the client may still have to read its last answer.
     """
 
     def __init__(
@@ -143,14 +143,14 @@ class Line:
         self._lines.forget(self)
 
     def look(self, now: float, bounds: Bounds) -> None:
-        """End it if its time is over, or if nobody reads what was written."""
+        """End it if its time is over, or if its client does not read what was written."""
         if now >= self.deadline:
             self.deadline = _NEVER
             self.on_deadline()
             return
         unsent = self._transport.get_write_buffer_size()
         if 0 < unsent >= self._unsent > 0:
-            # By what was looked at rather than by the clock: a machine that slept is no reason.
+            # By what was looked at rather than by the clock: a machine that slept is not a reason.
             self._stuck_seconds += bounds.look_seconds
             if self._stuck_seconds >= bounds.stuck_seconds:
                 self.abort()
@@ -163,7 +163,7 @@ class Lines:
     """All open connections of one process. Used in its event loop only.
 
     Args:
-        bounds: What they may cost.
+        bounds: Limits on their cost.
         unlimited: Networks whose addresses may open as many as they like: those of proxies.
     """
 
@@ -183,7 +183,7 @@ class Lines:
         """A new connection; None if it is one too many."""
         loop = asyncio.get_running_loop()
         host = (get_remote_addr(transport) or ("",))[0]
-        caller = caller_of({"client": (host, 0)}) if host else ""
+        caller = caller_at(host) if host else ""
         if len(self._open) >= self.bounds.in_all:
             self.refused("over the bound of all")
         elif self._by_caller[caller] >= self.bounds.per_address and not self._is_unlimited(host):

@@ -17,11 +17,11 @@ _BURST_SECONDS = 10.0
 
 
 class Allowance:
-    """What may be used up at once, and comes back as time passes.
+    """An amount that may be used up at once, and comes back as time passes.
 
     Args:
         per_second: How much comes back.
-        now: On the clock that `take` is told.
+        now: On the same clock as in `take`.
     """
 
     def __init__(self, per_second: float, now: float) -> None:
@@ -44,7 +44,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
 
     Args:
         lines: All open connections.
-        facts: What uvicorn hands to its protocols.
+        facts: The arguments that uvicorn passes to its protocols.
     """
 
     def __init__(self, *, lines: Lines, **facts: Any) -> None:
@@ -61,7 +61,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
             transport.lingers = _never
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the application that the client has left."""
+        """Notify the application that the client has left."""
         super().connection_lost(exc)
         if isinstance(self.transport, Line):
             self.transport.lost()

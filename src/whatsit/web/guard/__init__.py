@@ -1,1 +1,1 @@
-"""What stands between a stranger and the service: hosts, keys, rates and security headers."""
+"""The guards of the service: hosts, origins, keys, rates and security headers."""

@@ -7,13 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from whatsit.errors import WhatsitError
 from whatsit.web.api.problems import problem_for
-
-OPEN_PATHS = frozenset(
-    {"/healthz", "/readyz", "/api/docs", "/api/docs/oauth2-redirect", "/api/openapi.json"}
-)
-"""Paths of the API that anybody may read, any number of times. All others are closed, whatever
-they look like, so that no spelling of a path slips past."""
-_OPEN_FOLDER = "/api/docs-assets/"
+from whatsit.web.request_facts import facts_of
 
 
 class Rule(Protocol):
@@ -28,9 +22,9 @@ class Door:
     """Lets a connection through that all rules allow.
 
     Args:
-        app: What is behind the door.
+        app: The application behind the door.
         rules: Asked in this order; the first refusal counts.
-        answer_refusal: Answers with the error it finds by `refusal_in`; `refuse` or something
+        answer_refusal: Answers with the refusal in the request's facts; `refuse` or something
             around it.
     """
 
@@ -44,7 +38,7 @@ class Door:
         for rule in self._rules:
             error = await rule.refusal(scope)
             if error is not None:
-                scope["whatsit.refusal"] = error
+                facts_of(scope).refusal = error
                 await self._answer_refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)
@@ -56,17 +50,6 @@ async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket" and not can_be_told:
         await send({"type": "websocket.close", "code": 1008})
         return
-    await problem_for(scope["whatsit.refusal"])(scope, receive, send)
-
-
-def is_open_on_page(path: str) -> bool:
-    """Whether the page's server may answer anybody: all but its figures and its door for programs.
-
-    The page itself asks for no keys.
-    """
-    return "/_stcore/metrics" not in path and "/_stcore/agent" not in path
-
-
-def is_open(path: str) -> bool:
-    """Whether anybody may read a path of the API: health and documentation."""
-    return path in OPEN_PATHS or path.startswith(_OPEN_FOLDER)
+    refusal = facts_of(scope).refusal
+    assert refusal is not None
+    await problem_for(refusal)(scope, receive, send)

@@ -1,8 +1,10 @@
-"""Headers that tell a browser what our pages never need, so that nobody else can use it."""
+"""Headers that forbid a browser what our pages never need, so that attackers can't use it."""
+
+from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from whatsit.web.api.app import API_PREFIXES
+from whatsit.web.paths import API_PREFIXES
 
 Header = tuple[bytes, bytes]
 
@@ -46,10 +48,10 @@ _NOTHING = _headers(_NOTHING_POLICY)
 
 
 class SecurityHeaders:
-    """Adds the headers to every response, those of refusals and errors among them.
+    """Adds the security headers to every response of an application, refusals and errors too.
 
-    What would let pages of other origins read an answer (CORS) is taken out: nobody gets that
-    here, and the page's server names an address that may be somebody else's.
+    Args:
+        app: Answers.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -57,21 +59,25 @@ class SecurityHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection; see the ASGI specification."""
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-            return
-        ours = _headers_for(scope["path"])
+        path = scope["path"]
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] in _STARTS:
-                theirs = message.get("headers", ())
-                message["headers"] = [
-                    *(header for header in theirs if not _is_replaced(header[0].lower())),
-                    *ours,
-                ]
+                message["headers"] = with_security_headers(message.get("headers", ()), path)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def with_security_headers(headers: Iterable[Header], path: str) -> list[Header]:
+    """The headers of a response together with the security headers of its path.
+
+    What would let pages of other origins read an answer (CORS) is taken out: our answers are for
+    our own page, and the page's server names an address that may belong to another site.
+    """
+    kept = [header for header in headers if not _is_replaced(header[0].lower())]
+    kept += _headers_for(path)
+    return kept
 
 
 def _is_replaced(name: bytes) -> bool:

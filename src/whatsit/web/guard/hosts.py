@@ -2,12 +2,12 @@
 
 from starlette.types import Scope
 
+from whatsit.access.hosts import HostNames
 from whatsit.errors import HostNotAllowed
-from whatsit.exposure import HostNames
 
 _PROBED_PATHS = frozenset({"/healthz", "/readyz"})
-"""An orchestrator asks by the address of the container, which nobody can list beforehand; what it
-is told would not help a stranger."""
+"""An orchestrator asks by the address of the container, which can't be listed beforehand; the
+answers would not help a stranger."""
 
 
 class HostRule:

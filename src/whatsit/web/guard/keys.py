@@ -5,15 +5,12 @@ from collections.abc import Callable, Iterable
 from fastapi import FastAPI
 from starlette.types import Scope
 
+from whatsit.access.keys import KeyRing
+from whatsit.access.page_tokens import PageTokens
 from whatsit.errors import ImageUnreadable, Unauthorized, UrlsOff
-from whatsit.keys import KeyRing
-from whatsit.web.guard.door import is_open
-from whatsit.web.guard.passes import PagePasses
-
-KEY_ID = "whatsit.key_id"
-"""Where the scope of a request with a valid key tells the id of that key."""
-KEY_NAME = "whatsit.key_name"
-"""Where it tells the name of that key."""
+from whatsit.web.api.refusals import problem_responses
+from whatsit.web.paths import is_open
+from whatsit.web.request_facts import facts_of
 
 _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "Authorization: Bearer KEY"},
@@ -27,33 +24,33 @@ class KeyRule:
     Args:
         keys: Knows the valid keys.
         is_open: Which paths are open to anybody.
-        passes: Let the page's own requests in without a key; None where there is no page.
+        tokens: Let the page's own requests in without a key; None without a page.
     """
 
     def __init__(
         self,
         keys: KeyRing,
         is_open: Callable[[str], bool],
-        passes: PagePasses | None = None,
+        tokens: PageTokens | None = None,
     ) -> None:
         self._keys = keys
         self._is_open = is_open
-        self._passes = passes
+        self._tokens = tokens
 
     async def refusal(self, scope: Scope) -> Unauthorized | None:
-        """See `Rule.refusal`. A valid key's id and name are left in the scope."""
+        """See `Rule.refusal`. A valid key's id and name are left in the request's facts."""
         if self._is_open(scope["path"]):
             return None
         offered = offered_key(scope["headers"])
         if offered is None:
-            if self._passes is not None and self._passes.admit(scope):
+            if self._tokens is not None and self._tokens.admit(scope):
                 return None
             return Unauthorized("An API key is needed. Send it as: Authorization: Bearer KEY")
         key = self._keys.find(offered)
         if key is None:
             return Unauthorized("This API key is unknown or was revoked.")
-        scope[KEY_ID] = key.id
-        scope[KEY_NAME] = key.name
+        facts = facts_of(scope)
+        facts.key_id, facts.key_name = key.id, key.name
         return None
 
 
@@ -78,10 +75,8 @@ def declare_keys(api: FastAPI, *, required: bool) -> None:
 
     Args:
         api: Its document must not have been asked for yet.
-        required: Whether a request without a key is refused now.
+        required: True if a request without a key is refused now.
     """
-    from whatsit.web.api.description import problem_responses
-
     build = api.openapi
 
     def openapi() -> dict[str, object]:

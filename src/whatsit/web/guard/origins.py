@@ -24,8 +24,8 @@ class OriginRule:
     That is every WebSocket and every request that may change something or make work. Browsers say
     where such a request comes from; other programs do not, and are let through.
 
-    A request that has a header twice which decides what it may do is refused as well: whoever
-    reads the first of them and whoever reads the last would not agree.
+    A request that has a decisive header twice is refused as well: a reader of the first one and a
+    reader of the last one would not agree.
     """
 
     async def refusal(self, scope: Scope) -> MalformedRequest | OriginNotAllowed | None:
@@ -45,7 +45,7 @@ class OriginRule:
 
 
 def is_from_here(given: Mapping[bytes, bytes]) -> bool:
-    """Whether a request comes from our own page, from no page, or from no browser.
+    """True if a request comes from our own page, from no page, or from no browser.
 
     Args:
         given: Headers of the request; names in lower case.

@@ -1,18 +1,15 @@
 """No more requests than one caller may send."""
 
-import ipaddress
 import logging
 import time
 from collections.abc import Callable
-from functools import lru_cache
 
 from starlette.types import Scope
 
-from whatsit.cache.counters import Counters, ProcessCounters, Tally, Window
+from whatsit.access.counters import Counters, ProcessCounters, Tally, Window
+from whatsit.access.rates import Rate
 from whatsit.errors import CacheError, RateLimited
-from whatsit.exposure import Rate
-from whatsit.web.guard.door import is_open
-from whatsit.web.guard.keys import KEY_ID
+from whatsit.web.caller import caller_of
 
 _log = logging.getLogger(__name__)
 
@@ -25,9 +22,9 @@ class RateRule:
     the time, so that a caller gets no second allowance where the shared counters begin to fail.
 
     Args:
-        rate: What one caller may send.
+        rate: The rate of one caller.
         shared: Counters of all processes; None where this is the only one.
-        is_counted: Which requests count.
+        is_counted: Which paths count.
         clock: Seconds since the epoch; processes of one rate agree on it.
     """
 
@@ -35,7 +32,7 @@ class RateRule:
         self,
         rate: Rate,
         shared: Counters | None,
-        is_counted: Callable[[Scope], bool],
+        is_counted: Callable[[str], bool],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._rate = rate
@@ -47,7 +44,7 @@ class RateRule:
 
     async def refusal(self, scope: Scope) -> RateLimited | None:
         """See `Rule.refusal`. Counts the request where it is not refused."""
-        if not self._is_counted(scope):
+        if not self._is_counted(scope["path"]):
             return None
         passed, elapsed = divmod(self._clock(), self._rate.seconds)
         window = Window(
@@ -85,31 +82,3 @@ def seconds_until_room(window: Window, tally: Tally) -> float:
     else:
         free_at = 2 - (window.limit - 1) / tally.current
     return (free_at - window.elapsed_ratio) * window.seconds
-
-
-def does_work(scope: Scope) -> bool:
-    """Whether a request of the API counts: not health, documentation or metrics."""
-    path: str = scope["path"]
-    return not (is_open(path) or path == "/metrics" or path.startswith("/v2/health/"))
-
-
-def caller_of(scope: Scope) -> str:
-    """Who is counted: a key by its id, else an address."""
-    if KEY_ID in scope:
-        return f"key {scope[KEY_ID]}"
-    client = scope.get("client")
-    return _address_of(client[0]) if client else "somebody"
-
-
-@lru_cache(4096)
-def _address_of(host: str) -> str:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    # Whoever has one IPv6 address usually has its whole /64 to choose from.
-    return str(ipaddress.IPv6Network((int(address), 64), strict=False))

@@ -1,19 +1,15 @@
 """The frame around every page. Streamlit runs this file for every interaction of a visitor."""
 
-from pathlib import Path
-
 import streamlit as st
 
-from whatsit.web.ui import views
 from whatsit.web.ui.bridge import running_service
 from whatsit.web.ui.pages import ask, model, sign_in, watch
+from whatsit.web.ui.views.frame import MARK_FILE, footer, header, style
 
 running = running_service()
 signing_in = running.settings.page_sign_in == "required"
 
-st.set_page_config(
-    page_title="whatsit", page_icon=str(Path(views.__file__).parent / "assets/mark.svg")
-)
+st.set_page_config(page_title="whatsit", page_icon=str(MARK_FILE))
 if signing_in and not st.user.get("is_logged_in"):
     page = st.navigation(
         [
@@ -23,7 +19,7 @@ if signing_in and not st.user.get("is_logged_in"):
         ],
         position="hidden",
     )
-    st.html(views.style())
+    st.html(style())
     page.run()
 else:
     page = st.navigation(
@@ -34,9 +30,9 @@ else:
         ],
         position="top",
     )
-    st.html(views.style())
+    st.html(style())
     if signing_in:
         sign_in.draw_who()
-    st.html(views.header())
+    st.html(header())
     page.run()
-    st.html(views.footer(running.service.classifier.card.description))
+    st.html(footer(running.service.classifier.card.description))

@@ -43,14 +43,14 @@ def assets_version() -> str:
 
 
 def asset_address(path: str) -> str:
-    """Where a browser gets a file that it may keep for ever."""
+    """The address of a file that a browser may keep for ever."""
     return f"{ASSETS_PREFIX}{assets_version()}/{path}"
 
 
 def style_addresses() -> list[str]:
     """The style sheets of all modules; the one with the colours comes first."""
     sheets = (path for path in asset_files() if path.startswith("ask/") and path.endswith(".css"))
-    ordered = sorted(sheets, key=lambda path: (path != "ask/theme.css", path))
+    ordered = sorted(sheets, key=lambda path: (path != "ask/css/theme.css", path))
     return [asset_address(path) for path in ordered]
 
 
@@ -81,16 +81,16 @@ def _answer(scope: Scope) -> Response:
         detail = f"{scope['path']} does not take {method}; it takes GET."
         return problem(405, "method_not_allowed", detail, {"Allow": "GET, HEAD"})
     version, _, rest = path.partition("/")
-    kept = _ASK_EACH_TIME
+    caching = _ASK_EACH_TIME
     if rest in asset_files():
         # A page of another version may ask while servers are replaced; what it gets is ours.
-        kept = _FOR_EVER if version == assets_version() else _ASK_EACH_TIME
+        caching = _FOR_EVER if version == assets_version() else _ASK_EACH_TIME
         path = rest
     content = asset_files().get(path)
     if content is None:
         return problem(404, "not_found", f"There is nothing at {scope['path']}.")
     tag = f'"{assets_version()}"'
-    headers = {"Cache-Control": kept, "ETag": tag}
+    headers = {"Cache-Control": caching, "ETag": tag}
     if any(name == b"if-none-match" and value == tag.encode() for name, value in scope["headers"]):
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type=_type_of(path))

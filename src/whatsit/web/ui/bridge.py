@@ -1,38 +1,38 @@
 """How the page's script reaches the service of its process.
 
-Streamlit runs the script anew for every interaction and passes it nothing, so what it needs
+Streamlit runs the script again for every interaction and passes it nothing, so what it needs
 waits here.
 """
 
-from whatsit.bootstrap import Running
-from whatsit.web.guard.passes import PagePasses
+from whatsit.access.page_tokens import PageTokens
+from whatsit.running import Running
 
 _running: list[Running] = []
-_passes: list[PagePasses] = []
+_tokens: list[PageTokens] = []
 
 
-def install(running: Running, passes: PagePasses) -> None:
+def install(running: Running, tokens: PageTokens) -> None:
     """Make `running` the one that the page shows; called once, before the first visitor."""
     _running[:] = [running]
-    _passes[:] = [passes]
+    _tokens[:] = [tokens]
 
 
 def running_service() -> Running:
-    """What the page shows.
+    """The service that the page shows.
 
     Raises:
         RuntimeError: The page was not started by ``whatsit serve``.
     """
     if not _running:
-        raise RuntimeError("The page has no service behind it. Start it with: whatsit serve")
+        raise RuntimeError("The page runs without a service. Start it with: whatsit serve")
     return _running[0]
 
 
-def page_passes() -> PagePasses:
-    """Who issues the page's passes.
+def page_tokens() -> PageTokens:
+    """The issuer of the page's tokens.
 
     Raises:
         RuntimeError: See `running_service`.
     """
     running_service()
-    return _passes[0]
+    return _tokens[0]

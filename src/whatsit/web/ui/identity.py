@@ -1,4 +1,4 @@
-"""Who may sign in to the page: the operator's file, read and checked at the start."""
+"""The sign-in of the page: the operator's file, read and checked at the start."""
 
 import tomllib
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ MIN_COOKIE_SECRET_LENGTH = 32
 
 _KEYS = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 _FURTHER_KEYS = ("client_kwargs",)
-_SEE = "See docs/sign-in.md."
+_SEE = "See docs/run/sign-in.md."
 
 
 def load_sign_in_secrets(settings: Settings) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def load_sign_in_secrets(settings: Settings) -> dict[str, Any]:
     path = settings.page_secrets or settings.store / "secrets.toml"
     auth = _read(path).get("auth")
     if not isinstance(auth, Mapping):
-        raise SettingsError(f"There is no section [auth] in {path}. {_SEE}")
+        raise SettingsError(f"The section [auth] is missing in {path}. {_SEE}")
     missing = [key for key in _KEYS if not auth.get(key)]
     if missing:
         raise SettingsError(f"The section [auth] of {path} lacks {', '.join(missing)}. {_SEE}")

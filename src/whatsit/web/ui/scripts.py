@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from streamlit.runtime import app_session
 from streamlit.runtime.scriptrunner import ScriptRunner, add_script_run_ctx
 
-from whatsit.workers import give_way
+from whatsit.service.workers import give_way
 
 SCRIPTS_AT_ONCE = 2
 

@@ -8,8 +8,8 @@ from starlette.middleware import Middleware
 from streamlit import config, net_util
 from streamlit.runtime.pages_manager import PagesManager
 
-from whatsit.bootstrap import Running
-from whatsit.web.guard.passes import PagePasses
+from whatsit.access.page_tokens import PageTokens
+from whatsit.running import Running
 from whatsit.web.ui import bridge
 from whatsit.web.ui.identity import load_sign_in_secrets
 from whatsit.web.ui.scripts import share_threads
@@ -19,21 +19,21 @@ _STREAM = "streamlit.web.server.starlette.starlette_websocket"
 _SCRIPT = Path(__file__).parent / "app.py"
 
 
-def build_page(running: Running, passes: PagePasses) -> st.App:
+def build_page(running: Running, tokens: PageTokens) -> st.App:
     """The page of one running service.
 
     The theme and the fixed options stand in ``.streamlit/config.toml`` beside the script.
 
     Args:
         running: Whose service the page shows.
-        passes: Issues what the page shows the API in place of a key.
+        tokens: Issued to the page's visitors.
 
     Raises:
         SettingsError: People shall sign in, but how is not set up.
     """
     settings = running.settings
     secrets = load_sign_in_secrets(settings) if settings.page_sign_in == "required" else None
-    bridge.install(running, passes)
+    bridge.install(running, tokens)
     share_threads()
     # The folder of our pages bears the name of an older way to declare them. Until the script has
     # run once, a visitor who opens any page but the first would be shown that one's, and stay.
@@ -41,7 +41,7 @@ def build_page(running: Running, passes: PagePasses) -> st.App:
     _keep_to_ourselves()
     page = st.App(_SCRIPT, secrets=secrets, middleware=[Middleware(NoUploads)])
     config.set_option("server.port", settings.port)
-    # Nobody's own secrets.toml in the home or the working folder must decide who signs in.
+    # A secrets.toml in a home or working folder must not decide who signs in.
     config.set_option("secrets.files", [])
     return page
 

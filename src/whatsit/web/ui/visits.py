@@ -13,11 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from whatsit.errors import PageBusy
+from whatsit.web.caller import caller_of
 from whatsit.web.guard.door import refuse
-from whatsit.web.guard.rates import caller_of
+from whatsit.web.request_facts import facts_of
 
-HELPED_MESSAGES: Final = frozenset({"rerun_script", "stop_script", "app_heartbeat"})
-"""What the page's own client sends. The others have git asked, files written or caches cleared."""
+PAGE_MESSAGES: Final = frozenset({"rerun_script", "stop_script", "app_heartbeat"})
+"""The messages of the page's own client. The others make the server run git, write files or
+clear caches."""
 
 _DRAWS_PER_PAGE = 2
 _SECONDS_PER_DRAW = 6
@@ -25,14 +27,14 @@ _ALL_TOGETHER = 4
 """All addresses together may have this many times as much drawn as one of them."""
 _LOOK_SECONDS = 0.5
 _FORGET_AFTER = 4_096
-# What the page's client asks before it tries its WebSocket again; it shows what it is told.
+# The page's client asks this before it tries its WebSocket again; it shows the answer.
 _PINGS = ("/_stcore/health", "/_stcore/host-config")
 _POLICY_VIOLATION = 1008
 
 
 @dataclass(frozen=True)
 class VisitLimits:
-    """What the page's server bears.
+    """Limits of the page's server.
 
     Attributes:
         pages: Open at the same time, of all visitors.
@@ -57,7 +59,7 @@ class _Turns:
         return max(0.0, self._next - self._head_start + self._seconds_each - now)
 
     def is_used(self, now: float) -> bool:
-        """Whether fewer turns than the most are left at once."""
+        """True if fewer turns than the most are left at once."""
         return self._next > now
 
     def take(self, now: float) -> float:
@@ -82,14 +84,14 @@ class Visits:
 
     A page too many is refused with a sentence, which the page's client shows while it tries
     again by itself. A message too many waits for its turn, and nothing behind it is read
-    meanwhile. What is drawn for a client that does not read is not drawn again before it has.
+    meanwhile. A page is not drawn again before its client has read the last drawing.
 
     One for the whole process; used in its event loop only.
 
     Args:
         app: The page's server.
-        limits: What it bears.
-        is_ending: Whether the process is about to end, so that nothing waits any longer.
+        limits: How many pages it serves.
+        is_ending: True if the process is about to end, so that nothing waits any longer.
         clock: Seconds that only grow.
     """
 
@@ -122,7 +124,7 @@ class Visits:
     async def _receive_visitor(self, scope: Scope, receive: Receive, send: Send) -> None:
         address = caller_of(scope)
         if (busy := self._refusal(address)) is not None:
-            scope["whatsit.refusal"] = busy
+            facts_of(scope).refusal = busy
             await refuse(scope, receive, send)
             return
         visitor = self._visitor(address)
@@ -142,7 +144,7 @@ class Visits:
         visitor, now = self._visitors.get(address), self._clock()
         if visitor is not None and visitor.open >= self._limits.pages_per_address:
             return PageBusy(
-                f"{visitor.open} pages are open from your address, which is as many as may be. "
+                f"{visitor.open} pages are open from your address, which is the limit. "
                 "Close one of them."
             )
         if visitor is not None and (seconds := visitor.turns.wait_seconds(now)) > 0:
@@ -192,7 +194,7 @@ class _OpenPage:
     async def send(self, message: Message) -> None:
         """Send on; until the client's system has taken it, nothing more of his is heard.
 
-        Where the client has left, its next message says so. Told by an error here as well,
+        Where the client has left, its next message says so. If an error said so here as well,
         Streamlit would ask a closed connection for more, and fail.
         """
         self._has_read.clear()
@@ -215,13 +217,13 @@ class _OpenPage:
             if kind is None:
                 self._is_over = True
                 await self._send({"type": "websocket.close", "code": _POLICY_VIOLATION})
-            elif kind in HELPED_MESSAGES:
+            elif kind in PAGE_MESSAGES:
                 return message
         return {"type": "websocket.disconnect", "code": _POLICY_VIOLATION}
 
 
 def _kind_of(message: Message) -> str | None:
-    """Which kind of message it is, empty for none; None where no client of ours sends such."""
+    """The kind of a message, empty without one; None where our client never sends such."""
     data = message.get("bytes")
     if data is None:
         return None

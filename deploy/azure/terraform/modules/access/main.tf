@@ -1,4 +1,4 @@
-# Who a service is, and all that it may: pull images, and read the secrets of a vault of its own.
+# The identity of a service, and its rights: pull images, and read the secrets of its own vault.
 
 resource "azurerm_user_assigned_identity" "whatsit" {
   name                = var.name
@@ -25,7 +25,7 @@ resource "azurerm_key_vault" "whatsit" {
   soft_delete_retention_days = 7
   tags                       = var.tags
 
-  # Whoever makes the secret has to reach the vault, so it is closed only where that is said.
+  # The creator of the secret must reach the vault, so it is closed only where networks are named.
   dynamic "network_acls" {
     for_each = length(var.vault_from) == 0 ? [] : [var.vault_from]
     content {

@@ -47,5 +47,5 @@ variable "subnet_ids" {
 
 variable "operator_principal_id" {
   type        = string
-  description = "Object id of whoever runs Terraform: may write secrets."
+  description = "Object id of the identity that runs Terraform; it may write secrets."
 }

@@ -68,7 +68,7 @@ resource "azurerm_machine_learning_workspace" "ml" {
   key_vault_id            = azurerm_key_vault.ml.id
   storage_account_id      = azurerm_storage_account.ml.id
   container_registry_id   = azurerm_container_registry.ml.id
-  # Who may use it is decided by roles; people reach the studio from wherever they are.
+  # Roles decide who may use it; people reach the studio from anywhere.
   public_network_access_enabled = true
   tags                          = var.tags
 

@@ -33,7 +33,7 @@ resource "azurerm_subnet" "whatsit" {
   }
 }
 
-# What no rule names is refused by Azure's own last rule.
+# Azure's own last rule refuses everything that no rule names.
 resource "azurerm_network_security_group" "whatsit" {
   name                = "${var.name}-ports"
   location            = var.location

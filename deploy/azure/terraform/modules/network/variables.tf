@@ -20,7 +20,7 @@ variable "tags" {
 
 variable "tls" {
   type        = bool
-  description = "Whether a proxy with TLS is in front: 80 and 443 are open then, and 8501 is not."
+  description = "True if a proxy with TLS is in front: 80 and 443 are open then, and 8501 is not."
 }
 
 variable "clients_from" {
@@ -30,7 +30,7 @@ variable "clients_from" {
 
 variable "ssh_from" {
   type        = string
-  description = "The one network, as a CIDR, that reaches SSH; null for nobody."
+  description = "The one network, as a CIDR, that reaches SSH; null for none."
 }
 
 variable "domain_label" {

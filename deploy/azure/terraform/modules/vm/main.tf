@@ -19,8 +19,8 @@ module "access" {
   subnet_ids            = [var.subnet_id]
 }
 
-# Made anew at each run and forgotten at its end; it is sent to the vault only when the version
-# rises, and is neither in the plan nor in the state.
+# Generated in each run and forgotten at its end; Terraform sends it to the vault only when the
+# version rises, and stores it neither in the plan nor in the state.
 ephemeral "random_password" "redis" {
   length  = 48
   special = false
@@ -98,7 +98,7 @@ resource "azurerm_linux_virtual_machine" "whatsit" {
   boot_diagnostics {}
 
   lifecycle {
-    # New user data would replace the machine and what people corrected on it; docs/deploy.md says
+    # New user data would replace the machine and what people corrected on it; docs/run/deploy.md says
     # how to do that on purpose. The newest image of Ubuntu is for new machines.
     ignore_changes = [custom_data, source_image_reference[0].version]
 

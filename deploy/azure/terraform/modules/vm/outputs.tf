@@ -14,6 +14,6 @@ output "vault_name" {
 }
 
 output "user_data" {
-  description = "What cloud-init is told, for whoever wants to read it."
+  description = "The configuration for cloud-init, to read it."
   value       = local.user_data
 }

@@ -60,7 +60,7 @@ variable "registry_login_server" {
 
 variable "operator_principal_id" {
   type        = string
-  description = "Object id of whoever runs Terraform: may write the secret."
+  description = "Object id of the identity that runs Terraform; it may write the secret."
 }
 
 variable "tenant_id" {
@@ -81,10 +81,10 @@ variable "vault_from" {
 
 variable "tls" {
   type        = bool
-  description = "Whether the proxy's files go along."
+  description = "True to install the proxy's files as well."
 }
 
 variable "compose_environment" {
   type        = map(string)
-  description = "What the compose file is told: variables of its `.env`, none of them secret."
+  description = "Variables for the compose file's `.env`, none of them secret."
 }

@@ -55,7 +55,7 @@ variable "registry_login_server" {
 
 variable "operator_principal_id" {
   type        = string
-  description = "Object id of whoever runs Terraform: may write the secret."
+  description = "Object id of the identity that runs Terraform; it may write the secret."
 }
 
 variable "tenant_id" {
@@ -65,7 +65,7 @@ variable "tenant_id" {
 
 variable "shared_cache" {
   type        = bool
-  description = "Whether there is a managed Redis; otherwise each instance has an embedded cache."
+  description = "True for a managed Redis; otherwise each instance has an embedded cache."
 }
 
 variable "redis_sku" {

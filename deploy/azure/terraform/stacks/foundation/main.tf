@@ -1,4 +1,4 @@
-# What the other stacks share, made once by a person: the registry, and the identity that GitHub's
+# Shared by the other stacks, created once by a person: the registry, and the identity that GitHub's
 # workflows act as. They hold no password: GitHub vouches for the run, Azure trusts the subject.
 
 data "azurerm_client_config" "current" {}

@@ -46,7 +46,7 @@ variable "state_storage_account_id" {
 variable "github_subjects" {
   type        = map(string)
   default     = {}
-  description = "Who at GitHub may sign in as the deployer: a name of yours to the subject of GitHub's token, such as repo:OWNER@OWNER-ID/REPO@REPO-ID:environment:production."
+  description = "Subjects at GitHub that may sign in as the deployer: maps a name of yours to the subject of GitHub's token, such as repo:OWNER@OWNER-ID/REPO@REPO-ID:environment:production."
   validation {
     condition     = alltrue([for subject in values(var.github_subjects) : can(regex("^repo:[^/*]+/[^/*:]+:[^*]+$", subject))])
     error_message = "A subject is repo:OWNER/REPOSITORY:..., or with ids repo:OWNER@ID/REPOSITORY@ID:..., without wildcards."

@@ -13,7 +13,7 @@ terraform {
   }
 }
 
-# The subscription comes from ARM_SUBSCRIPTION_ID; providers are registered once, see docs/deploy.md.
+# The subscription comes from ARM_SUBSCRIPTION_ID; providers are registered once, see docs/run/deploy.md.
 provider "azurerm" {
   resource_provider_registrations = "none"
   storage_use_azuread             = true

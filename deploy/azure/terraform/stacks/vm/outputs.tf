@@ -39,7 +39,7 @@ output "open_ports" {
 }
 
 output "user_data" {
-  description = "What cloud-init is told; it holds no secret."
+  description = "The configuration for cloud-init; it contains no secret."
   value       = module.vm.user_data
 }
 

@@ -73,7 +73,7 @@ variable "clients_from" {
 variable "ssh_from" {
   type        = string
   default     = null
-  description = "The one network that reaches SSH, as a CIDR. Null, as recommended: nobody, and everything is done by `az vm run-command`."
+  description = "The one network that reaches SSH, as a CIDR. Null, as recommended: none, and `az vm run-command` does everything."
   validation {
     condition     = var.ssh_from == null ? true : can(cidrnetmask(var.ssh_from)) && tonumber(try(split("/", var.ssh_from)[1], 0)) >= 16
     error_message = "SSH is opened to one IPv4 network of /16 or narrower, such as 198.51.100.7/32."
@@ -83,7 +83,7 @@ variable "ssh_from" {
 variable "vault_from" {
   type        = set(string)
   default     = []
-  description = "Networks, as CIDRs, from which Terraform reaches the Key Vault; beside the machine nobody else does then. Empty, where those are not known: everybody, and roles decide."
+  description = "Networks, as CIDRs, from which Terraform reaches the Key Vault; apart from the machine, all others are blocked then. Empty, where those are not known: all networks, and roles decide."
   validation {
     condition     = alltrue([for cidr in var.vault_from : can(cidrnetmask(cidr))])
     error_message = "Write networks as IPv4 CIDRs, such as 198.51.100.7/32."
@@ -152,7 +152,7 @@ variable "memory" {
 variable "api_keys" {
   type        = string
   default     = "required"
-  description = "Whether the API asks for keys: required, or off where clients_from lets in nobody else."
+  description = "Keys for the API: required, or off where clients_from admits only trusted clients."
   validation {
     condition     = contains(["required", "off"], var.api_keys) && (var.api_keys == "required" || alltrue([for cidr in var.clients_from : tonumber(try(split("/", cidr)[1], 32)) >= 8]))
     error_message = "api_keys is required, or off; it can't be off while everybody reaches the service."

@@ -9,19 +9,21 @@ from functools import lru_cache
 
 import streamlit as st
 
-from whatsit.bootstrap import Running
+from whatsit.access.page_tokens import PageToken
 from whatsit.data import example_pictures
+from whatsit.documents import describe_answer
 from whatsit.errors import WhatsitError
-from whatsit.service import Service
-from whatsit.serving import LineUp
-from whatsit.web.api.classify import describe
-from whatsit.web.guard.passes import PagePass
+from whatsit.feedback.correction import MAX_LABEL_CHARACTERS
+from whatsit.picture import Picture
+from whatsit.running import Running
+from whatsit.service.line_up import LineUp
+from whatsit.service.service import Service
 from whatsit.web.ui import bridge
 from whatsit.web.ui.assets import asset_address, style_addresses
 
 _log = logging.getLogger(__name__)
 
-_PASS = "page_pass"
+_TOKEN = "page_token"
 
 _LOADER = """
 // Below a prefix, the addresses of the page begin with it, as that of Streamlit's own script does.
@@ -51,10 +53,13 @@ def render(running: Running) -> None:
         facts = {
             "module": asset_address("ask/main.js"),
             "styles": style_addresses(),
-            "pass": _visitors_pass().token,
+            "pass": _visitors_token().text,
             "keysRequired": settings.keys_required,
             "urls": settings.fetch_urls == "on",
-            "maxUploadBytes": settings.max_upload_bytes,
+            "limits": {
+                "uploadBytes": settings.max_upload_bytes,
+                "labelCharacters": MAX_LABEL_CHARACTERS,
+            },
             "examples": _answered_examples(running.service),
         }
         # In a list, because Streamlit loads pandas to see whether a mapping holds tables, which
@@ -62,11 +67,11 @@ def render(running: Running) -> None:
         _draw(key="ask-view", data=[facts])
 
 
-def _visitors_pass() -> PagePass:
-    if _PASS not in st.session_state:
-        st.session_state[_PASS] = bridge.page_passes().issue()
-    page_pass: PagePass = st.session_state[_PASS]
-    return page_pass
+def _visitors_token() -> PageToken:
+    if _TOKEN not in st.session_state:
+        st.session_state[_TOKEN] = bridge.page_tokens().issue()
+    page_token: PageToken = st.session_state[_TOKEN]
+    return page_token
 
 
 def _answered_examples(service: Service) -> list[dict[str, object]]:
@@ -88,15 +93,14 @@ def _example_names() -> tuple[str, ...]:
 
 @lru_cache(1)
 def _answers(service: Service, line_up: LineUp) -> dict[str, dict[str, object]]:
-    """What the examples show, by name; computed for the first visitor of each line-up."""
+    """The answers to the examples, by name; computed for the first visitor of each line-up."""
     del line_up
-    answers = {}
+    answers: dict[str, dict[str, object]] = {}
     for name, picture in example_pictures().items():
-        reply = service.classify(picture)
-        facts = describe(reply.prediction, ())
+        reply = service.classify(Picture.of(picture))
         computed_ms = reply.timings_ms["total"] if reply.cache == "miss" else None
         answers[name] = {
-            "answer": facts["answer"],
+            "answer": describe_answer(reply.prediction.answer),
             "sha256": reply.prediction.image.sha256,
             "computedMs": computed_ms,
         }

@@ -2,9 +2,15 @@
 
 import streamlit as st
 
-from whatsit.bootstrap import Running
-from whatsit.images import encode_preview
-from whatsit.web.ui import views
+from whatsit.images.decode import encode_preview
+from whatsit.running import Running
+from whatsit.web.ui.views.model import (
+    model_facts,
+    model_history,
+    model_limits,
+    model_promises,
+    picture,
+)
 
 RELIABILITY_FILE = "reliability.png"
 """Drawn by ``whatsit models calibrate``; a model folder may hold one."""
@@ -15,18 +21,18 @@ def render(running: Running) -> None:
     serving = running.service.line_up.live
     classifier, card = serving.classifier, serving.classifier.card
     st.header("The model that answers", anchor=False)
-    st.html(views.model_facts(card, classifier.model, len(classifier.labels), serving.since))
+    st.html(model_facts(card, classifier.model, len(classifier.labels), serving.since))
     if running.follower is not None:
         st.header("What is live", anchor=False)
         if running.note is not None:
             st.warning(running.note, icon=":material/warning:")
-        st.html(views.model_history(running.follower.read()))
+        st.html(model_history(running.follower.read()))
     st.header("What its words promise", anchor=False)
-    st.html(views.model_promises(card))
+    st.html(model_promises(card))
     diagram = None if classifier.folder is None else classifier.folder / RELIABILITY_FILE
     if diagram is not None and diagram.is_file():
         st.html(
-            views.picture(
+            picture(
                 encode_preview(diagram.read_bytes(), 960, max_pixels=running.settings.max_pixels),
                 "A diagram of how often answers were right, by the percentage they gave.",
             ),
@@ -34,4 +40,4 @@ def render(running: Running) -> None:
         )
         st.caption("How often answers were right, by the percentage they gave.")
     st.header("What it can't do", anchor=False)
-    st.html(views.model_limits(card, len(classifier.labels)))
+    st.html(model_limits(len(classifier.labels)))

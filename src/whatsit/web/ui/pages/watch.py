@@ -2,17 +2,17 @@
 
 import streamlit as st
 
-from whatsit.bootstrap import Running
 from whatsit.errors import FeedbackUnavailable
-from whatsit.web.ui import watch_views
+from whatsit.running import Running
+from whatsit.web.ui.views.watch import accuracy_by_week, drift_signals, drift_summary
 
 
 def render(running: Running) -> None:
     """Draw the page."""
     st.header("Are the pictures as usual?", anchor=False)
     if (report := running.drift()) is not None:
-        st.html(watch_views.summary(report))
-        if shown := watch_views.signals(report):
+        st.html(drift_summary(report))
+        if shown := drift_signals(report):
             st.header("What changed", anchor=False)
             st.html(shown)
     st.header("How often people found it right", anchor=False)
@@ -21,4 +21,4 @@ def render(running: Running) -> None:
     except FeedbackUnavailable:
         st.html("<p>The corrections can't be read just now.</p>")
     else:
-        st.html(watch_views.accuracy(weeks))
+        st.html(accuracy_by_week(weeks))

@@ -34,7 +34,7 @@ run "the_identity_may_pull_and_read_secrets_and_nothing_else" {
   }
   assert {
     condition     = azurerm_role_assignment.writes_secrets.principal_id == "00000000-0000-0000-0000-000000000003"
-    error_message = "Somebody else may write secrets."
+    error_message = "Another identity may write secrets."
   }
   assert {
     condition     = azurerm_key_vault.whatsit.rbac_authorization_enabled && azurerm_key_vault.whatsit.purge_protection_enabled
@@ -47,7 +47,7 @@ run "the_vault_is_open_to_whoever_has_a_role_unless_networks_are_named" {
 
   assert {
     condition     = length(azurerm_key_vault.whatsit.network_acls) == 0
-    error_message = "Nobody could write the first secret."
+    error_message = "No identity could write the first secret."
   }
 }
 

@@ -62,7 +62,7 @@ run "jobs_may_do_what_they_need_and_nobody_logs_in_to_their_machines" {
   }
   assert {
     condition     = alltrue([for cluster in azurerm_machine_learning_compute_cluster.ml : !cluster.local_auth_enabled && !cluster.ssh_public_access_enabled])
-    error_message = "Somebody could log in."
+    error_message = "A login is possible."
   }
   assert {
     condition     = azurerm_role_assignment.submitters["deployer"].principal_id == "00000000-0000-0000-0000-0000000000d1" && azurerm_role_assignment.submitters["deployer"].scope == azurerm_machine_learning_workspace.ml.id

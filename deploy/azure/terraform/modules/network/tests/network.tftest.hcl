@@ -78,7 +78,7 @@ run "the_address_stays_and_machines_have_no_other_way_out" {
   }
   assert {
     condition     = !azurerm_subnet.whatsit.default_outbound_access_enabled
-    error_message = "Machines go out by an address that nobody knows."
+    error_message = "Machines use an unknown address for outgoing connections."
   }
 }
 

@@ -18,7 +18,7 @@ if ! password=$(read_password); then
         echo "The Key Vault does not answer; the password of the last start is used." >&2
         exit 0
     fi
-    echo "The Key Vault does not answer, and there is no password of an earlier start." >&2
+    echo "The Key Vault does not answer, and an earlier start has left no password." >&2
     exit 1
 fi
 

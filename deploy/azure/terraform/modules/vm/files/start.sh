@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Start the service, or start it again with what has changed: image, settings, secrets. Secrets are
-# read only when a container starts, so all containers are made anew.
+# read only when a container starts, so this creates all containers again.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 ./fetch-secrets.sh
 if [ ! -s current-image ]; then
-    echo "There is no image yet; deploy.sh IMAGE@sha256:... brings one."
+    echo "The machine has no image yet; deploy.sh IMAGE@sha256:... brings one."
     exit 0
 fi
 WHATSIT_IMAGE=$(cat current-image)

@@ -30,7 +30,7 @@ run "the_machine_is_who_may_pull_and_read_its_secret" {
       azurerm_linux_virtual_machine.whatsit.identity[0].type == "UserAssigned"
       && azurerm_linux_virtual_machine.whatsit.identity[0].identity_ids == toset([module.access.identity_id])
     )
-    error_message = "The machine is somebody else."
+    error_message = "The machine has another identity."
   }
 }
 
@@ -64,7 +64,7 @@ run "user_data_brings_the_service_and_no_secret" {
 
   assert {
     condition     = base64decode(azurerm_linux_virtual_machine.whatsit.custom_data) == output.user_data
-    error_message = "The machine is told something else than what is shown."
+    error_message = "The machine gets another configuration than the output shows."
   }
   assert {
     condition     = startswith(output.user_data, "#cloud-config\n")
@@ -82,7 +82,7 @@ run "user_data_brings_the_service_and_no_secret" {
     condition = [
       for file in yamldecode(output.user_data).write_files : file.content if endswith(file.path, "/.env")
     ] == ["COMPOSE_FILE=compose.yaml:compose.password.yaml\nWHATSIT_API_KEYS=required\nWHATSIT_PUBLISH=8501\n"]
-    error_message = "The compose file is told something else than was asked for."
+    error_message = "The compose file gets other values than the variables say."
   }
   assert {
     condition = [
@@ -113,7 +113,7 @@ run "the_machine_keeps_itself_up_to_date_and_lets_nobody_in_by_password" {
 
   assert {
     condition     = azurerm_linux_virtual_machine.whatsit.patch_mode == "AutomaticByPlatform" && azurerm_linux_virtual_machine.whatsit.reboot_setting == "IfRequired"
-    error_message = "Nobody installs updates."
+    error_message = "Updates are not installed."
   }
   assert {
     condition     = azurerm_linux_virtual_machine.whatsit.disable_password_authentication && azurerm_linux_virtual_machine.whatsit.admin_password == null
@@ -121,6 +121,6 @@ run "the_machine_keeps_itself_up_to_date_and_lets_nobody_in_by_password" {
   }
   assert {
     condition     = azurerm_linux_virtual_machine.whatsit.secure_boot_enabled && azurerm_linux_virtual_machine.whatsit.vtpm_enabled
-    error_message = "What boots is not checked."
+    error_message = "The boot chain is not checked."
   }
 }

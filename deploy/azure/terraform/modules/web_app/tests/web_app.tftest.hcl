@@ -117,6 +117,6 @@ run "without_a_shared_cache_there_is_no_redis" {
 
   assert {
     condition     = length(azurerm_managed_redis.cache) == 0 && !contains(keys(azurerm_linux_web_app.whatsit.app_settings), "WHATSIT_REDIS_URL") && output.redis_host == null
-    error_message = "There is a Redis nobody asked for."
+    error_message = "There is a Redis that was not asked for."
   }
 }

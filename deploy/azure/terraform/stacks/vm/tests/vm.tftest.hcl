@@ -60,7 +60,7 @@ run "tls" {
       "WHATSIT_DOMAIN=whatsit-test.westeurope.cloudapp.azure.com",
       "WHATSIT_CADDY_OPTIONS=email someone@example.org", "WHATSIT_API_KEYS=required",
     ] : strcontains(output.user_data, line)]) && !strcontains(output.user_data, "WHATSIT_PUBLISH=8501")
-    error_message = "The proxy is not told what it needs, or 8501 goes around it."
+    error_message = "The proxy lacks a setting, or 8501 bypasses it."
   }
 }
 

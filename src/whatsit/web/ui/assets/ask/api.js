@@ -1,6 +1,7 @@
 /** The service's HTTP API, as the page uses it. */
 
 import { t } from "./i18n.js";
+import { Problem } from "./problems.js";
 
 const OWN_FOLDER = "/whatsit-assets/";
 
@@ -15,21 +16,78 @@ export const SERVICE = import.meta.url.includes(OWN_FOLDER)
 
 const BASE = `${SERVICE}/api/v1`;
 
-/** Why there is no answer. */
-export class Problem extends Error {
-  /**
-   * @param {{status: number, code: string, detail: string, retryAfter?: number|null}} facts
-   *   `status` 0: the server was not reached. `retryAfter` in seconds.
-   */
-  constructor({ status, code, detail, retryAfter = null }) {
-    super(detail);
-    this.name = "Problem";
-    this.status = status;
-    this.code = code;
-    this.detail = detail;
-    this.retryAfter = retryAfter;
-  }
-}
+/** @typedef {"sure" | "probably" | "unsure"} Certainty */
+/** @typedef {"right" | "other" | "none"} Verdict */
+
+/**
+ * @typedef {object} Scored A label or group and its probability.
+ * @property {string} label
+ * @property {string | null} wnid
+ * @property {number} score From 0 to 1.
+ */
+
+/**
+ * @typedef {object} AnswerFacts What the model commits to.
+ * @property {string} text The sentence, in English.
+ * @property {string} label
+ * @property {string | null} wnid
+ * @property {number} score
+ * @property {Certainty} certainty
+ * @property {boolean} recognised
+ * @property {"class" | "group"} level
+ * @property {string[]} path From the general to the label.
+ * @property {Scored[]} set
+ * @property {Part[]} [parts] What the sentence names, in its order; missing from what a browser kept
+ *   of earlier versions.
+ */
+
+/**
+ * @typedef {object} Part One thing that the sentence names.
+ * @property {"stated" | "guess"} role
+ * @property {"certain" | "almost_certain" | "probable" | "possible" | "closest"} hedge
+ * @property {string} label
+ * @property {string | null} wnid
+ * @property {"class" | "group"} level
+ * @property {number} score
+ */
+
+/**
+ * @typedef {object} Reply The document of `/api/v1/classify`.
+ * @property {AnswerFacts} answer
+ * @property {Scored[]} top
+ * @property {{width: number, height: number, format: string, sha256: string}} image
+ * @property {string} cache
+ * @property {Record<string, number>} timings_ms
+ * @property {Correction} [correction] Set by the page.
+ */
+
+/**
+ * @typedef {object} Correction What a person said of a picture.
+ * @property {string} id What `undoFeedback` takes.
+ * @property {Verdict} verdict
+ * @property {string | null} label
+ * @property {string | null} wnid Null for a label in a person's own words.
+ * @property {string} at
+ */
+
+/**
+ * @typedef {object} Label One that the model knows.
+ * @property {string} label
+ * @property {string | null} wnid
+ * @property {string[]} [synonyms]
+ * @property {string} [definition]
+ */
+
+/**
+ * @typedef {object} Said A correction to be kept.
+ * @property {string} sha256
+ * @property {Verdict} verdict
+ * @property {string | null} [label]
+ * @property {string | null} [wnid]
+ * @property {Blob | null} [picture] Only where the person agrees to its being kept.
+ */
+
+/** @typedef {{body?: BodyInit, headers?: Record<string, string>, signal?: AbortSignal}} Sending */
 
 /** Talks to the API in the name of this page. */
 export class Api {
@@ -42,11 +100,11 @@ export class Api {
    * What a picture shows.
    *
    * @param {Blob} blob
-   * @param {{signal?: AbortSignal, cache?: string, topK?: number}} [options]
-   * @returns {Promise<Object>}
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<Reply>}
    */
-  async classify(blob, { signal, cache, topK } = {}) {
-    return this.#json("POST", `/classify${query({ cache, top_k: topK })}`, { body: blob, signal });
+  async classify(blob, { signal } = {}) {
+    return this.#json("POST", "/classify", { body: blob, signal });
   }
 
   /**
@@ -54,7 +112,7 @@ export class Api {
    *
    * @param {string} url
    * @param {{signal?: AbortSignal}} [options]
-   * @returns {Promise<Object>}
+   * @returns {Promise<Reply>}
    */
   async classifyUrl(url, { signal } = {}) {
     return this.#json("POST", "/classify", { ...json({ url }), signal });
@@ -78,18 +136,18 @@ export class Api {
    * The answer that is kept for a picture.
    *
    * @param {string} sha256
-   * @returns {Promise<Object>}
+   * @returns {Promise<Reply>}
    */
   async answer(sha256) {
     return this.#json("GET", `/answers/${encodeURIComponent(sha256)}`);
   }
 
   /**
-   * Labels whose name or synonyms fit.
+   * Labels whose name or synonyms match.
    *
    * @param {string} text
    * @param {{limit?: number}} [options]
-   * @returns {Promise<Object[]>}
+   * @returns {Promise<Label[]>}
    */
   async labels(text, { limit = 20 } = {}) {
     return (await this.#json("GET", `/labels${query({ q: text, limit })}`)).labels;
@@ -99,25 +157,24 @@ export class Api {
    * One label or group, with its definition.
    *
    * @param {string} wnid
-   * @returns {Promise<Object>}
+   * @returns {Promise<Label>}
    */
   async label(wnid) {
     return this.#json("GET", `/labels/${encodeURIComponent(wnid)}`);
   }
 
   /**
-   * Tell what a picture really shows.
+   * Say what a picture really shows.
    *
-   * @param {{sha256: string, verdict: string, label?: string|null, wnid?: string|null,
-   *   picture?: Blob|null}} correction `picture` only where the person agrees to its being kept.
-   * @returns {Promise<Object>}
+   * @param {Said} said
+   * @returns {Promise<Correction & {picture_kept?: boolean}>}
    */
   async sendFeedback({ sha256, verdict, label, wnid, picture }) {
     const facts = compact({ sha256, verdict, label, wnid });
     if (!picture) return this.#json("POST", "/feedback", json(facts));
     const form = new FormData();
     for (const [name, value] of Object.entries(facts)) form.append(name, value);
-    form.append("file", picture, picture.name ?? "picture");
+    form.append("file", picture, picture instanceof File ? picture.name : "picture");
     return this.#json("POST", "/feedback", { body: form });
   }
 
@@ -131,10 +188,22 @@ export class Api {
     await this.#send("DELETE", `/feedback/${encodeURIComponent(id)}`);
   }
 
-  async #json(method, path, options) {
-    return (await this.#send(method, path, options)).json();
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {Sending} [sending]
+   * @returns {Promise<any>}
+   */
+  async #json(method, path, sending) {
+    return (await this.#send(method, path, sending)).json();
   }
 
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {Sending} [sending]
+   * @returns {Promise<Response>}
+   */
   async #send(method, path, { body, headers, signal } = {}) {
     let response;
     try {
@@ -145,7 +214,7 @@ export class Api {
         headers: { "X-Whatsit-Page": this.pass, ...headers },
       });
     } catch (error) {
-      if (error.name === "AbortError") throw error;
+      if (error instanceof DOMException && error.name === "AbortError") throw error;
       throw new Problem({ status: 0, code: "unreachable", detail: t("page.unreachable") });
     }
     if (!response.ok) throw await problemOf(response);
@@ -153,7 +222,9 @@ export class Api {
   }
 }
 
+/** @param {Response} response */
 async function problemOf(response) {
+  /** @type {{code?: string, detail?: string}} */
   let document = {};
   try {
     document = await response.json();
@@ -166,17 +237,21 @@ async function problemOf(response) {
   return new Problem({ status: response.status, code, detail, retryAfter });
 }
 
+/** @param {Record<string, string | number | null | undefined>} parameters */
 function query(parameters) {
-  const text = new URLSearchParams(compact(parameters)).toString();
-  return text && `?${text}`;
+  return `?${new URLSearchParams(compact(parameters))}`;
 }
 
+/** @param {object} facts */
 function json(facts) {
   return { body: JSON.stringify(facts), headers: { "Content-Type": "application/json" } };
 }
 
+/**
+ * @param {Record<string, string | number | null | undefined>} facts
+ * @returns {Record<string, string>} Without what is absent.
+ */
 function compact(facts) {
-  return Object.fromEntries(
-    Object.entries(facts).filter(([, value]) => value !== undefined && value !== null),
-  );
+  const given = Object.entries(facts).filter(([, value]) => value !== undefined && value !== null);
+  return Object.fromEntries(given.map(([name, value]) => [name, String(value)]));
 }

@@ -1,117 +1,174 @@
 /** The Ask view: gives every part its place, and carries pictures from one to the next. */
 
-import { createAnswer } from "./answer.js";
+import { createAnswer } from "./answer/answer.js";
 import { Api } from "./api.js";
-import { openCorrection } from "./correct.js";
-import { h } from "./dom.js";
-import { createGallery } from "./gallery.js";
-import { createHistory } from "./history.js";
+import { openCorrection } from "./correct/dialog.js";
+import { Gallery } from "./gallery/gallery.js";
+import { Answers } from "./history/answers.js";
+import { AnswerList } from "./history/list.js";
 import { language, loadLanguage, sentenceOf, t } from "./i18n.js";
-import { createIntake } from "./intake.js";
+import { createIntake } from "./intake/intake.js";
+import { newItem } from "./item.js";
 import { createLanguageChoice } from "./language.js";
-import { makeThumbnail } from "./pictures.js";
-import { problemSentence } from "./problems.js";
-import { forEachBounded, Queue } from "./queue.js";
+import { h } from "./lib/dom.js";
+import { forEachBounded } from "./lib/parallel.js";
+import { isDark } from "./lib/theme.js";
+import { makeThumbnail } from "./lib/thumbnail.js";
+import { Problem, problemSentence } from "./problems.js";
+import { createProgress } from "./progress.js";
+import { Queue } from "./queue.js";
 import { createWelcome } from "./welcome.js";
 
-/** One for as long as the document lives, so that leaving the view and coming back loses nothing. */
+const THUMBNAILS_AT_ONCE = 2;
+
+/** @typedef {import("./item.js").Item} Item */
+/** @typedef {import("./api.js").Reply} Reply */
+/** @typedef {import("./welcome.js").Example} Example */
+
+/**
+ * @typedef {object} Options What the server says of itself.
+ * @property {string} pass Stands in for an API key.
+ * @property {string[]} styles Addresses of the style sheets.
+ * @property {Example[]} examples
+ * @property {boolean} keysRequired
+ * @property {boolean} urls Whether the server fetches pictures from addresses.
+ * @property {Limits} limits
+ * @property {string} [language]
+ * @property {boolean} [dark]
+ */
+
+/**
+ * @typedef {object} Limits What the server refuses to exceed.
+ * @property {number} uploadBytes Of one picture.
+ * @property {number} labelCharacters Of a label in a person's own words.
+ */
+
+/**
+ * One for as long as the document lives, so that leaving the view and coming back loses nothing.
+ *
+ * @type {AskView | null}
+ */
 let view = null;
 
 /**
  * Show the view in `root`.
  *
  * @param {HTMLElement} root
- * @param {{pass: string, styles: string[], examples: Object[], keysRequired: boolean,
- *   urls: boolean, maxUploadBytes: number, language?: string, dark?: boolean}} options
+ * @param {Options} options
  * @returns {Promise<() => void>} To be called once `root` has left the document.
  */
 export async function mount(root, options) {
   document.documentElement.dataset.wTheme = (options.dark ?? isDark(root)) ? "dark" : "light";
-  await Promise.all([
-    loadStyles(options.styles),
-    loadLanguage(options.language),
-  ]);
+  await Promise.all([loadStyles(options.styles), loadLanguage(options.language)]);
   view ??= new AskView(options);
-  view.enter(root, options.pass);
-  // Streamlit may draw the same root anew; then this is called although nothing has gone.
-  return () => setTimeout(() => view.element.isConnected || view.leave());
+  const shown = view;
+  shown.enter(root, options.pass);
+  // Streamlit may draw the same root again; then this is called although nothing has gone.
+  return () => {
+    setTimeout(() => shown.element.isConnected || shown.leave());
+  };
 }
 
 class AskView {
+  /** @type {Map<string, Item>} Those in the gallery. */
   #items = new Map();
+  /** @type {Item | null} The one whose answer is shown. */
   #single = null;
+  /** @type {Gallery | null} */
   #gallery = null;
+  /** @type {Map<string, number>} How long answers took to compute, by the picture's digest. */
   #computed = new Map();
-  #number = 0;
   #options;
   #api;
   #queue;
 
+  /** @param {Options} options */
   constructor(options) {
     this.#options = options;
     this.#api = new Api({ pass: options.pass });
     this.#queue = new Queue({
       ask: (item, signal) => this.#askFor(item, signal),
       onChange: (item) => this.#changed(item),
-      onProgress: (progress) => this.#draw(progress),
+      onProgress: (progress) => this.progress.show(progress),
     });
-    this.#build(options);
-    this.#openPermalink();
-  }
-
-  /** Come into the document, at the first time or again. */
-  enter(root, pass) {
-    this.#api.pass = pass;
-    if (this.element.parentNode !== root) root.append(this.element);
-  }
-
-  /** Let go of what nobody sees. */
-  leave() {
-    this.intake.pause();
-  }
-
-  #build({ examples, keysRequired, urls, maxUploadBytes }) {
+    const { examples, keysRequired, urls, limits } = options;
     this.intake = createIntake({
       onPictures: (found) => this.#take(found),
       onUrl: (url) => this.#takeUrl(url),
       urls,
-      maxUploadBytes,
+      maxUploadBytes: limits.uploadBytes,
     });
     this.answer = createAnswer({
       api: this.#api,
       keysRequired,
+      maxLabelCharacters: limits.labelCharacters,
       computedMs: (sha256) => this.#computed.get(sha256),
       onBack: () => this.#showGallery(true),
       onCorrected: (item) => this.#corrected(item),
     });
     this.welcome = createWelcome({ examples, onExample: (one) => this.#takeExample(one) });
     for (const { sha256, computedMs } of examples) {
-      if (computedMs) this.#computed.set(sha256, computedMs);
+      if (sha256 && computedMs) this.#computed.set(sha256, computedMs);
     }
-    this.progress = h("div", { class: "w-progress", hidden: true });
+    this.progress = createProgress({
+      onCancel: () => this.#cancel(),
+      onDone: (count) => this.#announce(t("page.progress_done", { count })),
+    });
     this.announcer = h("p", { class: "w-hidden", role: "status" });
     this.notice = h("div", { role: "alert" });
     this.galleryRoot = h("div", { class: "w-gallery-root", hidden: true });
     const historyRoot = h("div", { class: "w-history-root" });
-    this.history = createHistory({ root: historyRoot, onOpen: (entry) => this.#openEntry(entry) });
-    this.element = h("div", { class: "w-page", lang: language() });
-    this.element.append(this.intake.element, this.announcer, this.notice, this.progress);
-    this.element.append(this.answer.element, this.galleryRoot, this.welcome.element, historyRoot);
-    // Whatever was drawn already speaks the other language; the history is there again afterwards.
-    this.element.append(createLanguageChoice({ onChange: () => window.location.reload() }));
+    this.answers = new Answers();
+    new AnswerList({
+      root: historyRoot,
+      answers: this.answers,
+      onOpen: (entry) => this.#openEntry(entry),
+    });
+    this.element = h(
+      "div",
+      { class: "w-page", lang: language() },
+      this.intake.element,
+      this.announcer,
+      this.notice,
+      this.progress.element,
+      this.answer.element,
+      this.galleryRoot,
+      this.welcome.element,
+      historyRoot,
+      // What was drawn already speaks the other language; the history is there again afterwards.
+      createLanguageChoice({ onChange: () => window.location.reload() }),
+    );
+    this.#openPermalink();
   }
 
+  /**
+   * Come into the document, at the first time or again.
+   *
+   * @param {HTMLElement} root
+   * @param {string} pass
+   */
+  enter(root, pass) {
+    this.#api.pass = pass;
+    if (this.element.parentNode !== root) root.append(this.element);
+  }
+
+  /** Switch off what is not seen. */
+  leave() {
+    this.intake.pause();
+  }
+
+  /** @param {import("./intake/pictures.js").Found[]} found */
   #take(found) {
-    const items = found.map(({ file, folder }) => this.#newItem(file.name, file, folder));
-    this.#ask(items);
+    this.#ask(found.map(({ file, folder }) => newItem(file.name, file, folder)));
   }
 
+  /** @param {string} url */
   #takeUrl(url) {
-    const item = this.#newItem(url.split(/[?#]/)[0].split("/").pop() || url, null, "");
-    item.url = url;
-    this.#ask([item]);
+    const name = url.split(/[?#]/)[0].split("/").pop() || url;
+    this.#ask([{ ...newItem(name, null), url }]);
   }
 
+  /** @param {Example} example */
   async #takeExample({ name, address }) {
     this.#say("");
     try {
@@ -123,12 +180,7 @@ class AskView {
     }
   }
 
-  #newItem(name, blob, folder) {
-    this.#number += 1;
-    const facts = { thumbnail: null, sha256: null, state: "waiting", reply: null, problem: null };
-    return { id: `picture-${this.#number}`, name, blob, folder, at: Date.now(), ...facts };
-  }
-
+  /** @param {Item[]} items */
   #ask(items) {
     this.#say("");
     this.#forgetPermalink();
@@ -136,61 +188,75 @@ class AskView {
     else this.#addToGallery(items);
     const asked = items.filter((item) => this.#isSmallEnough(item));
     this.#queue.push(asked);
-    forEachBounded(items, (item) => this.#makeThumbnail(item));
+    const make = (/** @type {Item} */ item) => this.#makeThumbnail(item);
+    forEachBounded(items, make, { atOnce: THUMBNAILS_AT_ONCE });
   }
 
+  /** @param {Item} item */
   #isSmallEnough(item) {
-    const { maxUploadBytes } = this.#options;
-    if (item.blob === null || item.blob.size <= maxUploadBytes) return true;
-    const detail = t("page.too_large", { size: Math.floor(maxUploadBytes / 1e6) });
+    const { uploadBytes } = this.#options.limits;
+    if (item.blob === null || item.blob.size <= uploadBytes) return true;
+    const detail = t("page.too_large", { size: Math.floor(uploadBytes / 1e6) });
     item.problem = { status: 413, code: "image_too_large", detail };
     item.state = "refused";
     this.#changed(item);
     return false;
   }
 
-  async #askFor(item, signal) {
-    const reply = item.url
-      ? await this.#api.classifyUrl(item.url, { signal })
-      : await this.#api.classify(item.blob, { signal });
+  /**
+   * @param {Item} item
+   * @param {AbortSignal} signal
+   */
+  async #askFor({ url, blob }, signal) {
+    const asking = url
+      ? this.#api.classifyUrl(url, { signal })
+      : this.#api.classify(/** @type {Blob} */ (blob), { signal });
+    const reply = await asking;
     if (reply.cache === "miss") this.#computed.set(reply.image.sha256, reply.timings_ms.total);
     return reply;
   }
 
+  /** @param {Item} item */
   async #makeThumbnail(item) {
     if (item.blob === null) return;
-    const small = await makeThumbnail(item.blob);
-    item.small = small;
+    item.small = await makeThumbnail(item.blob);
     const isWanted = this.#items.has(item.id) || this.#single === item;
-    if (small !== null && isWanted) {
-      item.thumbnail = URL.createObjectURL(small);
-      if (this.#items.has(item.id)) this.#gallery.update(item);
+    if (item.small !== null && isWanted) {
+      item.thumbnail = URL.createObjectURL(item.small);
+      this.#gallery?.update(item);
     }
     this.#remember(item);
   }
 
+  /** @param {Item} item */
   #changed(item) {
-    if (this.#items.has(item.id)) this.#gallery.update(item);
+    this.#gallery?.update(item);
     if (this.#single === item && item.state !== "asking") {
       this.answer.show(item, this.#items.size > 0);
-      if (item.state === "done") this.#announce(sentenceOf(item.reply.answer));
+      if (item.reply && item.state === "done") this.#announce(sentenceOf(item.reply.answer));
     }
     this.#remember(item);
   }
 
-  /** Enter an item into the history once it has both an answer and its small picture. */
+  /**
+   * Enter an item into the history once it has both an answer and its small picture.
+   *
+   * @param {Item} item
+   */
   #remember(item) {
     if (item.state !== "done" || item.isRemembered) return;
     if (item.blob !== null && item.small === undefined) return;
     item.isRemembered = true;
-    this.history.add(item, item.small ?? null);
+    this.answers.add(item, item.small);
   }
 
+  /** @param {Item} item */
   #corrected(item) {
-    if (this.#items.has(item.id)) this.#gallery.update(item);
-    this.history.update(item);
+    this.#gallery?.update(item);
+    this.answers.update(item);
   }
 
+  /** @param {Item} item */
   #setSingle(item) {
     const before = this.#single;
     this.#single = item;
@@ -200,25 +266,23 @@ class AskView {
     this.#settleIn();
   }
 
+  /** @param {Item[]} items */
   #addToGallery(items) {
-    if (this.#gallery === null) {
-      this.#gallery = createGallery({
-        root: this.galleryRoot,
-        onOpen: (item) => this.#setSingle(this.#items.get(item.id) ?? item),
-        onCorrect: (chosen) => this.#correctMany(chosen),
-      });
+    this.#gallery ??= new Gallery({
+      root: this.galleryRoot,
+      onOpen: (item) => this.#setSingle(item),
+      onCorrect: (chosen) => this.#correctMany(chosen),
+    });
+    const before = this.#single !== null && this.#items.size === 0 ? [this.#single] : [];
+    for (const item of [...before, ...items]) {
+      this.#items.set(item.id, item);
+      this.#gallery.add(item);
     }
-    if (this.#single !== null && this.#items.size === 0) this.#join(this.#single);
-    for (const item of items) this.#join(item);
     if (items.length === 1) this.#setSingle(items[0]);
     else this.#showGallery(false);
   }
 
-  #join(item) {
-    this.#items.set(item.id, item);
-    this.#gallery.add(item);
-  }
-
+  /** @param {boolean} isFocused Whether it gets the focus. */
   #showGallery(isFocused) {
     this.#single = null;
     this.answer.clear();
@@ -229,44 +293,20 @@ class AskView {
     this.galleryRoot.focus({ preventScroll: true });
   }
 
-  async #correctMany(chosen) {
-    const items = chosen.map((item) => this.#items.get(item.id) ?? item);
-    const tell = (corrected) => corrected.forEach((item) => this.#corrected(item));
-    const anchor = this.galleryRoot;
-    if (await openCorrection({ api: this.#api, items, anchor, onUndone: tell })) tell(items);
+  /** @param {Item[]} items */
+  async #correctMany(items) {
+    const settle = (/** @type {Item[]} */ corrected) => {
+      for (const item of corrected) this.#corrected(item);
+    };
+    const maxLabelCharacters = this.#options.limits.labelCharacters;
+    const asked = { api: this.#api, items, anchor: this.galleryRoot, maxLabelCharacters };
+    if (await openCorrection({ ...asked, onUndone: settle })) settle(items);
   }
 
   #settleIn() {
     this.intake.setCompact(true);
     this.welcome.setFirst(false);
     this.welcome.element.hidden = !this.galleryRoot.hidden || this.#options.examples.length === 0;
-  }
-
-  #draw({ done, total, pauseSeconds }) {
-    const isWorthIt = total > 1 || pauseSeconds > 0;
-    this.progress.hidden = !isWorthIt || done >= total;
-    if (this.progress.hidden) {
-      this.progress.replaceChildren();
-      if (total > 1 && done === total) this.#announce(t("page.progress_done", { count: total }));
-      return;
-    }
-    const words = pauseSeconds
-      ? t("page.progress_pause", { count: pauseSeconds })
-      : t("page.progress", { done, total });
-    if (this.progress.childElementCount === 0) this.progress.append(...this.#progressParts());
-    const [text, bar] = this.progress.children;
-    text.textContent = words;
-    bar.max = total;
-    bar.value = done;
-  }
-
-  #progressParts() {
-    const onclick = () => this.#cancel();
-    return [
-      h("span", { class: "w-progress-text" }),
-      h("progress", { class: "w-progress-bar", "aria-label": t("page.progress_label") }),
-      h("button", { type: "button", class: "w-button", onclick }, t("page.cancel")),
-    ];
   }
 
   #cancel() {
@@ -277,9 +317,13 @@ class AskView {
     }
   }
 
-  /** Show what the history kept; the server may have forgotten it. */
+  /**
+   * Show what the history kept; the server may have forgotten it.
+   *
+   * @param {import("./history/shelf.js").HistoryEntry} entry
+   */
   #openEntry({ sha256, name, reply, thumbnail }) {
-    const item = this.#newItem(name, null, "");
+    const item = newItem(name, null);
     if (thumbnail) item.thumbnail = URL.createObjectURL(thumbnail);
     this.#openReply(item, reply, sha256);
     this.element.scrollIntoView({ block: "start" });
@@ -290,13 +334,18 @@ class AskView {
     if (sha256 === null) return;
     try {
       const reply = await this.#api.answer(sha256);
-      this.#openReply(this.#newItem(t("page.shared"), null, ""), reply, sha256);
+      this.#openReply(newItem(t("page.shared"), null), reply, sha256);
     } catch (error) {
-      if (error.detail === undefined) throw error;
+      if (!(error instanceof Problem)) throw error;
       this.#say(error.status === 404 ? t("page.answer_gone") : problemSentence(error));
     }
   }
 
+  /**
+   * @param {Item} item
+   * @param {Reply} reply
+   * @param {string} sha256
+   */
   #openReply(item, reply, sha256) {
     this.#say("");
     Object.assign(item, { reply, sha256, state: "done", isRemembered: true });
@@ -311,38 +360,34 @@ class AskView {
     window.history.replaceState(window.history.state, "", address);
   }
 
+  /** @param {string} sentence "" for none. */
   #say(sentence) {
     this.notice.replaceChildren(sentence && h("p", { class: "w-notice" }, sentence));
   }
 
+  /** @param {string} sentence */
   #announce(sentence) {
     this.announcer.textContent = sentence;
   }
 }
 
+/** @param {Item} item */
 function release(item) {
   if (item.thumbnail !== null) URL.revokeObjectURL(item.thumbnail);
   item.thumbnail = null;
 }
 
+/** @param {string[]} addresses */
 async function loadStyles(addresses) {
   await Promise.all(
     addresses.map((address) => {
       if (document.head.querySelector(`link[href="${address}"]`) !== null) return null;
       const link = h("link", { rel: "stylesheet", href: address });
-      const loaded = new Promise((resolve) => (link.onload = link.onerror = resolve));
+      const loaded = new Promise((resolve) => {
+        link.onload = link.onerror = resolve;
+      });
       document.head.append(link);
       return loaded;
     }),
   );
-}
-
-/** Whether the page around us is dark; it may differ from what the system asks for. */
-function isDark(root) {
-  const probe = h("span", { style: { color: "var(--st-background-color)" } });
-  root.append(probe);
-  const channels = getComputedStyle(probe).color.match(/[\d.]+/g) ?? [255, 255, 255];
-  probe.remove();
-  const [red, green, blue] = channels.map(Number);
-  return 0.3 * red + 0.6 * green + 0.1 * blue < 110;
 }

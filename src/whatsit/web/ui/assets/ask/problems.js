@@ -2,7 +2,7 @@
 
 import { language, t } from "./i18n.js";
 
-/** What the server says of these is meant for programs. */
+/** The server's sentences for these are meant for programs. */
 const OURS = new Set(["unauthorized", "internal", "inference"]);
 
 const SENTENCES = new Set([
@@ -19,6 +19,25 @@ const SENTENCES = new Set([
   "url_unreachable",
   "urls_off",
 ]);
+
+/** A refusal of the server, or a server that was not reached. */
+export class Problem extends Error {
+  /**
+   * @param {object} facts
+   * @param {number} facts.status 0: the server was not reached.
+   * @param {string} facts.code
+   * @param {string} facts.detail
+   * @param {number | null} [facts.retryAfter] In seconds.
+   */
+  constructor({ status, code, detail, retryAfter = null }) {
+    super(detail);
+    this.name = "Problem";
+    this.status = status;
+    this.code = code;
+    this.detail = detail;
+    this.retryAfter = retryAfter;
+  }
+}
 
 /**
  * What a person can do about a refusal.

@@ -1,13 +1,21 @@
 /** What there is before the first picture: examples that are answered already. */
 
-import { h } from "./dom.js";
 import { sentenceOf, t } from "./i18n.js";
+import { button, h } from "./lib/dom.js";
+
+/**
+ * @typedef {object} Example
+ * @property {string} name
+ * @property {string} address
+ * @property {import("./api.js").AnswerFacts} [answer]
+ * @property {string} [sha256]
+ * @property {number | null} [computedMs] How long it took to compute.
+ */
 
 /**
  * Four pictures with their sentences; each can be opened.
  *
- * @param {{examples: {name: string, address: string, answer: Object|null}[],
- *   onExample: (example: Object) => void}} options
+ * @param {{examples: Example[], onExample: (example: Example) => void}} options
  * @returns {{element: HTMLElement, setFirst: (isFirst: boolean) => void}}
  */
 export function createWelcome({ examples, onExample }) {
@@ -19,19 +27,22 @@ export function createWelcome({ examples, onExample }) {
     title,
     h("ul", { class: "w-examples" }, ...cards),
   );
-  const setFirst = (isFirst) => {
+  const setFirst = (/** @type {boolean} */ isFirst) => {
     title.textContent = t(isFirst ? "page.examples_first" : "page.examples_more");
   };
   setFirst(true);
   return { element, setFirst };
 }
 
+/**
+ * @param {Example} example
+ * @param {(example: Example) => void} onExample
+ */
 function card(example, onExample) {
-  const sentence = example.answer && sentenceOf(example.answer).split("; ")[0].replaceAll(" %", "\u00a0%");
-  return h(
-    "button",
-    { type: "button", class: "w-example", onclick: () => onExample(example) },
+  const sentence = example.answer && sentenceOf(example.answer).split("; ")[0];
+  return button(
+    { class: "w-example", onclick: () => onExample(example) },
     h("img", { src: example.address, alt: "", loading: "lazy", width: 320, height: 240 }),
-    h("span", { class: "w-example-text" }, sentence || example.name),
+    h("span", { class: "w-example-text" }, sentence?.replaceAll(" %", "\u00a0%") || example.name),
   );
 }

@@ -1,0 +1,1 @@
+"""Access control: API keys, rates, host names and addresses."""

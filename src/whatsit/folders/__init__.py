@@ -1,0 +1,1 @@
+"""Work on many pictures: find them, answer them, keep the results."""

@@ -1,0 +1,1 @@
+"""Which picture a TIFF file holds, and how to read it."""

@@ -1,0 +1,1 @@
+"""How a network is trained: its head alone, or all of it."""

@@ -1,0 +1,1 @@
+"""The routes that take corrections, and undo them."""

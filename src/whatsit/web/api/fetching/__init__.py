@@ -1,0 +1,1 @@
+"""Pictures by their address: which addresses may be asked, and how."""

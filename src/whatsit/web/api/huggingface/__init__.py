@@ -1,0 +1,1 @@
+"""The image-classification task of Hugging Face, as its clients speak it."""
