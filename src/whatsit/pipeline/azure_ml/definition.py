@@ -13,6 +13,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
+from whatsit.errors import PipelineError
+
 PortType = Literal["boolean", "integer", "number", "string", "uri_folder"]
 
 
