@@ -50,9 +50,9 @@ MUTATIONS = (
     ),
     Mutation(
         "two labels are swapped",
-        "labels/label_set.py",
-        "LABELS",
-        "LABELS",
+        "labels/load.py",
+        'entries = _named(nodes), _named(document["classes"])',
+        'entries = _named(nodes), _named(document["classes"])[1::-1] + _named(document["classes"])[2:]',
     ),
     Mutation(
         "scores are not calibrated",
@@ -69,8 +69,8 @@ MUTATIONS = (
     Mutation(
         "entries in Redis stay for ever",
         "cache/redis.py",
-        "TTL",
-        "TTL",
+        'value, "EX", self._jittered_seconds())',
+        "value)",
     ),
     Mutation(
         "a key of the cache leaves out the model",
