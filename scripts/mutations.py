@@ -51,8 +51,8 @@ MUTATIONS = (
     Mutation(
         "two labels are swapped",
         "labels/load.py",
-        'entries = _named(nodes), _named(document["classes"])',
-        'entries = _named(nodes), _named(document["classes"])[1::-1] + _named(document["classes"])[2:]',
+        '_named(document["classes"])',
+        '_named([*document["classes"][1::-1], *document["classes"][2:]])',
     ),
     Mutation(
         "scores are not calibrated",
