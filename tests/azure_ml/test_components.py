@@ -7,7 +7,7 @@ import pytest
 
 from tests.azure_ml.definitions import PIPELINE
 from whatsit.cli.pipeline import pipeline
-from whatsit.pipeline.azure_ml import load_pipeline
+from whatsit.pipeline.azure_ml.reader import load_pipeline
 
 JOBS = load_pipeline(PIPELINE).jobs
 

@@ -1,19 +1,16 @@
 """A pipeline's YAML runs on this machine as Azure ML would run it."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 
 import pytest
 from click.testing import CliRunner
 
-from tests.support.waiting import wait_until
-from whatsit.cli.azure_ml import local, validate
+from tests.azure_ml.local_run import run_pipeline
+from whatsit.cli.azure_ml import validate
 from whatsit.errors import PipelineError, SettingsError
-from whatsit.pipeline.azure_ml import load_pipeline, run_pipeline, with_inputs
 from whatsit.pipeline.azure_ml.command import fill_command
+from whatsit.pipeline.azure_ml.definition import with_inputs
+from whatsit.pipeline.azure_ml.reader import load_pipeline
 
 
 def run(small, data, out, **inputs):
@@ -107,28 +104,6 @@ def test_a_folder_whose_name_the_shell_would_take_apart_is_refused(small, data, 
         run(small, data, tmp_path / "$HOME")
 
 
-def test_the_command_line_prints_a_table(small, data, tmp_path):
-    done = CliRunner().invoke(
-        local, [str(small.write()), "--input", f"data={data}", "--out", str(tmp_path / "out")]
-    )
-
-    assert done.exit_code == 0, done.output
-    head, *rows = done.stdout.splitlines()
-    assert head.split() == ["job", "status", "seconds", "outputs"]
-    assert [row.split()[:2] for row in rows] == [["count", "done"], ["join", "done"]]
-
-
-def test_the_table_also_tells_what_failed(small, data, tmp_path):
-    small.change("join.yml", "command", 'ls "${{inputs.counted}}" "${{outputs.joined}}"; exit 3')
-
-    done = CliRunner().invoke(
-        local, [str(small.write()), "--input", f"data={data}", "--out", str(tmp_path / "out")]
-    )
-
-    assert isinstance(done.exception, PipelineError)
-    assert "failed (3)" in done.stdout.splitlines()[-1]
-
-
 def test_validate_prints_a_line_or_the_mistakes(small):
     file = str(small.write())
 
@@ -137,41 +112,3 @@ def test_validate_prints_a_line_or_the_mistakes(small):
     assert isinstance(wrong.exception, PipelineError)
     shapeless = CliRunner().invoke(validate, [file, "--input", "times"])
     assert isinstance(shapeless.exception, SettingsError)
-
-
-def test_interrupting_ends_the_job_that_runs(small, data, tmp_path):
-    marker = tmp_path / "pid"
-    small.change(
-        "count.yml",
-        "command",
-        # By then the runner waits for it.
-        f'sleep 0.5; echo $$ > "{marker}"; sleep 60; {small.files["count.yml"]["command"]}',
-    )
-    program = (
-        # Who starts programs in the background often lets them ignore it.
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from whatsit.cli.azure_ml import local; "
-        "sys.exit(local(sys.argv[1:], standalone_mode=True))"
-    )
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-c", program, str(small.write())),
-            *("--input", f"data={data}", "--out", str(tmp_path / "out")),
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    assert wait_until(lambda: marker.exists() and marker.read_text().strip())
-    process.send_signal(signal.SIGINT)
-    process.wait(20)
-
-    job = int(marker.read_text())
-    assert wait_until(lambda: not _runs(job))
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True

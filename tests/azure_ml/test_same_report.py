@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from tests.azure_ml.definitions import PIPELINE
-from whatsit.pipeline.azure_ml import load_pipeline, run_pipeline, with_inputs
+from tests.azure_ml.local_run import run_pipeline
+from whatsit.pipeline.azure_ml.definition import with_inputs
+from whatsit.pipeline.azure_ml.reader import load_pipeline
 
 pytestmark = [pytest.mark.training, pytest.mark.shared]
 

@@ -14,7 +14,7 @@ import pytest
 from tests.azure_ml.definitions import PIPELINE
 from tests.conftest import ROOT
 from whatsit.errors import PipelineError
-from whatsit.pipeline.azure_ml import load_pipeline
+from whatsit.pipeline.azure_ml.reader import load_pipeline
 from whatsit.pipeline.azure_ml.submit import github_token, submit_pipeline
 
 pytestmark = [

@@ -4,12 +4,9 @@ import pytest
 
 from tests.azure_ml.definitions import PIPELINE
 from whatsit.errors import PipelineError
-from whatsit.pipeline.azure_ml import (
-    load_pipeline,
-    require_valid,
-    validate_pipeline,
-    with_inputs,
-)
+from whatsit.pipeline.azure_ml.definition import with_inputs
+from whatsit.pipeline.azure_ml.reader import load_pipeline
+from whatsit.pipeline.azure_ml.validate import require_valid, validate_pipeline
 
 MISTAKES = {
     "dangling job": (

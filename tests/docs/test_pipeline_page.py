@@ -56,5 +56,5 @@ def test_the_steps_run_in_the_order_of_the_page(tmp_path, monkeypatch):
 def test_the_page_shows_every_verb():
     from whatsit.cli.pipeline import pipeline
 
-    on_azure_ml = {"local", "validate", "submit"}  # on a page of their own
+    on_azure_ml = {"validate", "submit"}  # on a page of their own
     assert {verb for verb, _ in verbs_and_commands()} == set(pipeline.commands) - on_azure_ml

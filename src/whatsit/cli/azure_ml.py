@@ -1,4 +1,4 @@
-"""``whatsit pipeline local``, ``validate`` and ``submit``: the pipeline's YAML, here and there."""
+"""``whatsit pipeline validate`` and ``submit``: the pipeline's YAML for Azure ML."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from whatsit.cli.terminal import print_rows
 from whatsit.errors import SettingsError
 
 _pipeline_argument = click.argument(
@@ -36,44 +35,11 @@ _inputs_option: Callable[[Any], Any] = click.option(
 @click.command()
 @_pipeline_argument
 @_inputs_option
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    required=True,
-    help="New folder for what the jobs write.",
-)
-def local(*, pipeline: Path, inputs: dict[str, str], out: Path) -> None:
-    """Run a pipeline's YAML for Azure ML on this machine."""
-    from whatsit.pipeline.azure_ml import JobRun, load_pipeline, run_pipeline, with_inputs
-
-    ended: list[JobRun] = []
-    try:
-        run_pipeline(
-            with_inputs(load_pipeline(pipeline), inputs),
-            out,
-            on_start=lambda name: click.echo(f"{name} ...", err=True),
-            on_end=ended.append,
-        )
-    finally:
-        if ended:
-            rows = [
-                (
-                    run.name,
-                    "done" if run.exit_status == 0 else f"failed ({run.exit_status})",
-                    f"{run.seconds:.1f}",
-                    ", ".join(run.outputs),
-                )
-                for run in ended
-            ]
-            print_rows(("job", "status", "seconds", "outputs"), rows)
-
-
-@click.command()
-@_pipeline_argument
-@_inputs_option
 def validate(*, pipeline: Path, inputs: dict[str, str]) -> None:
     """Find mistakes in a pipeline's YAML for Azure ML, without running it."""
-    from whatsit.pipeline.azure_ml import load_pipeline, require_valid, with_inputs
+    from whatsit.pipeline.azure_ml.definition import with_inputs
+    from whatsit.pipeline.azure_ml.reader import load_pipeline
+    from whatsit.pipeline.azure_ml.validate import require_valid
 
     loaded = with_inputs(load_pipeline(pipeline), inputs)
     require_valid(loaded)

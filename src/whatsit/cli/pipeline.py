@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from whatsit.cli.azure_ml import local, submit, validate
+from whatsit.cli.azure_ml import submit, validate
 from whatsit.cli.terminal import require_apart, store_option
 from whatsit.errors import GateFailed
 
@@ -376,5 +376,5 @@ def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     click.echo()
 
 
-for command in (local, validate, submit):
+for command in (validate, submit):
     pipeline.add_command(command)

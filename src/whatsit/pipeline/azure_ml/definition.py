@@ -2,7 +2,7 @@
 
 Of the language of Azure ML it reads what is needed here: command components, inputs that are a
 folder or a literal, and outputs that are folders. Whatever it does not know it refuses, because
-what is skipped on this machine would still happen on Azure ML.
+a part that the checks skip would still run on Azure ML.
 """
 
 import math
