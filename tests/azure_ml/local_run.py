@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whatsit.errors import PipelineError
-from whatsit.pipeline.azure_ml.command import fill_command, places_of
+from whatsit.pipeline.azure_ml.command import OPTIONAL, PLACE, places_of
 from whatsit.pipeline.azure_ml.definition import Folder, Job, Pipeline, Reference
 from whatsit.pipeline.azure_ml.validate import order_of, require_valid
 
@@ -169,3 +170,20 @@ def _write_summary(runs: tuple[JobRun, ...], out: Path) -> None:
         }
     }
     (out / "report.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+
+
+def fill_command(command: str, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> str:
+    """The command line with every place filled as Azure ML does: the text as it is, unquoted.
+
+    Args:
+        command: Of a component without mistakes.
+        inputs: By name; optional ones that were not given are missing.
+        outputs: By name.
+    """
+    texts = {"inputs": inputs, "outputs": outputs}
+
+    def keep_or_drop(match: re.Match[str]) -> str:
+        given = all(name in texts[kind] for kind, name in PLACE.findall(match[1]))
+        return match[1] if given else ""
+
+    return PLACE.sub(lambda match: texts[match[1]][match[2]], OPTIONAL.sub(keep_or_drop, command))

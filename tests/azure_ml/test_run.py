@@ -5,10 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from tests.azure_ml.local_run import run_pipeline
+from tests.azure_ml.local_run import fill_command, run_pipeline
 from whatsit.cli.azure_ml import validate
 from whatsit.errors import PipelineError, SettingsError
-from whatsit.pipeline.azure_ml.command import fill_command
 from whatsit.pipeline.azure_ml.definition import with_inputs
 from whatsit.pipeline.azure_ml.reader import load_pipeline
 

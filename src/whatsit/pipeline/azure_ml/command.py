@@ -1,13 +1,12 @@
 """The command line of a component, and the places in it for inputs and outputs."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-_PLACE = re.compile(r"\$\{\{\s*(inputs|outputs)\.(\w+)\s*\}\}")
+PLACE = re.compile(r"\$\{\{\s*(inputs|outputs)\.(\w+)\s*\}\}")
 _SAFE_BARE = re.compile(r"[A-Za-z0-9_./:=@%+,-]+")
 _SAFE_QUOTED = re.compile(r'[^"$`\\\n]*')
-_OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
+OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Place:
 
 def places_of(command: str) -> tuple[Place, ...]:
     """The places in a command line, in their order."""
-    optional = [match.span(1) for match in _OPTIONAL.finditer(command)]
+    optional = [match.span(1) for match in OPTIONAL.finditer(command)]
     return tuple(
         Place(
             match[1],
@@ -48,22 +47,5 @@ def places_of(command: str) -> tuple[Place, ...]:
             any(start <= match.start() < end for start, end in optional),
             command[: match.start()].count('"') % 2 == 1,
         )
-        for match in _PLACE.finditer(command)
+        for match in PLACE.finditer(command)
     )
-
-
-def fill_command(command: str, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> str:
-    """The command line with every place filled as Azure ML does: the text as it is, unquoted.
-
-    Args:
-        command: Of a component without mistakes.
-        inputs: By name; optional ones that were not given are missing.
-        outputs: By name.
-    """
-    texts = {"inputs": inputs, "outputs": outputs}
-
-    def keep_or_drop(match: re.Match[str]) -> str:
-        given = all(name in texts[kind] for kind, name in _PLACE.findall(match[1]))
-        return match[1] if given else ""
-
-    return _PLACE.sub(lambda match: texts[match[1]][match[2]], _OPTIONAL.sub(keep_or_drop, command))
