@@ -194,7 +194,7 @@ class ReferenceSignal(_Section):
 
 
 class Reference(_Section):
-    """The pictures that traffic is compared with; see `whatsit.drift.drift`.
+    """The pictures that traffic is compared with; see `whatsit.drift`.
 
     It decides no answer.
 

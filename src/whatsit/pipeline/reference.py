@@ -1,4 +1,4 @@
-"""Measure the reference that a model's traffic is compared with; see `whatsit.drift.drift`."""
+"""Measure the reference that a model's traffic is compared with; see `whatsit.drift`."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path

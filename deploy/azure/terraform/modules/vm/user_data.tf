@@ -12,7 +12,7 @@ locals {
     var.tls ? sort(fileset(local.repository, "deploy/caddy/**")) : [],
   )
   scripts = ["deploy.sh", "start.sh", "fetch-secrets.sh", "identity.sh", "refuse-metadata.sh"]
-  units   = ["whatsit.service.service", "whatsit-firewall.service"]
+  units   = ["whatsit.service", "whatsit-firewall.service"]
 
   files = concat(
     [for file in local.carried : {
@@ -63,7 +63,7 @@ locals {
       ["systemctl", "daemon-reload"],
       ["systemctl", "enable", "--now", "docker.service"],
       ["systemctl", "enable", "--now", "whatsit-firewall.service"],
-      ["systemctl", "enable", "whatsit.service.service"],
+      ["systemctl", "enable", "whatsit.service"],
     ]
   })}"
 }
