@@ -135,7 +135,7 @@ def test_a_mistake_is_found_without_running(
             "modules/vm/user_data.tf",
             "COMPOSE_FILE =",
             'REDIS_PASSWORD = "hunter2"\nCOMPOSE_FILE =',
-            "told something else",
+            "gets other values",
         ),
         (
             "modules/vm",
