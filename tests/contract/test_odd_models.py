@@ -139,7 +139,7 @@ def test_a_card_that_scales_what_takes_whole_numbers_is_refused(tmp_path, add, e
 def test_probabilities_are_taken_for_what_they_are_where_that_is_said(add, engine):
     assert "is here" in add(engine, "--softmax", ends="Softmax")
 
-    with pytest.raises(InferenceFailed, match=r"does not sum to 1.*without --softmax"):
+    with pytest.raises(InferenceFailed, match=r"do not sum to 1.*without --softmax"):
         add(engine, "--softmax")
 
 

@@ -178,7 +178,9 @@ def test_an_interrupted_run_goes_on_where_it_stopped(start, run, tmp_path, suffi
 
     kept = len(stopped) - (suffix == "csv") - 1
     assert status == 1
-    assert errors == f"202 pictures: 201 answered, 1 refused. {kept} were answered earlier.\n"
+    assert errors.splitlines()[-1] == (
+        f"202 pictures: 201 answered, 1 refused. {kept} were answered earlier."
+    )
     rows = read_csv(out) if suffix == "csv" else [json.loads(line) for line in lines()]
     assert Counter(row["path"] for row in rows).most_common(1)[0][1] == 1
     assert len(rows) == 202
@@ -188,7 +190,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(start, run, tmp_path, suffi
     before = out.read_bytes()
     status, _, errors = run(*MODEL, "pictures", "--out", out.name, "--resume")
     assert status == 1
-    assert errors == "202 pictures: 201 answered, 1 refused. 202 were answered earlier.\n"
+    assert errors.endswith("202 pictures: 201 answered, 1 refused. 202 were answered earlier.\n")
     assert out.read_bytes() == before
 
 
