@@ -221,7 +221,9 @@ def test_pictures_without_end_are_taken_as_they_are_needed(server, client):
 
 def test_leaving_many_pictures_does_not_wait_for_pauses(answer):
     busy = Prepared(503, headers={"Retry-After": "20"})
-    with ScriptedServer(answer, busy) as prepared, whatsit.Client(prepared.url) as client:
+    # While the first answer is on its way, the second picture gets in line.
+    first = replace(answer, delay_seconds=0.5)
+    with ScriptedServer(first, busy) as prepared, whatsit.Client(prepared.url) as client:
         outcomes = client.classify_many([BEE] * 9, concurrency=1)
         assert next(outcomes).error is None
         assert wait_until(lambda: len(prepared.heads) == 2)

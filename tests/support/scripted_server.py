@@ -14,11 +14,12 @@ SILENCE = "silence"
 
 @dataclass(frozen=True)
 class Prepared:
-    """One answer."""
+    """One answer, sent after a delay."""
 
     status: int = 200
     body: bytes = b"{}"
     headers: Mapping[str, str] = field(default_factory=dict)
+    delay_seconds: float = 0.0
 
 
 class ScriptedServer:
@@ -74,6 +75,7 @@ class ScriptedServer:
                     )
                     lines.close()
                     return
+                self._ended.wait(answer.delay_seconds)
                 try:
                     connection.sendall(_render(answer))
                 except OSError:
