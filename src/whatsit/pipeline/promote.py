@@ -150,15 +150,6 @@ def promote(
     return LiveAlias(home).promote(model)
 
 
-def read_gate(facts: dict[str, Any]) -> Gate:
-    """The gate of a report of ``promote``, from its member ``gate``."""
-    rows = tuple(
-        GateRow(row["figure"], row["live"], row["candidate"], row["limit"], row["passed"])
-        for row in facts["rows"]
-    )
-    return Gate(facts["live"], facts["candidate"], rows, tuple(facts["notes"]))
-
-
 def _require_limits(tolerance: float, latency_budget_ms: float, min_top1: float) -> None:
     for name, ratio in (("tolerance", tolerance), ("min_top1", min_top1)):
         if not 0 <= ratio <= 1:

@@ -135,7 +135,8 @@ def parse_picture_url(text: str, ports: Collection[int]) -> PictureUrl:
     host = _parse_host(parts[1]) if parts else None
     if parts is None or host is None:
         raise InvalidParameter(
-            "url names its host in no usual way. Write it like https://example.org/picture.jpg."
+            "url does not name its host in the usual form. "
+            "Write it like https://example.org/picture.jpg."
         )
     port = int(parts[2]) if parts[2] else DEFAULT_PORTS[scheme]
     if port not in ports:
