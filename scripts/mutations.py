@@ -86,8 +86,8 @@ MUTATIONS = (
     ),
     Mutation(
         "a picture on its side stays there",
-        "images/decode.py",
-        "turn = _TURNS.get(source.orientation)",
+        "images/orientation.py",
+        "turn = _TURNS.get(orientation)",
         "turn = None",
     ),
     Mutation(

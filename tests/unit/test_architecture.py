@@ -55,7 +55,7 @@ AT_HOME = {
     "streamlit": ("web/ui",),
     "tensorflow": ("models/importers", "pipeline"),
     "torch": (),
-    "uvicorn": ("web/orderly_server.py", "web/application.py", "web/connection"),
+    "uvicorn": ("web/uvicorn_server.py", "web/application.py", "web/connection"),
     "yaml": ("pipeline/azure_ml",),
 }
 """The only files and folders that import a framework."""

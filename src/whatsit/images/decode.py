@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from whatsit.errors import ImageTooLarge, ImageTooManyPixels, ImageUnreadable
+from whatsit.images.orientation import is_turned, turn_upright, upright_size
 from whatsit.images.rgb import LARGE_PIXELS, reduction, to_rgb
 from whatsit.images.sources import load_decoders, open_source
 
@@ -25,17 +26,6 @@ MEMORY_PER_PIXEL = 6
 # twice the wanted size leaves the final antialiased resize enough to work with: of 300 photographs
 # of 3 megapixels, 299 kept their best label, and decoding took half as long (`make bench-draft`).
 _DRAFT_OVERSAMPLING = 2
-# The operation that turns a picture upright, by EXIF orientation.
-_TURNS: dict[int | None, Image.Transpose] = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_ON_ITS_SIDE = (5, 6, 7, 8)
 _DAMAGED = "The picture is damaged or cut short and can't be decoded. Send the whole file."
 _MAX_SIDE = 100_000
 """Each line takes memory of its own, however short it is."""
@@ -105,22 +95,19 @@ def decode_image(
             f"The picture has {width:,} x {height:,} pixels; no side may have more than "
             f"{_MAX_SIDE:,}. Cut it into pieces and send one."
         )
-    turn = _TURNS.get(source.orientation)
+    orientation = source.orientation
     step = reduction(source.decoded_size, wanted)
-    memory = source.memory_needed(step, is_turned=turn is not None)
+    memory = source.memory_needed(step, is_turned=is_turned(orientation))
     is_large = memory > MEMORY_PER_PIXEL * LARGE_PIXELS
     if is_large and memory > MEMORY_PER_PIXEL * max_pixels:
         limit = int(MEMORY_PER_PIXEL * max_pixels / memory * pixels)
         raise ImageTooManyPixels(limit, pixels, source.kind)
-    if source.orientation in _ON_ITS_SIDE:
-        width, height = height, width
+    width, height = upright_size(width, height, orientation)
     image_format, read = source.format, source.read
     del source
     with _one_large_at_a_time if is_large else nullcontext():
         try:
-            image = to_rgb(read(), step)
-            if turn is not None:
-                image = image.transpose(turn)
+            image = turn_upright(to_rgb(read(), step), orientation)
         except Exception as error:
             raise ImageUnreadable(_DAMAGED) from error
         finally:

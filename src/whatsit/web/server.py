@@ -21,7 +21,7 @@ from whatsit.web.memory import give_memory_back
 from whatsit.web.signals import Ending, at_hangup
 
 if TYPE_CHECKING:
-    from whatsit.web.orderly_server import OrderlyServer
+    from whatsit.web.uvicorn_server import UvicornServer
 
 _log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ def _stand_somewhere(store: Path) -> None:
 
 
 def _load_web(*, page_enabled: bool) -> None:
-    for module in ("application", "orderly_server", "connection.protocols"):
+    for module in ("application", "uvicorn_server", "connection.protocols"):
         import_module(f"whatsit.web.{module}")
     if page_enabled:
         import_module("whatsit.web.ui.server")
@@ -129,10 +129,10 @@ def _build_server(
     on_ready: Callable[[], None],
     *,
     page_enabled: bool,
-) -> "OrderlyServer":
+) -> "UvicornServer":
     from whatsit.web.application import build_application
     from whatsit.web.connection.protocols import protocol_options
-    from whatsit.web.orderly_server import OrderlyServer
+    from whatsit.web.uvicorn_server import UvicornServer
 
     application = build_application(
         running,
@@ -141,7 +141,7 @@ def _build_server(
         is_ending=lambda: ending.has_begun,
     )
     protocols = protocol_options(running.settings, page_enabled=page_enabled)
-    return OrderlyServer(application, protocols, ending, on_ready)
+    return UvicornServer(application, protocols, ending, on_ready)
 
 
 def _greeting(running: Running, listener: socket.socket) -> str:

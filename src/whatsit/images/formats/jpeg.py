@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from whatsit.errors import ImageUnreadable, ImageUnsupported
 from whatsit.images.formats.base import TOO_MANY_PIECES, Container
-from whatsit.images.formats.orientation import read_orientation
+from whatsit.images.formats.exif import read_orientation
 
 _MAX_SEGMENTS = 50_000
 _MAX_SCANS = 100

@@ -5,7 +5,7 @@ import zlib
 
 from whatsit.errors import ImageUnreadable
 from whatsit.images.formats.base import MAX_TEXT_BYTES, TOO_MANY_PIECES, Container
-from whatsit.images.formats.orientation import read_orientation
+from whatsit.images.formats.exif import read_orientation
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

@@ -2,7 +2,7 @@
 
 from whatsit.errors import ImageUnreadable
 from whatsit.images.formats.base import MAX_TEXT_BYTES, TOO_MANY_PIECES
-from whatsit.images.formats.orientation import read_orientation
+from whatsit.images.formats.exif import read_orientation
 from whatsit.images.formats.tiff import tags
 from whatsit.images.formats.tiff.layout import Entry, Layout
 

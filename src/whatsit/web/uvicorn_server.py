@@ -1,4 +1,4 @@
-"""uvicorn's server, started on our socket and stopped in order and in time."""
+"""uvicorn on our socket: it reports when it answers, and stops in order and in time."""
 
 import asyncio
 import socket
@@ -19,7 +19,7 @@ _GRACE_SECONDS = 3.0
 """Accepted requests are answered by then, at the speed that decides on acceptance."""
 
 
-class OrderlyServer(uvicorn.Server):
+class UvicornServer(uvicorn.Server):
     """Reports when it answers, and waits only so long for clients that keep it from stopping.
 
     A second signal stops the waiting.

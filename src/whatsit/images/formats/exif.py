@@ -1,4 +1,4 @@
-"""The orientation of a picture, as its EXIF or XMP metadata gives it."""
+"""EXIF and XMP metadata: which way up a picture is stored."""
 
 import re
 import struct
