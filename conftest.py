@@ -1,11 +1,12 @@
 """What holds for every run of the tests, and the names that examples in docstrings may use."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.selection import STRICT, SkipWatch, mark_extended
+from tests.support.selection import STRICT, SkipWatch, mark_extended, put_slow_first
 from whatsit import testing
 from whatsit.data import example_pictures
 from whatsit.labels.label_set import LabelEntry, LabelSet
@@ -23,10 +24,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(SkipWatch(allowed))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what only ``make test-all`` runs."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Mark what only ``make test-all`` runs; order what is left after all other plugins did."""
     mark_extended(items)
+    yield
+    put_slow_first(items)
 
 
 @pytest.fixture(autouse=True)

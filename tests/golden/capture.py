@@ -23,7 +23,7 @@ from tests.conftest import ROOT
 from tests.golden.signatures import describe, exported_names
 from tests.golden.trees import strip_schema, walk_commands, walk_keys
 from whatsit import errors, testing
-from whatsit.access.counters import RedisCounters
+from whatsit.access.rate_counters import RedisCounters
 from whatsit.cache.codec import Seal, encode_entries
 from whatsit.cache.key import build_cache_key
 from whatsit.cache.memory import MemoryCache

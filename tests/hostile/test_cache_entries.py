@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from tests.support.private_redis import PrivateRedis
-from whatsit.access.counters import RedisCounters, Window
+from whatsit.access.rate_counters import RedisCounters, Window
 from whatsit.cache.base import CacheEntry
 from whatsit.cache.bounded import MAX_ANSWER_BYTES, AnswerTooLong, BoundedParser
 from whatsit.cache.codec import (

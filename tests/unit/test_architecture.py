@@ -17,7 +17,7 @@ MAX_TOP_LEVEL_MODULES = 18
 
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"clock", "data", "errors", "parallel", "picture", "prediction", "printable"}),
-    frozenset({"documents", "files", "proxies"}),
+    frozenset({"documents", "files", "outgoing"}),
     frozenset({"cache", "client", "labels", "model_card"}),
     frozenset({"access", "answer", "feedback", "images"}),
     frozenset({"engines", "familiarity"}),
@@ -50,12 +50,12 @@ AT_HOME = {
     "prometheus_client": ("telemetry",),
     "pydantic_settings": ("settings.py",),
     "psycopg": ("feedback",),
-    "redis": ("cache", "access/counters.py"),
+    "redis": ("cache", "access/rate_counters.py"),
     "sqlalchemy": ("feedback",),
     "streamlit": ("web/ui",),
     "tensorflow": ("models/importers", "pipeline"),
     "torch": (),
-    "uvicorn": ("web/uvicorn_server.py", "web/application.py", "web/connection"),
+    "uvicorn": ("web/uvicorn_server.py", "web/caller.py", "web/connection"),
     "yaml": ("pipeline/azure_ml",),
 }
 """The only files and folders that import a framework."""

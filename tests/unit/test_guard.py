@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message, Scope
 
-from whatsit.access.counters import ProcessCounters, Tally, Window
 from whatsit.access.hosts import HostNames
 from whatsit.access.keys import KeyFile, KeyRing
+from whatsit.access.rate_counters import ProcessCounters, Tally, Window
 from whatsit.access.rates import Rate
 from whatsit.errors import CacheError, HostNotAllowed, RateLimited, Unauthorized
 from whatsit.web.caller import caller_of

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from whatsit.access.counters import RedisCounters
+from whatsit.access.rate_counters import RedisCounters
 from whatsit.cache.address import require_redis_address
 from whatsit.cache.redis import connect
 from whatsit.errors import SettingsError

@@ -12,8 +12,8 @@ from whatsit import documents
 from whatsit.client.pictures import Picture
 from whatsit.client.retries import PASSING_STATUSES, Attempts, asked_pause, is_passing
 from whatsit.errors import InvalidParameter, ServerError, ServerUnreachable, WhatsitError
+from whatsit.outgoing import find_proxy, trusted_certificates
 from whatsit.prediction import CacheMode, ModelId, Reply
-from whatsit.proxies import find_proxy, trusted_certificates
 
 DEFAULT_URL = "http://localhost:8501"
 DEFAULT_TIMEOUT_SECONDS = 30.0

@@ -15,9 +15,9 @@ from whatsit.errors import ImageTooManyPixels, ImageUnreadable, ImageUnsupported
 from whatsit.images.formats.base import Container, OddFrames
 from whatsit.images.formats.container import open_container
 from whatsit.images.formats.crop import read_crop, without_crops
+from whatsit.images.formats.exif import read_orientation
 from whatsit.images.formats.heif import inspect_avif, require_few_frames
 from whatsit.images.formats.jpeg import with_two_ends
-from whatsit.images.formats.exif import read_orientation
 from whatsit.images.formats.sniff import refusal
 from whatsit.images.formats.tiff.samples import SampleLayout, SamplePlanes
 from whatsit.images.rgb import Buffer, Pixels, rows_of, size_of, strips_of

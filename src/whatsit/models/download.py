@@ -12,7 +12,7 @@ import httpx
 from whatsit.errors import ModelUnavailable, SettingsError
 from whatsit.files import exclusive, open_to_change
 from whatsit.models.catalogue import Progress
-from whatsit.proxies import find_proxy, trusted_certificates
+from whatsit.outgoing import find_proxy, trusted_certificates
 
 REFUSAL_SECONDS = 1.5
 """If no address has answered by then, the network counts as closed."""

@@ -6,16 +6,16 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from functools import partial
 
 from starlette.types import ASGIApp
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from whatsit.access.counters import RedisCounters
 from whatsit.access.keys import KeyRing
 from whatsit.access.page_tokens import PageTokens
+from whatsit.access.rate_counters import RedisCounters
 from whatsit.running import Running
 from whatsit.settings import Settings
 from whatsit.telemetry.traces import Tracing
 from whatsit.web.api.app import build_api, build_classify
 from whatsit.web.api.batches import json_limit
+from whatsit.web.caller import believe_proxies
 from whatsit.web.envelope import Envelope
 from whatsit.web.front_door import FrontDoor
 from whatsit.web.guard.door import Door, Rule, refuse
@@ -72,7 +72,7 @@ def build_application(
     guarded_api = guard(HeadAsGet(api))
     if tokens is None:
         door = FrontDoor(classify, guarded_api, None, _lifespan(counters))
-        return _face_the_network(door, settings)
+        return believe_proxies(door, settings.proxy_networks)
     from whatsit.web.ui.server import build_page
     from whatsit.web.ui.visits import VisitLimits, Visits
 
@@ -85,15 +85,7 @@ def build_application(
     )
     lifespan = _lifespan(counters, page.lifespan()(page))
     door = FrontDoor(classify, guarded_api, SecurityHeaders(guarded_page), lifespan)
-    return _face_the_network(door, settings)
-
-
-def _face_the_network(app: ASGIApp, settings: Settings) -> ASGIApp:
-    if networks := settings.proxy_networks:
-        trusted = [str(network) for network in networks]
-        # Its types are the web server's own words for the same interface.
-        app = ProxyHeadersMiddleware(app, trusted)  # type: ignore[assignment, arg-type]
-    return app
+    return believe_proxies(door, settings.proxy_networks)
 
 
 def _rules(

@@ -1,13 +1,30 @@
 """The caller of a request, whose requests and bytes are counted together."""
 
 import ipaddress
+from collections.abc import Collection
 from functools import lru_cache
 
-from starlette.types import Scope
+from starlette.types import ASGIApp, Scope
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from whatsit.access.networks import Network
 from whatsit.web.request_facts import facts_of
 
 _UNKNOWN = "somebody"
+
+
+def believe_proxies(app: ASGIApp, networks: Collection[Network]) -> ASGIApp:
+    """The application, for which X-Forwarded-For and -Proto count if a proxy of ours sent them.
+
+    Args:
+        app: Answers the requests.
+        networks: Where these proxies are; nothing is believed without any.
+    """
+    if not networks:
+        return app
+    trusted = [str(network) for network in networks]
+    # Its types are the web server's own words for the same interface.
+    return ProxyHeadersMiddleware(app, trusted)  # type: ignore[return-value, arg-type]
 
 
 def caller_of(scope: Scope) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from starlette.types import Scope
 
-from whatsit.access.counters import Counters, ProcessCounters, Tally, Window
+from whatsit.access.rate_counters import Counters, ProcessCounters, Tally, Window
 from whatsit.access.rates import Rate
 from whatsit.errors import CacheError, RateLimited
 from whatsit.web.caller import caller_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.private_redis import PrivateRedis
-from whatsit.access.counters import Counters, ProcessCounters, RedisCounters, Tally, Window
+from whatsit.access.rate_counters import Counters, ProcessCounters, RedisCounters, Tally, Window
 from whatsit.errors import CacheError, SettingsError
 
 Ask = Callable[..., list[Tally]]

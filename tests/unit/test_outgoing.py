@@ -9,7 +9,7 @@ from tests.support.scripted_server import Prepared, ScriptedServer
 from whatsit import AsyncClient, Client
 from whatsit.errors import ModelUnavailable, SettingsError
 from whatsit.models.download import download
-from whatsit.proxies import find_proxy, trusted_certificates
+from whatsit.outgoing import find_proxy, trusted_certificates
 
 PROXY = "http://proxy.example:3128"
 
