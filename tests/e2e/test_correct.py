@@ -513,6 +513,7 @@ def test_a_picture_that_the_browser_cannot_show_leaves_an_empty_frame(page):
     expect(page.locator("dialog img")).to_have_count(0)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("look", LOOKS)
 def test_it_is_large_enough_and_breaks_no_accessibility_rule(browser, address, look):
     with open_profile(browser, address, look) as context:

@@ -979,6 +979,7 @@ def everything_open(page: Page) -> None:
     page.wait_for_timeout(300)  # colours change gradually, and contrast is measured in between
 
 
+@pytest.mark.extended
 def test_nothing_has_to_be_scrolled_sideways(any_page):
     everything_open(any_page)
 
@@ -988,6 +989,7 @@ def test_nothing_has_to_be_scrolled_sideways(any_page):
     assert width <= room
 
 
+@pytest.mark.extended
 def test_no_accessibility_rule_is_broken(any_page):
     everything_open(any_page)
 

@@ -275,6 +275,7 @@ def test_forgetting_reaches_what_is_just_being_added(page):
     assert page.evaluate("parts.history.entries.size") == 0
 
 
+@pytest.mark.extended
 def test_two_tabs_stay_in_step(profile, address, page):
     other = open_parts(profile, address)
     answer(page, "bee", "cat")
@@ -462,6 +463,7 @@ def test_a_list_that_is_given_up_leaves_nothing_behind(page):
     assert len(stored(page)) == 1
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("look", LOOKS)
 def test_it_is_large_enough_and_breaks_no_accessibility_rule(browser, address, look):
     with open_profile(browser, address, look) as context:

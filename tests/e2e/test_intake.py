@@ -106,6 +106,7 @@ def test_the_camera_takes_a_picture_and_goes_off(page):
     assert switch.get_attribute("aria-expanded") == "false"
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("way", ["Close", "Escape", "hidden", "left"])
 def test_the_camera_goes_off_when_nobody_looks_through_it(page, way):
     page.get_by_role("button", name="Camera", exact=True).click()
@@ -183,6 +184,7 @@ def test_one_bad_picture_stops_none_of_the_others(page):
     expect(page.locator(".w-gallery-root").get_by_text("not a picture")).to_be_visible()
 
 
+@pytest.mark.extended
 def test_a_busy_server_is_asked_again_when_it_said_and_not_before(page):
     asked: list[float] = []
 

@@ -218,6 +218,7 @@ def test_the_keyboard_alone_is_enough(page):
     expect(page.get_by_role("tabpanel")).to_contain_text("import json")
 
 
+@pytest.mark.extended
 @pytest.mark.skipif(sys.platform != "linux", reason="There is no /proc to look at.")
 def test_a_visitor_does_not_make_the_server_load_tables(browser, tmp_path):
     with start_server(tmp_path, model="efficientnet-lite2") as server:

@@ -597,6 +597,7 @@ def test_a_flood_in_a_websocket_ends_it(site, flood):
     assert healthy(site)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(("opcode", "code"), [(1, 1003), (2, 1008), (3, 1002), (0, 1002)])
 def test_what_is_no_message_of_the_page_ends_its_websocket_without_a_word(site, opcode, code):
     logged = len(site.log)

@@ -50,6 +50,7 @@ def test_classify_prints_a_sentence_and_the_best_labels(run, pictures):
     assert done.stderr == ""
 
 
+@pytest.mark.extended
 def test_calibrating_a_stored_model_writes_its_card_and_a_report(run, tmp_path):
     assert run("models", "add", str(bundled_folder()), "--name", "mine").returncode == 0
     rows = ["file,class_index"]
@@ -77,6 +78,7 @@ def test_calibrating_a_stored_model_writes_its_card_and_a_report(run, tmp_path):
     assert "--out" in refused.stderr
 
 
+@pytest.mark.extended
 def test_measuring_a_reference_writes_the_card_of_a_stored_model_or_of_a_copy(run, tmp_path):
     images = tmp_path / "images"
     images.mkdir()

@@ -312,6 +312,7 @@ def _is_let_in(client: whatsit.Client) -> bool:
     return True
 
 
+@pytest.mark.extended
 def test_an_overloaded_server_is_waited_for(tmp_path):
     tight = {"WHATSIT_INFERENCE_THREADS": "1", "WHATSIT_MAX_QUEUE": "0"}
     with (
@@ -337,6 +338,7 @@ def test_an_overloaded_server_is_waited_for(tmp_path):
     assert elapsed > 1
 
 
+@pytest.mark.extended
 def test_a_server_that_restarts_between_two_calls_is_found_again(tmp_path):
     def start(*arguments: str) -> Any:  # a context manager of `start_server`
         return start_server(tmp_path, "--no-ui", *arguments, model=MODEL)

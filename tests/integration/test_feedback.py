@@ -302,6 +302,7 @@ def test_a_group_is_known_by_its_id_only(client):
 # Processes, keys, metrics
 
 
+@pytest.mark.extended
 def test_two_processes_share_one_store_and_a_restart_keeps_it(tmp_path, picture):
     with (
         start_server(tmp_path, "--no-ui", "--workers", "2", model=MODEL) as pair,

@@ -120,6 +120,7 @@ def test_rows_may_go_to_standard_output_in_both_forms(run, folder):
     assert lines[2] == "1 picture: 1 answered, 0 refused.\n"
 
 
+@pytest.mark.extended
 def test_odd_names_break_neither_table_nor_terminal(run, tmp_path):
     for name in (
         b"=1+1.jpg",

@@ -14,6 +14,7 @@ from whatsit.data import example_pictures
 MODEL = "efficientnet-lite2"
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_server_takes_its_cache_along_and_keeps_the_answers(tmp_path, number):
     with start_server(tmp_path, "--no-ui", model=MODEL) as server, server.client() as client:

@@ -12,6 +12,7 @@ EXTENDED = (
     "deploy",
     "docker",
     "e2e/test_keys.py",
+    "e2e/test_languages.py",
     "e2e/test_nothing_leaves.py",
     "e2e/test_policy.py",
     "e2e/test_prefix.py",
