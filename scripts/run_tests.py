@@ -10,7 +10,7 @@ import sys
 
 MOST_PROCESSES = 4
 """Each starts servers, Redis and a browser of its own, about 1 GB together."""
-PROCESSES = min(MOST_PROCESSES, os.cpu_count() or 1)
+PROCESSES = min(MOST_PROCESSES, (os.cpu_count() or 1) + 1)
 """One more than there are cores: tests wait for servers and browsers a third of their time."""
 _SPREAD = ("-n", str(PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder")
 _QUICK = "not extended and not alone and not docker and not training"

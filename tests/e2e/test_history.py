@@ -309,6 +309,7 @@ def test_without_a_channel_the_tabs_meet_when_one_comes_to_the_front(profile, ad
     expect(entries(other)).to_have_count(1)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     "refusal",
     [

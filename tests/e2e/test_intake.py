@@ -141,6 +141,7 @@ def test_a_camera_that_may_not_be_used_gets_a_sentence(browser, server):
     context.close()
 
 
+@pytest.mark.extended
 def test_twenty_pictures_are_answered_a_few_at_a_time_as_they_come(page):
     flying: set[Request] = set()
     most = 0
@@ -294,6 +295,7 @@ def test_a_file_name_is_only_text(page, name):
     assert dialogs == []
 
 
+@pytest.mark.extended
 def test_the_commands_work_as_they_are_copied(page, server, tmp_path):
     (tmp_path / "my bee.jpg").write_bytes(example_pictures()["bee"])
     choose(page, tmp_path / "my bee.jpg")

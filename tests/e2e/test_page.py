@@ -152,6 +152,7 @@ def go_to(page: Page, name: str) -> None:
         page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
 
 
+@pytest.mark.extended
 @in_every_look
 def test_nothing_has_to_be_scrolled_sideways(page):
     require_fits(page)
@@ -175,6 +176,7 @@ def test_no_accessibility_rule_is_broken(page):
     require_accessible(page)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("page", ["desktop light", "phone dark"], indirect=True)
 def test_everything_that_is_pressed_is_large_enough_for_a_thumb(page):
     choose(page, picture_file("cat.jpg", example_pictures()["cat"]))

@@ -377,6 +377,7 @@ def test_a_database_that_is_damaged_disturbs_no_answer(tmp_path, picture):
         assert correction_of(client, picture)["verdict"] == "none"
 
 
+@pytest.mark.extended
 def test_corrections_in_postgresql(tmp_path, picture):
     programs = find_programs()
     if programs is None:

@@ -140,6 +140,7 @@ def test_every_metric_and_label_that_is_asked_for_is_exported(exported):
     assert asked > 40
 
 
+@pytest.mark.extended
 def test_every_value_that_is_asked_for_can_occur(exported):
     checked = 0
     for where, text in expressions().items():
