@@ -1,12 +1,11 @@
 """What holds for every run of the tests, and the names that examples in docstrings may use."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.selection import STRICT, SkipWatch, mark_extended, put_slow_first
+from tests.support.selection import STRICT, SkipWatch, mark_extended
 from whatsit import testing
 from whatsit.data import example_pictures
 from whatsit.labels.label_set import LabelEntry, LabelSet
@@ -24,12 +23,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(SkipWatch(allowed))
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Mark what only ``make test-all`` runs; order what is left after all other plugins did."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what only ``make test-all`` runs."""
     mark_extended(items)
-    yield
-    put_slow_first(items)
 
 
 @pytest.fixture(autouse=True)

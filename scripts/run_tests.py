@@ -4,20 +4,15 @@
 run of pytest. Exit status 0 if something ran and nothing failed.
 """
 
-import os
 import subprocess
 import sys
 
 MOST_PROCESSES = 4
 """Each starts servers, Redis and a browser of its own, about 1 GB together."""
-_CORES = os.cpu_count() or 1
-_BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
-_BESIDE_WORK = ("-n", str(min(MOST_PROCESSES, _CORES)), *_BY_FILE)
-# Everyday tests wait for servers and browsers a third of their time.
-_IN_A_HURRY = ("-n", str(min(MOST_PROCESSES, _CORES + 1)), *_BY_FILE)
+_SPREAD = ("-n", "auto", "--maxprocesses", str(MOST_PROCESSES), "--dist", "loadfile")
 _QUICK = "not extended and not alone and not docker and not training"
 _COMPLETE = (
-    ("not alone and not docker and not training", _BESIDE_WORK),
+    ("not alone and not docker and not training", _SPREAD),
     ("alone and not docker and not training", ()),
     ("training", ()),
 )
@@ -31,7 +26,7 @@ def main(arguments: list[str]) -> int:
     others = [one for one in arguments if one != "--all"]
     if is_complete:
         others.append("--fail-on-unexpected-skips")
-    runs = _COMPLETE if is_complete else ((_QUICK, _IN_A_HURRY),)
+    runs = _COMPLETE if is_complete else ((_QUICK, _SPREAD),)
     statuses = [_run(marks, *options, *others) for marks, options in runs]
     if set(statuses) == {_NOTHING_TO_RUN}:
         return _NOTHING_TO_RUN

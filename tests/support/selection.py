@@ -36,9 +36,6 @@ EXTENDED = (
 )
 """Folders and files that only ``make test-all`` runs; single tests have the mark ``extended``."""
 
-SLOW_FIRST = ("e2e", "integration", "docs", "contract", "hostile")
-"""Folders whose files take longest; the others fill the time at the end of a run evenly."""
-
 STRICT = "--fail-on-unexpected-skips"
 
 
@@ -48,17 +45,6 @@ def mark_extended(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(place) for place in places):
             item.add_marker(pytest.mark.extended)
-
-
-def put_slow_first(items: list[pytest.Item]) -> None:
-    """Move tests of `SLOW_FIRST` to the front, and keep any other order."""
-    places = [TESTS / place for place in SLOW_FIRST]
-
-    def turn(item: pytest.Item) -> int:
-        folders = (n for n, place in enumerate(places) if item.path.is_relative_to(place))
-        return next(folders, len(places))
-
-    items.sort(key=turn)
 
 
 class SkipWatch:

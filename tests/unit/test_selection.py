@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.support.selection import EXTENDED, TESTS, put_slow_first
+from tests.support.selection import EXTENDED, TESTS
 
 CONFTEST = """
 from pathlib import Path
@@ -20,25 +20,6 @@ def pytest_configure(config):
 
 def test_every_extended_place_exists():
     assert [place for place in EXTENDED if not (TESTS / place).exists()] == []
-
-
-def test_slow_tests_come_first_and_keep_their_order():
-    class Item:
-        def __init__(self, place: str) -> None:
-            self.path = TESTS / place
-
-    places = [
-        "unit/test_b.py",
-        "docs/test_z.py",
-        "e2e/test_y.py",
-        "unit/test_a.py",
-        "e2e/test_x.py",
-    ]
-    items = [Item(place) for place in places]
-
-    put_slow_first(items)  # type: ignore[arg-type]
-
-    assert [item.path for item in items] == [TESTS / places[n] for n in (2, 4, 1, 0, 3)]
 
 
 @pytest.mark.parametrize(
