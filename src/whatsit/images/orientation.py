@@ -21,7 +21,7 @@ def is_turned(orientation: int | None) -> bool:
 
 
 def upright_size(width: int, height: int, orientation: int | None) -> tuple[int, int]:
-    """Width and height of the upright picture, of those stored in the file."""
+    """Width and height of the upright picture in pixels, of those stored in the file."""
     return (height, width) if orientation in _ON_ITS_SIDE else (width, height)
 
 

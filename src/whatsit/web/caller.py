@@ -1,4 +1,4 @@
-"""The caller of a request, whose requests and bytes are counted together."""
+"""The caller of a request: whose word for an address counts, and what is counted together."""
 
 import ipaddress
 from collections.abc import Collection
